@@ -1,0 +1,1 @@
+"""What tests share: factories and small clients. Nothing here asserts."""

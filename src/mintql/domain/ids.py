@@ -1,0 +1,16 @@
+"""The kinds of ids. All are 64-bit integers given by the database; a row is named by its person and its id."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+UserId = NewType("UserId", int)
+SessionId = NewType("SessionId", int)
+ConnectionId = NewType("ConnectionId", int)
+AccountId = NewType("AccountId", int)
+TransactionId = NewType("TransactionId", int)
+CategoryId = NewType("CategoryId", int)
+SyncRunId = NewType("SyncRunId", int)
+RawObjectId = NewType("RawObjectId", int)
+AlertId = NewType("AlertId", int)
+EventSeq = NewType("EventSeq", int)

@@ -1,0 +1,144 @@
+"""The resources of a process, opened and closed in one place, for the API and the workers alike."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import asyncpg
+from arq.connections import ArqRedis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from mintql.domain.ids import UserId
+from mintql.gateways.cache import Cache
+from mintql.gateways.channel import Channel, Wakeups
+from mintql.gateways.http import open_http
+from mintql.gateways.objects import ObjectStore, open_object_store
+from mintql.gateways.passwords import Passwords
+from mintql.gateways.queue import Queue, deserialize, serialize
+from mintql.gateways.vault import Vault
+from mintql.institutions.base import Connector
+from mintql.institutions.registry import build_connectors
+from mintql.services.effects import Effects
+from mintql.settings import Settings
+from mintql.store.queries import Conn
+
+log = logging.getLogger(__name__)
+
+Role = Literal["api", "worker"]
+
+POOL_ACQUIRE_TIMEOUT_SECONDS = 5.0
+POOL_CONNECT_TIMEOUT_SECONDS = 5.0
+REDIS_CONNECTIONS_MAX = 64
+STATEMENTS_CACHED_MAX = 512
+
+
+@dataclass(slots=True)
+class Runtime:
+    """All that code above the services needs to reach the outside."""
+
+    settings: Settings
+    pool: asyncpg.Pool[asyncpg.Record]
+    redis: Redis
+    cache: Cache
+    channel: Channel
+    wakeups: Wakeups
+    queue: Queue
+    objects: ObjectStore
+    vault: Vault
+    connectors: Mapping[str, Connector]
+    passwords: Passwords
+
+    @asynccontextmanager
+    async def person(self, user_id: UserId) -> AsyncIterator[Conn]:
+        """Open a transaction in which row-level security shows and takes rows of this person only."""
+        async with self.system() as conn:
+            await conn.execute("SELECT set_config('mintql.user_id', $1, true)", str(user_id))
+            yield conn
+
+    @asynccontextmanager
+    async def system(self) -> AsyncIterator[Conn]:
+        """Open a transaction that is bound to no person: a worker's, or one for signing in."""
+        async with self.pool.acquire(timeout=POOL_ACQUIRE_TIMEOUT_SECONDS) as conn, conn.transaction():
+            yield conn
+
+    async def perform(self, effects: Effects) -> None:
+        """Do what had to wait for the commit. Nothing here may fail the caller: all of it can be redone."""
+        if effects.changed:
+            await self.cache.bump(effects.changed)
+        if effects.told:
+            await self.channel.publish(effects.told)
+        for job in effects.jobs:
+            await self.queue.enqueue(job.name, *job.args, defer_seconds=job.defer_seconds)
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runtime]:
+    """Open pools, Redis, object store and connectors; close them in reverse order."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(_pool(settings, role))
+        redis = _redis(settings)
+        stack.push_async_callback(redis.aclose)
+        http = await stack.enter_async_context(open_http(settings))
+        objects = await stack.enter_async_context(open_object_store(settings))
+        wakeups = Wakeups(redis)
+        if role == "api":
+            await wakeups.start()
+            stack.push_async_callback(wakeups.stop)
+        cache = Cache(redis, settings.cache_ttl_seconds)
+        stack.push_async_callback(cache.close)
+        yield Runtime(
+            settings=settings,
+            pool=pool,
+            redis=redis,
+            cache=cache,
+            channel=Channel(redis),
+            wakeups=wakeups,
+            queue=Queue(redis, settings.queue_name),
+            objects=objects,
+            vault=Vault(settings.keyring()),
+            connectors=build_connectors(settings, http),
+            passwords=Passwords(settings.password_hash_concurrency),
+        )
+
+
+def _pool(settings: Settings, role: Role) -> asyncpg.Pool[asyncpg.Record]:
+    """Return the pool. Workers keep generic plans and stay off sequential scans: their batches are small
+    against the tables, whatever the planner's statistics say at the moment."""
+    server_settings = {
+        "application_name": f"mintql-{role}",
+        "statement_timeout": str(settings.statement_timeout_ms),
+        "idle_in_transaction_session_timeout": str(settings.statement_timeout_ms * 3),
+        "timezone": "UTC",
+        "jit": "off",
+    }
+    if role == "api" and settings.database_api_role:
+        server_settings["role"] = settings.database_api_role
+    if role == "worker":
+        server_settings |= {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+    return asyncpg.create_pool(
+        settings.database_url.get_secret_value(),
+        min_size=1,
+        max_size=settings.database_pool_size,
+        timeout=POOL_CONNECT_TIMEOUT_SECONDS,
+        command_timeout=settings.statement_timeout_ms / 1000 + 1,
+        statement_cache_size=STATEMENTS_CACHED_MAX,
+        server_settings=server_settings,
+    )
+
+
+def _redis(settings: Settings) -> ArqRedis:
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url.get_secret_value(),
+        max_connections=REDIS_CONNECTIONS_MAX,
+        timeout=settings.redis_timeout_seconds,
+        socket_timeout=settings.redis_timeout_seconds,
+        socket_connect_timeout=settings.redis_timeout_seconds,
+        retry=Retry(NoBackoff(), 1),
+    )
+    return ArqRedis(pool, job_serializer=serialize, job_deserializer=deserialize)

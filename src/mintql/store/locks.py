@@ -1,0 +1,25 @@
+"""The order in which writers lock, so that none can wait for another in a circle.
+
+1. advisory locks of the persons, ascending (`lock_users`)
+2. rows of sync_runs, connections and account_sync, ascending by person and id
+3. rows of transactions
+4. rows of monthly_spending, in the order of their key (the triggers sort)
+5. rows of user_counters, ascending, then what is appended under them: alerts, events, outbox
+
+Two writers of one person never get past step 1 together; the later steps are ordered all the same, for
+writers (deletion of a person, say) that come without step 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mintql.domain.ids import UserId
+from mintql.store.queries import Conn, load
+
+SQL = load("locks")
+
+
+async def lock_users(conn: Conn, user_ids: Iterable[UserId]) -> None:
+    """Take the write locks of these persons until the transaction ends."""
+    await conn.fetch(SQL.lock_users, sorted(set(user_ids)))

@@ -120,9 +120,15 @@ CREATE TABLE sync_runs (
     day date NOT NULL,
     state text NOT NULL DEFAULT 'queued'
         CHECK (state IN ('queued', 'extracting', 'extracted', 'ingesting', 'succeeded', 'failed')),
+    -- `attempt` numbers the extractions and is part of each raw object's key; a worker whose lease ran out
+    -- finds the number raised and its own result refused.
     attempt int NOT NULL DEFAULT 0,
+    ingest_attempt int NOT NULL DEFAULT 0,
     lease_until timestamptz,
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    -- Until when a job for this run is believed to be under way in the queue, and how often one was sent.
+    carried_until timestamptz,
+    carries int NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT now(),
     started_at timestamptz,
     finished_at timestamptz,

@@ -1,0 +1,212 @@
+-- name: open_run
+-- Opens a run for a connection that has none open; returns nothing when one is open already.
+INSERT INTO sync_runs (user_id, connection_id, reason, day, next_attempt_at, carried_until, carries)
+SELECT user_id, connection_id, $3, $4, $5, $6, 1 FROM connections
+WHERE user_id = $1 AND connection_id = $2 AND status <> 'disconnected'
+ON CONFLICT DO NOTHING
+RETURNING run_id
+
+-- name: open_run_of
+-- The run that is open for a connection.
+SELECT run_id FROM sync_runs
+WHERE user_id = $1 AND connection_id = $2 AND state NOT IN ('succeeded', 'failed')
+
+-- name: due_connections
+-- Connections of persons active since a day, after a key, in its order: who the daily refresh is for.
+SELECT user_id, connection_id FROM connections JOIN users USING (user_id)
+WHERE last_active_on >= $1 AND status = 'active' AND (user_id, connection_id) > ($2, $3)
+ORDER BY user_id, connection_id LIMIT $4
+
+-- name: open_daily_runs
+-- Opens the run of the day for these connections; those that had theirs, or have a run open, are left out.
+INSERT INTO sync_runs (user_id, connection_id, reason, day, next_attempt_at, carried_until, carries)
+SELECT user_id, connection_id, 'daily', $4, due_at, due_at + $5::interval, 1
+FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS due (user_id, connection_id, due_at)
+ORDER BY user_id, connection_id
+ON CONFLICT DO NOTHING
+RETURNING user_id, run_id, next_attempt_at
+
+-- name: claim_extraction
+-- Takes runs that wait to be extracted, or whose worker has let its lease run out.
+WITH wanted AS (
+    SELECT run.user_id, run.run_id FROM sync_runs AS run
+    JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, run_id)
+        ON asked.user_id = run.user_id AND asked.run_id = run.run_id
+    WHERE run.next_attempt_at <= $3
+      AND (run.state = 'queued' OR (run.state = 'extracting' AND run.lease_until < $3))
+    ORDER BY run.user_id, run.run_id
+    FOR UPDATE OF run
+), claimed AS (
+    UPDATE sync_runs AS run SET state = 'extracting', attempt = run.attempt + 1, lease_until = $4,
+        started_at = coalesce(run.started_at, $3), pages = 0, rows_done = 0, rows_total = 0
+    FROM wanted WHERE run.user_id = wanted.user_id AND run.run_id = wanted.run_id
+    RETURNING run.user_id, run.run_id, run.connection_id, run.attempt, run.reason
+), tried AS (
+    UPDATE connections AS link SET last_attempt_at = $3
+    FROM claimed WHERE link.user_id = claimed.user_id AND link.connection_id = claimed.connection_id
+    RETURNING link.user_id, link.connection_id, link.institution_id, link.status, link.sync_cursor,
+        link.synced_through, link.failures
+)
+SELECT claimed.user_id, claimed.run_id, claimed.connection_id, claimed.attempt, claimed.reason,
+    tried.institution_id, tried.status, tried.sync_cursor, tried.synced_through,
+    secret.key_version, secret.wrapped_key, secret.ciphertext
+FROM claimed JOIN tried USING (user_id, connection_id)
+LEFT JOIN connection_secrets AS secret USING (user_id, connection_id)
+
+-- name: extend_leases
+-- Says that the worker of these runs is alive; returns how many are still its own.
+WITH extended AS (
+    UPDATE sync_runs AS run SET lease_until = $4
+    FROM unnest($1::bigint[], $2::bigint[], $3::int[]) AS mine (user_id, run_id, attempt)
+    WHERE run.user_id = mine.user_id AND run.run_id = mine.run_id AND run.attempt = mine.attempt
+      AND run.state IN ('extracting', 'ingesting')
+    RETURNING 1
+)
+SELECT count(*)::int AS extended FROM extended
+
+-- name: note_page
+-- Counts a page that an extraction has stored so far; nothing when the run is no longer this attempt's.
+UPDATE sync_runs SET pages = $4
+WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND state = 'extracting'
+RETURNING run_id
+
+-- name: finish_extraction
+-- All pages are stored: the run may be ingested. Nothing when the run is no longer this attempt's.
+UPDATE sync_runs SET state = 'extracted', lease_until = NULL, pages = $4, window_first = $5, window_last = $6,
+    next_cursor = $7, next_attempt_at = $8, carried_until = $9, carries = 1
+WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND state = 'extracting'
+RETURNING run_id
+
+-- name: insert_raw_objects
+-- Records the raw pages of one extraction.
+INSERT INTO raw_objects (user_id, run_id, attempt, page, object_key, sha256, size_bytes, content_type, state)
+SELECT $1, $2, $3, page, object_key, sha256, size_bytes, content_type, $9
+FROM unnest($4::int[], $5::text[], $6::bytea[], $7::bigint[], $8::text[])
+    AS pages (page, object_key, sha256, size_bytes, content_type)
+ON CONFLICT (user_id, run_id, attempt, page) DO NOTHING
+
+-- name: retry_run
+-- Puts a run back to be tried again later, with the reason.
+UPDATE sync_runs SET state = $4, lease_until = NULL, next_attempt_at = $5, carried_until = $5, carries = 0,
+    error_code = $6, error_message = $7
+WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND state IN ('extracting', 'ingesting')
+RETURNING run_id
+
+-- name: fail_run
+-- Ends a run that cannot succeed, with the reason.
+UPDATE sync_runs SET state = 'failed', lease_until = NULL, finished_at = $4, error_code = $5, error_message = $6
+WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND state IN ('extracting', 'ingesting')
+RETURNING run_id
+
+-- name: note_failure
+-- Writes onto the connection what went wrong, what the person can do, and when it is tried next.
+UPDATE connections SET failures = failures + 1, error_code = $3, error_message = $4, error_action = $5,
+    next_attempt_at = $6, status = CASE WHEN $7::boolean AND status = 'active' THEN 'action_required' ELSE status END
+WHERE user_id = $1 AND connection_id = $2
+
+-- name: claim_ingest
+-- Takes runs whose pages wait to be ingested, or whose worker has let its lease run out.
+WITH wanted AS (
+    SELECT run.user_id, run.run_id FROM sync_runs AS run
+    JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, run_id)
+        ON asked.user_id = run.user_id AND asked.run_id = run.run_id
+    WHERE run.next_attempt_at <= $3
+      AND (run.state = 'extracted' OR (run.state = 'ingesting' AND run.lease_until < $3))
+    ORDER BY run.user_id, run.run_id
+    FOR UPDATE OF run
+)
+UPDATE sync_runs AS run SET state = 'ingesting', ingest_attempt = run.ingest_attempt + 1, lease_until = $4
+FROM wanted, connections AS link
+WHERE run.user_id = wanted.user_id AND run.run_id = wanted.run_id
+  AND link.user_id = run.user_id AND link.connection_id = run.connection_id
+RETURNING run.user_id, run.run_id, run.connection_id, run.attempt, run.ingest_attempt, run.reason,
+    run.window_first, run.window_last, run.next_cursor, run.pages, run.rows_added, run.rows_changed,
+    run.rows_removed, link.institution_id
+
+-- name: raw_objects_of_runs
+-- The raw pages of the given attempts of runs, in the order they were fetched.
+SELECT object.user_id, object.run_id, object.object_id, object.page, object.object_key, object.sha256,
+    object.state
+FROM raw_objects AS object
+JOIN unnest($1::bigint[], $2::bigint[], $3::int[]) AS asked (user_id, run_id, attempt)
+    ON asked.user_id = object.user_id AND asked.run_id = object.run_id AND asked.attempt = object.attempt
+ORDER BY object.user_id, object.run_id, object.page
+
+-- name: lock_ingesting
+-- Of these runs, those that are still being ingested in this attempt; locked.
+SELECT run.user_id, run.run_id FROM sync_runs AS run
+JOIN unnest($1::bigint[], $2::bigint[], $3::int[]) AS mine (user_id, run_id, ingest_attempt)
+    ON mine.user_id = run.user_id AND mine.run_id = run.run_id AND mine.ingest_attempt = run.ingest_attempt
+WHERE run.state = 'ingesting'
+ORDER BY run.user_id, run.run_id
+FOR UPDATE OF run
+
+-- name: note_rows
+-- Adds to the counts of a run.
+UPDATE sync_runs AS run SET rows_total = progress.total, rows_done = progress.done,
+    rows_added = run.rows_added + progress.added, rows_changed = run.rows_changed + progress.changed,
+    rows_removed = run.rows_removed + progress.removed, rows_quarantined = progress.quarantined
+FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[])
+    AS progress (user_id, run_id, total, done, added, changed, removed, quarantined)
+WHERE run.user_id = progress.user_id AND run.run_id = progress.run_id
+RETURNING run.user_id, run.run_id, run.connection_id, run.state, run.pages, run.rows_total, run.rows_done,
+    run.rows_added, run.rows_changed, run.rows_removed, run.rows_quarantined, run.error_code, run.error_message
+
+-- name: succeed_runs
+-- Ends runs whose every page has been ingested.
+UPDATE sync_runs AS run SET state = 'succeeded', lease_until = NULL, finished_at = $3, error_code = NULL,
+    error_message = NULL
+FROM unnest($1::bigint[], $2::bigint[]) AS done (user_id, run_id)
+WHERE run.user_id = done.user_id AND run.run_id = done.run_id
+
+-- name: advance_connections
+-- Moves connections past what their runs have brought, and clears their errors.
+UPDATE connections AS link SET sync_cursor = run.next_cursor, synced_through = run.window_last,
+    last_success_at = $3, failures = 0, error_code = NULL, error_message = NULL, error_action = NULL,
+    next_attempt_at = $4, status = CASE WHEN link.status = 'action_required' THEN 'active' ELSE link.status END
+FROM unnest($1::bigint[], $2::bigint[]) AS done (user_id, run_id)
+JOIN sync_runs AS run ON run.user_id = done.user_id AND run.run_id = done.run_id
+WHERE link.user_id = run.user_id AND link.connection_id = run.connection_id
+
+-- name: settle_raw_objects
+-- Records what became of raw pages: ingested, or dead with a reason.
+UPDATE raw_objects AS object SET state = settled.state, error = settled.error, ingested_at = $5
+FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) AS settled (user_id, object_id, state, error)
+WHERE object.user_id = settled.user_id AND object.object_id = settled.object_id
+
+-- name: quarantine
+-- Keeps rows that could not be read, with the reason.
+INSERT INTO quarantined_rows (user_id, object_id, position, account_external_id, reason, excerpt)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[])
+ON CONFLICT (user_id, object_id, position) DO NOTHING
+
+-- name: progress
+-- What a run has done so far.
+SELECT user_id, run_id, connection_id, state, pages, rows_total, rows_done, rows_added, rows_changed,
+    rows_removed, rows_quarantined, error_code, error_message
+FROM sync_runs WHERE user_id = $1 AND run_id = $2
+
+-- name: take_due
+-- Runs that are due and that no job is believed to carry: marks them as carried, longer each time.
+WITH due AS (
+    SELECT user_id, run_id FROM sync_runs
+    WHERE state NOT IN ('succeeded', 'failed') AND next_attempt_at <= $1
+      AND (carried_until IS NULL OR carried_until <= $1)
+      AND (lease_until IS NULL OR lease_until < $1)
+    ORDER BY next_attempt_at LIMIT $2
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE sync_runs AS run SET carries = run.carries + 1,
+    carried_until = $1 + make_interval(secs => least($4::float8, $3::float8 * 2 ^ least(run.carries, 10)))
+FROM due WHERE run.user_id = due.user_id AND run.run_id = due.run_id
+RETURNING run.user_id, run.run_id, run.state
+
+-- name: purge_sessions
+-- Forgets sessions that have ended; returns how many went.
+WITH old AS (
+    SELECT user_id, session_id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
+), gone AS (
+    DELETE FROM sessions USING old
+    WHERE sessions.user_id = old.user_id AND sessions.session_id = old.session_id RETURNING 1
+)
+SELECT count(*)::int AS purged FROM gone

@@ -1,0 +1,338 @@
+"""Rows of `sync_runs`, `raw_objects` and the sync state of `connections`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+import asyncpg
+
+from mintql.domain.ids import ConnectionId, RawObjectId, SyncRunId, UserId
+from mintql.store.queries import Conn, load
+
+SQL = load("sync")
+
+
+class RunKey(NamedTuple):
+    """A run, named by its person and its id."""
+
+    user_id: UserId
+    run_id: SyncRunId
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """A run that this worker may extract, with what it needs to reach the institution."""
+
+    key: RunKey
+    connection_id: ConnectionId
+    attempt: int
+    reason: str
+    institution_id: str
+    status: str
+    sync_cursor: str
+    synced_through: date | None
+    key_version: int | None
+    wrapped_key: bytes
+    ciphertext: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPage:
+    """A raw page that lies in the object store. `sha256` is of the untouched content."""
+
+    page: int
+    object_key: str
+    sha256: bytes
+    size_bytes: int
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ingestion:
+    """A run that this worker may ingest."""
+
+    key: RunKey
+    connection_id: ConnectionId
+    attempt: int
+    ingest_attempt: int
+    reason: str
+    institution_id: str
+    window_first: date | None
+    window_last: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class RawObject:
+    """A raw page as recorded."""
+
+    run: RunKey
+    object_id: RawObjectId
+    page: int
+    object_key: str
+    sha256: bytes
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """What one transaction of an ingestion did to a run's rows."""
+
+    run: RunKey
+    total: int
+    done: int
+    added: int
+    changed: int
+    removed: int
+    quarantined: int
+
+
+def _columns(keys: Sequence[RunKey]) -> tuple[list[int], list[int]]:
+    return [key.user_id for key in keys], [key.run_id for key in keys]
+
+
+async def open_run(
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, reason: str, now: datetime, carry: timedelta
+) -> SyncRunId | None:
+    """Open a run; None when the connection has one open, is disconnected, or is not this person's."""
+    run_id = await conn.fetchval(SQL.open_run, user_id, connection_id, reason, now.date(), now, now + carry)
+    return None if run_id is None else SyncRunId(run_id)
+
+
+async def open_run_of(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> SyncRunId | None:
+    """Return the run that is open for a connection."""
+    run_id = await conn.fetchval(SQL.open_run_of, user_id, connection_id)
+    return None if run_id is None else SyncRunId(run_id)
+
+
+async def due_connections(
+    conn: Conn, active_since: date, after: tuple[UserId, ConnectionId], limit: int
+) -> list[tuple[UserId, ConnectionId]]:
+    """Return the next page of connections that the daily refresh is for."""
+    rows = await conn.fetch(SQL.due_connections, active_since, *after, limit)
+    return [(UserId(row["user_id"]), ConnectionId(row["connection_id"])) for row in rows]
+
+
+async def open_daily_runs(
+    conn: Conn, due: Sequence[tuple[UserId, ConnectionId, datetime]], day: date, carry: timedelta
+) -> list[tuple[RunKey, datetime]]:
+    """Open the runs of the day, each due at its time; return those that were not there yet."""
+    rows = await conn.fetch(
+        SQL.open_daily_runs,
+        [item[0] for item in due],
+        [item[1] for item in due],
+        [item[2] for item in due],
+        day,
+        carry,
+    )
+    return [(RunKey(row["user_id"], row["run_id"]), row["next_attempt_at"]) for row in rows]
+
+
+async def claim_extraction(
+    conn: Conn, keys: Sequence[RunKey], now: datetime, lease: timedelta
+) -> list[Extraction]:
+    """Take the runs that may be extracted now."""
+    rows = await conn.fetch(SQL.claim_extraction, *_columns(keys), now, now + lease)
+    return [
+        Extraction(
+            key=RunKey(row["user_id"], row["run_id"]),
+            connection_id=ConnectionId(row["connection_id"]),
+            attempt=row["attempt"],
+            reason=row["reason"],
+            institution_id=row["institution_id"],
+            status=row["status"],
+            sync_cursor=row["sync_cursor"],
+            synced_through=row["synced_through"],
+            key_version=row["key_version"],
+            wrapped_key=row["wrapped_key"] or b"",
+            ciphertext=row["ciphertext"] or b"",
+        )
+        for row in rows
+    ]
+
+
+async def extend_leases(
+    conn: Conn, runs: Sequence[tuple[RunKey, int]], now: datetime, lease: timedelta
+) -> int:
+    """Say that the worker of these (run, attempt) is alive; return how many it still holds."""
+    users, ids = _columns([key for key, _ in runs])
+    return int(
+        await conn.fetchval(SQL.extend_leases, users, ids, [attempt for _, attempt in runs], now + lease)
+    )
+
+
+async def note_page(conn: Conn, key: RunKey, attempt: int, pages: int) -> bool:
+    """Count a stored page; False when the run is no longer this attempt's."""
+    return await conn.fetchval(SQL.note_page, *key, attempt, pages) is not None
+
+
+async def finish_extraction(
+    conn: Conn,
+    key: RunKey,
+    attempt: int,
+    pages: Sequence[StoredPage],
+    window: tuple[date, date],
+    cursor: str,
+    now: datetime,
+    carry: timedelta,
+) -> bool:
+    """Record that all pages are stored; False when the run is no longer this attempt's."""
+    finished = await conn.fetchval(
+        SQL.finish_extraction, *key, attempt, len(pages), *window, cursor, now, now + carry
+    )
+    if finished is None:
+        return False
+    await insert_raw_objects(conn, key, attempt, pages, "stored")
+    return True
+
+
+async def insert_raw_objects(
+    conn: Conn, key: RunKey, attempt: int, pages: Sequence[StoredPage], state: str
+) -> None:
+    """Record raw pages; those of an attempt that failed are kept as `abandoned`."""
+    await conn.execute(
+        SQL.insert_raw_objects,
+        *key,
+        attempt,
+        [page.page for page in pages],
+        [page.object_key for page in pages],
+        [page.sha256 for page in pages],
+        [page.size_bytes for page in pages],
+        [page.content_type for page in pages],
+        state,
+    )
+
+
+async def retry_run(
+    conn: Conn, key: RunKey, attempt: int, state: str, at: datetime, code: str, message: str
+) -> bool:
+    """Put a run back into `state`, to be tried at `at`; False when it is no longer this attempt's."""
+    return await conn.fetchval(SQL.retry_run, *key, attempt, state, at, code, message) is not None
+
+
+async def fail_run(conn: Conn, key: RunKey, attempt: int, now: datetime, code: str, message: str) -> bool:
+    """End a run as failed; False when it is no longer this attempt's."""
+    return await conn.fetchval(SQL.fail_run, *key, attempt, now, code, message) is not None
+
+
+async def note_failure(
+    conn: Conn,
+    user_id: UserId,
+    connection_id: ConnectionId,
+    code: str,
+    message: str,
+    action: str,
+    next_attempt_at: datetime | None,
+    *,
+    action_required: bool,
+) -> None:
+    """Write onto the connection what went wrong and what comes next."""
+    await conn.execute(
+        SQL.note_failure, user_id, connection_id, code, message, action, next_attempt_at, action_required
+    )
+
+
+async def claim_ingest(
+    conn: Conn, keys: Sequence[RunKey], now: datetime, lease: timedelta
+) -> list[Ingestion]:
+    """Take the runs that may be ingested now."""
+    rows = await conn.fetch(SQL.claim_ingest, *_columns(keys), now, now + lease)
+    return [
+        Ingestion(
+            key=RunKey(row["user_id"], row["run_id"]),
+            connection_id=ConnectionId(row["connection_id"]),
+            attempt=row["attempt"],
+            ingest_attempt=row["ingest_attempt"],
+            reason=row["reason"],
+            institution_id=row["institution_id"],
+            window_first=row["window_first"],
+            window_last=row["window_last"],
+        )
+        for row in rows
+    ]
+
+
+async def raw_objects_of_runs(conn: Conn, runs: Sequence[tuple[RunKey, int]]) -> list[RawObject]:
+    """Return the raw pages of these (run, attempt), in the order they were fetched."""
+    users, ids = _columns([key for key, _ in runs])
+    rows = await conn.fetch(SQL.raw_objects_of_runs, users, ids, [attempt for _, attempt in runs])
+    return [_raw_object(row) for row in rows]
+
+
+def _raw_object(row: asyncpg.Record) -> RawObject:
+    return RawObject(
+        run=RunKey(row["user_id"], row["run_id"]),
+        object_id=RawObjectId(row["object_id"]),
+        page=row["page"],
+        object_key=row["object_key"],
+        sha256=row["sha256"],
+        state=row["state"],
+    )
+
+
+async def lock_ingesting(conn: Conn, runs: Sequence[Ingestion]) -> set[RunKey]:
+    """Lock these runs; return those that are still this worker's to ingest."""
+    users, ids = _columns([run.key for run in runs])
+    rows = await conn.fetch(SQL.lock_ingesting, users, ids, [run.ingest_attempt for run in runs])
+    return {RunKey(row["user_id"], row["run_id"]) for row in rows}
+
+
+async def note_rows(conn: Conn, counts: Sequence[RowCounts]) -> list[asyncpg.Record]:
+    """Add to the counts of runs; return their progress."""
+    users, ids = _columns([item.run for item in counts])
+    return await conn.fetch(
+        SQL.note_rows,
+        users,
+        ids,
+        [item.total for item in counts],
+        [item.done for item in counts],
+        [item.added for item in counts],
+        [item.changed for item in counts],
+        [item.removed for item in counts],
+        [item.quarantined for item in counts],
+    )
+
+
+async def succeed_runs(
+    conn: Conn, keys: Sequence[RunKey], now: datetime, next_attempt_at: datetime
+) -> None:
+    """End runs as succeeded and move their connections past what they brought."""
+    users, ids = _columns(keys)
+    await conn.execute(SQL.succeed_runs, users, ids, now)
+    await conn.execute(SQL.advance_connections, users, ids, now, next_attempt_at)
+
+
+async def settle_raw_objects(
+    conn: Conn, settled: Sequence[tuple[UserId, RawObjectId, str, str | None]], now: datetime
+) -> None:
+    """Record what became of raw pages: (person, object, `ingested` or `dead`, reason)."""
+    columns = [list(column) for column in zip(*settled, strict=True)] or [[], [], [], []]
+    await conn.execute(SQL.settle_raw_objects, *columns, now)
+
+
+async def quarantine(
+    conn: Conn, rows: Sequence[tuple[UserId, RawObjectId, int, str, str, str]]
+) -> None:
+    """Keep unreadable rows: (person, object, position, account external id, reason, excerpt)."""
+    if rows:
+        await conn.execute(SQL.quarantine, *[list(column) for column in zip(*rows, strict=True)])
+
+
+async def progress(conn: Conn, key: RunKey) -> asyncpg.Record | None:
+    """Return what a run has done so far."""
+    return await conn.fetchrow(SQL.progress, *key)
+
+
+async def take_due(
+    conn: Conn, now: datetime, limit: int, carry_seconds: float, carry_seconds_max: float
+) -> list[tuple[RunKey, str]]:
+    """Return due runs (and their state) that no job carries, marking them as carried."""
+    rows = await conn.fetch(SQL.take_due, now, limit, carry_seconds, carry_seconds_max)
+    return [(RunKey(row["user_id"], row["run_id"]), row["state"]) for row in rows]
+
+
+async def purge_sessions(conn: Conn, before: datetime, limit: int) -> int:
+    """Forget ended sessions, at most `limit`; return how many went."""
+    return int(await conn.fetchval(SQL.purge_sessions, before, limit))

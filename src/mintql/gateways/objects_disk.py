@@ -1,0 +1,144 @@
+"""The object store in a folder: for one machine, and for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from itertools import islice
+from pathlib import Path
+from uuid import uuid4
+
+from mintql.gateways.objects import (
+    LIST_BATCH_KEYS,
+    ObjectConflict,
+    ObjectMissing,
+    ObjectStoreDown,
+    check_key,
+    check_prefix,
+    probe,
+)
+
+PARTIAL_FOLDER = ".partial"
+"""Where files are written before they get their name. No key begins with a dot, so it is never listed."""
+
+
+class DiskObjectStore:
+    """Objects as files under `root`, each with the name of its key.
+
+    A file appears under its name only when its bytes are on the disk, by a hard link, which fails when the
+    name is taken: readers never see half a file, and writers never overwrite. One key cannot be the folder
+    of another; such a `put` raises `ObjectConflict`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+
+    async def put(self, key: str, content: bytes, content_type: str) -> None:  # noqa: ARG002
+        """Create the object; see `ObjectStore.put`. A folder has no place for the content type."""
+        await asyncio.to_thread(self._put, check_key(key), content)
+
+    async def get(self, key: str) -> bytes:
+        """Return the bytes; see `ObjectStore.get`."""
+        return await asyncio.to_thread(self._get, check_key(key))
+
+    async def delete(self, key: str) -> None:
+        """Remove the object; see `ObjectStore.delete`."""
+        await asyncio.to_thread(self._delete, check_key(key))
+
+    async def list(self, prefix: str) -> AsyncIterator[str]:
+        """Yield keys; see `ObjectStore.list`."""
+        folder, _, _ = check_prefix(prefix).rpartition("/")
+        keys = (key for key in _walk(self.root, folder) if key.startswith(prefix))
+        while batch := await asyncio.to_thread(lambda: tuple(islice(keys, LIST_BATCH_KEYS))):
+            for key in batch:
+                yield key
+
+    async def check(self) -> None:
+        """Probe the folder; see `ObjectStore.check`."""
+        await probe(self)
+
+    def _put(self, key: str, content: bytes) -> None:
+        target = self.root / key
+        try:
+            partial = self._write_partial(content)
+            try:
+                _make_folders(target.parent)
+                try:
+                    os.link(partial, target)
+                except FileExistsError:
+                    if target.is_dir() or target.read_bytes() != content:
+                        raise ObjectConflict(f"other bytes are kept under {key!r} already") from None
+                _sync_folder(target.parent)
+            finally:
+                partial.unlink()
+        except (NotADirectoryError, FileExistsError):
+            raise ObjectConflict(f"a part of {key!r} is an object already, not a folder") from None
+        except OSError as error:
+            raise ObjectStoreDown(f"{key!r} cannot be written: {error.strerror}") from error
+
+    def _write_partial(self, content: bytes) -> Path:
+        folder = self.root / PARTIAL_FOLDER
+        _make_folders(folder)
+        partial = folder / uuid4().hex
+        with partial.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        return partial
+
+    def _get(self, key: str) -> bytes:
+        try:
+            return (self.root / key).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise ObjectMissing(f"nothing is kept under {key!r}") from None
+        except OSError as error:
+            raise ObjectStoreDown(f"{key!r} cannot be read: {error.strerror}") from error
+
+    def _delete(self, key: str) -> None:
+        target = self.root / key
+        try:
+            if target.is_file():
+                target.unlink(missing_ok=True)
+                _sync_folder(target.parent)
+        except OSError as error:
+            raise ObjectStoreDown(f"{key!r} cannot be deleted: {error.strerror}") from error
+
+
+def _walk(root: Path, folder: str) -> Iterator[str]:
+    """Yield the keys in `folder` and below, in ascending order."""
+    try:
+        entries = [entry for entry in os.scandir(root / folder) if not entry.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    named = [
+        (entry.name + "/" if entry.is_dir() else entry.name) for entry in entries if entry.name[0] != "."
+    ]
+    # With the slash at its end a folder sorts where its keys do: "a.b" comes before "a/b".
+    for name in sorted(named):
+        key = f"{folder}/{name}" if folder else name
+        if name.endswith("/"):
+            yield from _walk(root, key.removesuffix("/"))
+        else:
+            yield key
+
+
+def _make_folders(folder: Path) -> None:
+    """Create the folder and those above it, each entered durably in its parent."""
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+    if not folder.is_dir():
+        raise NotADirectoryError(folder)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

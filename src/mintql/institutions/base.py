@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
+from mintql.domain.credentials import Credentials
 from mintql.domain.institutions import ParsedPage
+
+__all__ = ["Capabilities", "Connector", "Credentials", "FetchRequest", "RawPage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +27,6 @@ class Capabilities:
     window_days_max: int
     history_days_max: int
     refresh_interval_seconds_min: int
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Credentials:
-    """How to log in. `repr` shows no secret."""
-
-    url: str
-    login: str
-    password: str
-
-    def __repr__(self) -> str:
-        return f"Credentials(url={self.url!r}, login=..., password=...)"
 
 
 @dataclass(frozen=True, slots=True)

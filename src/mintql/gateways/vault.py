@@ -1,0 +1,91 @@
+"""The secrets of connections, encrypted so that a row is of use only where it belongs.
+
+Each connection has a data key of its own, wrapped by a key of the operator's keyring, whose version is kept
+beside it. Both layers are AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce in front of the
+ciphertext. The associated data names table, row, person and column: a row that was copied to another
+person or connection, or whose columns were swapped, is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from mintql.domain.credentials import Credentials
+from mintql.domain.ids import ConnectionId, UserId
+
+NONCE_BYTES = 12
+DATA_KEY_BITS = 256
+
+
+class SecretUnreadable(Exception):  # noqa: N818
+    """A sealed secret does not open: its key is not in the keyring, or the row is not what was written."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Sealed:
+    """The columns of `connection_secrets`: nothing in them is of use without the keyring."""
+
+    key_version: int
+    wrapped_key: bytes
+    ciphertext: bytes
+
+
+class Vault:
+    """Seals with the highest version of `keyring` (32-byte keys by version), opens with any of them."""
+
+    def __init__(self, keyring: Mapping[int, bytes]) -> None:
+        self._keys = {version: AESGCM(key) for version, key in keyring.items()}
+        self._newest = max(self._keys)
+
+    def seal(self, user_id: UserId, connection_id: ConnectionId, credentials: Credentials) -> Sealed:
+        """Encrypt the credentials for this row alone."""
+        data_key = AESGCM.generate_key(DATA_KEY_BITS)
+        plain = json.dumps([credentials.url, credentials.login, credentials.password]).encode()
+        return Sealed(
+            key_version=self._newest,
+            wrapped_key=_encrypt(
+                self._keys[self._newest],
+                data_key,
+                _place(user_id, connection_id, f"wrapped_key.{self._newest}"),
+            ),
+            ciphertext=_encrypt(AESGCM(data_key), plain, _place(user_id, connection_id, "ciphertext")),
+        )
+
+    def open(self, user_id: UserId, connection_id: ConnectionId, sealed: Sealed) -> Credentials:
+        """Decrypt what was sealed for this row; raise `SecretUnreadable` for anything else."""
+        version = sealed.key_version
+        wrapping_key = self._keys.get(version)
+        if wrapping_key is None:
+            raise SecretUnreadable(f"the secret of connection {connection_id} needs key version {version}")
+        try:
+            data_key = _decrypt(
+                wrapping_key, sealed.wrapped_key, _place(user_id, connection_id, f"wrapped_key.{version}")
+            )
+            plain = _decrypt(
+                AESGCM(data_key), sealed.ciphertext, _place(user_id, connection_id, "ciphertext")
+            )
+        except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce and a tag.
+            raise SecretUnreadable(
+                f"the secret of connection {connection_id} is not the one sealed there"
+            ) from None
+        url, login, password = json.loads(plain)
+        return Credentials(url=url, login=login, password=password)
+
+
+def _place(user_id: UserId, connection_id: ConnectionId, column: str) -> bytes:
+    return json.dumps(["connection_secrets", user_id, connection_id, column]).encode()
+
+
+def _encrypt(key: AESGCM, plain: bytes, place: bytes) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + key.encrypt(nonce, plain, place)
+
+
+def _decrypt(key: AESGCM, sealed: bytes, place: bytes) -> bytes:
+    return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)

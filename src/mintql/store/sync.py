@@ -108,10 +108,10 @@ async def open_run_of(conn: Conn, user_id: UserId, connection_id: ConnectionId) 
 
 
 async def due_connections(
-    conn: Conn, active_since: date, after: tuple[UserId, ConnectionId], limit: int
+    conn: Conn, active_since: date, after: tuple[UserId, ConnectionId], day: date, limit: int
 ) -> list[tuple[UserId, ConnectionId]]:
-    """Return the next page of connections that the daily refresh is for."""
-    rows = await conn.fetch(SQL.due_connections, active_since, *after, limit)
+    """Return the next page of connections that the daily refresh of `day` is still for."""
+    rows = await conn.fetch(SQL.due_connections, active_since, *after, day, limit)
     return [(UserId(row["user_id"]), ConnectionId(row["connection_id"])) for row in rows]
 
 

@@ -12,10 +12,14 @@ SELECT run_id FROM sync_runs
 WHERE user_id = $1 AND connection_id = $2 AND state NOT IN ('succeeded', 'failed')
 
 -- name: due_connections
--- Connections of persons active since a day, after a key, in its order: who the daily refresh is for.
-SELECT user_id, connection_id FROM connections JOIN users USING (user_id)
-WHERE last_active_on >= $1 AND status = 'active' AND (user_id, connection_id) > ($2, $3)
-ORDER BY user_id, connection_id LIMIT $4
+-- Connections of persons active since a day that had no run today, after a key, in its order.
+SELECT link.user_id, link.connection_id FROM connections AS link JOIN users USING (user_id)
+WHERE last_active_on >= $1 AND link.status = 'active' AND (link.user_id, link.connection_id) > ($2, $3)
+  AND NOT EXISTS (
+      SELECT FROM sync_runs AS run WHERE run.user_id = link.user_id AND run.connection_id = link.connection_id
+        AND run.reason = 'daily' AND run.day = $4
+  )
+ORDER BY link.user_id, link.connection_id LIMIT $5
 
 -- name: open_daily_runs
 -- Opens the run of the day for these connections; those that had theirs, or have a run open, are left out.

@@ -1,0 +1,217 @@
+"""arq's side: functions, cron table and `WorkerSettings`. Each function is a thin shell around a service.
+
+PostgreSQL owns the state of work, arq only carries it here (see docs/decisions). So a function takes ids,
+may run twice, may die anywhere, never lets an exception reach arq (which would end the job and tell nobody),
+and leaves what it could not do to `sweep`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, timedelta
+from functools import wraps
+from typing import Any
+
+from arq import cron
+from arq.connections import RedisSettings
+from arq.cron import CronJob
+from arq.worker import func
+
+from mintql.domain.ids import ConnectionId, UserId
+from mintql.gateways.queue import deserialize, serialize
+from mintql.runtime import Runtime, open_runtime
+from mintql.services import extract as extraction
+from mintql.services import ingest as ingestion
+from mintql.services import notify as notification
+from mintql.services import reconcile as reconciliation
+from mintql.services import sync
+from mintql.services.effects import Effects, Job
+from mintql.services.extract import Workplace, utc_now
+from mintql.settings import Settings, load_settings
+from mintql.store import events as event_rows
+from mintql.store import sync as sync_rows
+from mintql.store.outbox import Delivery
+from mintql.store.sync import RunKey
+
+log = logging.getLogger(__name__)
+
+JOB_TIMEOUT_SECONDS = 600
+"""Bounds a job that hangs. A worker that dies is noticed by its leases, long before."""
+CRON_TIMEOUT_SECONDS = 3_600
+CRON_RESULT_SECONDS = 60
+"""arq's mark that a cron job has run at its moment, for workers whose clocks are a little behind."""
+SHUTDOWN_SECONDS = 5
+EVENTS_KEPT_DAYS = 400
+"""Clients may come back with a cursor a year old."""
+PURGE_ROWS_MAX = 5_000
+
+Context = dict[str, Any]
+JobFunction = Callable[..., Awaitable[None]]
+
+
+def guarded(function: JobFunction) -> JobFunction:
+    """Log what a job raises instead of handing it to arq: the sweeper brings back what is not done."""
+
+    @wraps(function)
+    async def shell(context: Context, *args: Any) -> None:
+        try:
+            await function(context, *args)
+        except Exception:
+            log.exception("job %s failed; what it left undone is found by the sweeper", function.__name__)
+
+    return shell
+
+
+def _runtime(context: Context) -> Runtime:
+    runtime: Runtime = context["runtime"]
+    return runtime
+
+
+def workplace(runtime: Runtime) -> Workplace:
+    """Return what the services that do a worker's work need."""
+    return Workplace(runtime.system, runtime.perform, runtime.objects, runtime.vault, runtime.connectors)
+
+
+def _keys(runs: Sequence[Sequence[int]]) -> list[RunKey]:
+    return [RunKey(*run) for run in runs]
+
+
+@guarded
+async def extract(context: Context, runs: Sequence[Sequence[int]]) -> None:
+    """Fetch the raw pages of these runs ([person, run], ...) into the object store."""
+    await extraction.extract(workplace(_runtime(context)), _keys(runs))
+
+
+@guarded
+async def ingest(context: Context, runs: Sequence[Sequence[int]]) -> None:
+    """Turn the stored pages of these runs into transactions, sums, alerts and events."""
+    await ingestion.ingest(workplace(_runtime(context)), _keys(runs))
+
+
+@guarded
+async def notify(context: Context) -> None:
+    """Tell the outside what the outbox holds."""
+    runtime = _runtime(context)
+
+    async def live(item: Delivery) -> None:
+        if not await runtime.channel.publish([item.user_id]):
+            raise ConnectionError("the wake-up could not be published")
+
+    await notification.notify(runtime.system, {"live": live}, utc_now)
+
+
+@guarded
+async def daily_refresh(context: Context) -> None:
+    """Open today's run for each connection of an active person, page by page, and enqueue them in batches."""
+    runtime = _runtime(context)
+    now = utc_now()
+    after: tuple[UserId, ConnectionId] | None = (UserId(0), ConnectionId(0))
+    while after is not None:
+        async with runtime.system() as conn:
+            after, effects = await sync.open_daily_page(conn, now, after, runtime.settings.daily_spread_seconds)
+        await runtime.perform(effects)
+
+
+@guarded
+async def sweep(context: Context) -> None:
+    """Send again what PostgreSQL says is due and nothing carries; forget what has had its time."""
+    runtime = _runtime(context)
+    now = utc_now()
+    async with runtime.system() as conn:
+        effects = await sync.sweep_runs(conn, now)
+        await event_rows.purge(conn, now - timedelta(days=EVENTS_KEPT_DAYS), PURGE_ROWS_MAX)
+        await sync_rows.purge_sessions(conn, now, PURGE_ROWS_MAX)
+    effects.merge(Effects(jobs=[Job("notify")]))
+    await runtime.perform(effects)
+
+
+@guarded
+async def reconcile(context: Context) -> None:
+    """Compare every person's monthly sums with their transactions; mend and record what differs."""
+    await reconcile_all(_runtime(context))
+
+
+async def reconcile_all(runtime: Runtime) -> int:
+    """Do it; return how many sums were wrong."""
+    after: UserId | None = UserId(0)
+    wrong = 0
+    while after is not None:
+        async with runtime.system() as conn:
+            after, suspected = await reconciliation.reconcile_page(conn, after)
+        if suspected:
+            async with runtime.system() as conn:
+                found, effects = await reconciliation.mend(conn, sorted({item.user_id for item in suspected}))
+            await runtime.perform(effects)
+            wrong += len(found)
+    return wrong
+
+
+FUNCTIONS: tuple[JobFunction, ...] = (extract, ingest, notify, daily_refresh, sweep, reconcile)
+
+
+def cron_jobs(settings: Settings) -> list[CronJob]:
+    """Return the cron table. arq runs each once per moment, however many workers there are."""
+    once: dict[str, Any] = {
+        "timeout": CRON_TIMEOUT_SECONDS, "keep_result": CRON_RESULT_SECONDS, "max_tries": 1, "second": 0
+    }  # fmt: skip
+    seconds = set(range(0, 60, settings.sweep_seconds))
+    return [
+        cron(sweep, **(once | {"second": seconds})),
+        cron(daily_refresh, **once, minute=5),
+        cron(reconcile, **once, hour=4, minute=30),
+    ]
+
+
+def redis_settings(settings: Settings) -> RedisSettings:
+    """Return how arq reaches Redis, with bounded waits."""
+    parsed = RedisSettings.from_dsn(settings.redis_url.get_secret_value())
+    parsed.conn_timeout = 2
+    parsed.conn_retries = 5
+    parsed.conn_retry_delay = 1
+    return parsed
+
+
+async def startup(context: Context) -> None:
+    """Open the worker's resources."""
+    stack = AsyncExitStack()
+    context["stack"] = stack
+    settings = context.get("settings") or load_settings()
+    context["runtime"] = await stack.enter_async_context(open_runtime(settings, role="worker"))
+
+
+async def shutdown(context: Context) -> None:
+    """Close the worker's resources."""
+    await context["stack"].aclose()
+
+
+def worker_options(settings: Settings) -> dict[str, Any]:
+    """Return everything arq's `Worker` is to be told; `WorkerSettings` is this, read from the environment."""
+    return {
+        "functions": [func(function, keep_result=0, max_tries=1) for function in FUNCTIONS],  # type: ignore[arg-type]
+        "cron_jobs": cron_jobs(settings),
+        "redis_settings": redis_settings(settings),
+        "on_startup": startup,
+        "on_shutdown": shutdown,
+        "queue_name": settings.queue_name,
+        "max_jobs": settings.worker_max_jobs,
+        "poll_delay": settings.worker_poll_seconds,
+        "job_timeout": JOB_TIMEOUT_SECONDS,
+        "job_completion_wait": SHUTDOWN_SECONDS,
+        "keep_result": 0,
+        "max_tries": 1,
+        "retry_jobs": False,
+        "health_check_interval": 60,
+        "job_serializer": serialize,
+        "job_deserializer": deserialize,
+        "timezone": UTC,
+        "log_results": False,
+    }
+
+
+def __getattr__(name: str) -> Any:
+    """Give `WorkerSettings`, read from the environment at the moment somebody asks for it."""
+    if name == "WorkerSettings":
+        return worker_options(load_settings())
+    raise AttributeError(name)

@@ -1,0 +1,226 @@
+"""Extraction: an institution's pages into the object store, untouched, before anything is read from them.
+
+A run is claimed with a lease and an attempt number. Pages lie under keys made of person, connection, run,
+attempt and page; they are recorded all at once when the last one is stored, so a run is either completely
+extracted or not at all, and the institution's cursor moves only with a run that was ingested.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from mintql.domain.errors import AuthRequired, InstitutionFailure
+from mintql.gateways.objects import ObjectStore
+from mintql.gateways.vault import Sealed, Vault
+from mintql.domain.credentials import Credentials
+from mintql.institutions.base import Connector, FetchRequest
+from mintql.services.effects import Effects, Job
+from mintql.services.sync import CARRY_SECONDS, next_daily, tell_progress
+from mintql.store import sync as store
+from mintql.store.locks import lock_users
+from mintql.store.queries import Conn
+from mintql.store.sync import Extraction, RunKey, StoredPage
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=10)
+HEARTBEAT_SECONDS = 3.0
+FETCHES_AT_ONCE_MAX = 20
+PAGES_PER_RUN_MAX = 10_000
+OVERLAP_DAYS = 14
+"""Days fetched again with every refresh: pending rows post, and institutions correct, within these."""
+DAYS_AHEAD = 1
+"""Institutions east of UTC are a day ahead."""
+ATTEMPTS_MAX = 5
+CLAIMS_MAX = 12
+"""A run that was begun this often and never came to an end, not even to a failure, takes its worker with it."""
+RETRY_SECONDS = (5, 30, 120, 600)
+"""Pause before the second, third ... attempt."""
+GZIP_LEVEL = 1
+
+Begin = Callable[[], AbstractAsyncContextManager[Conn]]
+Perform = Callable[[Effects], Awaitable[None]]
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the present moment, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What the long-running services of a worker need. `begin` opens a transaction."""
+
+    begin: Begin
+    perform: Perform
+    objects: ObjectStore
+    vault: Vault
+    connectors: Mapping[str, Connector]
+    clock: Clock = field(default=utc_now)
+
+
+async def extract(place: Workplace, keys: Sequence[RunKey]) -> None:
+    """Extract these runs, several at once, and hand those that are complete on to be ingested.
+
+    May be called twice, and may die anywhere: what is not claimable is left alone.
+    """
+    async with place.begin() as conn:
+        runs = await store.claim_extraction(conn, keys, place.clock(), LEASE)
+    slots = asyncio.Semaphore(FETCHES_AT_ONCE_MAX)
+
+    async def one(run: Extraction) -> bool:
+        async with slots:
+            return await _extract_one(place, run)
+
+    async with keep_leases(place, [(run.key, run.attempt) for run in runs]):
+        complete = await asyncio.gather(*(one(run) for run in runs))
+    ready = [list(run.key) for run, done in zip(runs, complete, strict=True) if done]
+    if ready:
+        await place.perform(Effects(jobs=[Job("ingest", (ready,))]))
+
+
+@asynccontextmanager
+async def keep_leases(place: Workplace, runs: Sequence[tuple[RunKey, int]]) -> AsyncIterator[None]:
+    """Extend the leases of these (run, attempt) for as long as the body takes."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            try:
+                async with place.begin() as conn:
+                    await store.extend_leases(conn, runs, place.clock(), LEASE)
+            except Exception:  # A missed beat is made up for by the next; a lost lease shows at the end.
+                log.warning("leases not extended", exc_info=True)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _extract_one(place: Workplace, run: Extraction) -> bool:
+    """Fetch and store the pages of one run; True when they are complete. Never raises."""
+    pages: list[StoredPage] = []
+    try:
+        if run.attempt > CLAIMS_MAX:
+            raise InstitutionFailure("Fetching was begun again and again and never came to an end.")
+        connector = place.connectors.get(run.institution_id)
+        if connector is None:
+            raise AuthRequired(f"This server no longer offers the institution {run.institution_id!r}.")
+        request = _request(run, connector, place.clock().date())
+        cursor = await _store_pages(place, run, connector, request, pages)
+        async with place.begin() as conn:
+            return await store.finish_extraction(
+                conn,
+                run.key,
+                run.attempt,
+                pages,
+                (request.first, request.last),
+                cursor,
+                place.clock(),
+                timedelta(seconds=CARRY_SECONDS),
+            )
+    except InstitutionFailure as failure:
+        await settle_failure(place, run, failure, "queued", run.attempt, pages)
+    except Exception:
+        log.exception("extraction of run %s failed", run.key.run_id)
+        failure = InstitutionFailure("Something went wrong on our side while fetching; it is tried again.")
+        await settle_failure(place, run, failure, "queued", run.attempt, pages)
+    return False
+
+
+def _request(run: Extraction, connector: Connector, today: date) -> FetchRequest:
+    oldest = today - timedelta(days=connector.capabilities.history_days_max)
+    first = run.synced_through - timedelta(days=OVERLAP_DAYS) if run.synced_through else oldest
+    return FetchRequest(max(first, oldest), today + timedelta(days=DAYS_AHEAD), run.sync_cursor)
+
+
+async def _store_pages(
+    place: Workplace, run: Extraction, connector: Connector, request: FetchRequest, pages: list[StoredPage]
+) -> str:
+    """Put each page into the object store as it comes; return the cursor after the last."""
+    cursor = run.sync_cursor
+    credentials = _credentials(place, run)
+    async for page in connector.fetch(credentials, request):
+        if len(pages) == PAGES_PER_RUN_MAX:
+            raise InstitutionFailure(f"The institution gave more than {PAGES_PER_RUN_MAX} pages in one run.")
+        number = len(pages)
+        object_key = raw_key(run, number)
+        packed = await asyncio.to_thread(gzip.compress, page.content, GZIP_LEVEL, mtime=0)
+        await place.objects.put(object_key, packed, "application/gzip")
+        digest = hashlib.sha256(page.content).digest()
+        pages.append(StoredPage(number, object_key, digest, len(page.content), page.content_type))
+        cursor = page.cursor or cursor
+        if run.reason != "daily":
+            await _tell_page(place, run, len(pages))
+    return cursor
+
+
+def raw_key(run: Extraction, page: int) -> str:
+    """Return where a raw page lies: one key for each page of each attempt, never written twice."""
+    return f"raw/{run.key.user_id}/{run.connection_id}/{run.key.run_id}/{run.attempt}/{page:05d}.gz"
+
+
+def _credentials(place: Workplace, run: Extraction) -> Credentials:
+    if run.key_version is None:
+        raise AuthRequired("There is no login for this connection any more.")
+    sealed = Sealed(run.key_version, run.wrapped_key, run.ciphertext)
+    return place.vault.open(run.key.user_id, run.connection_id, sealed)
+
+
+async def _tell_page(place: Workplace, run: Extraction, pages: int) -> None:
+    async with place.begin() as conn:
+        await lock_users(conn, [run.key.user_id])
+        if not await store.note_page(conn, run.key, run.attempt, pages):
+            return
+        effects = await tell_progress(conn, [run.key])
+    await place.perform(effects)
+
+
+async def settle_failure(
+    place: Workplace,
+    run: Extraction | store.Ingestion,
+    failure: InstitutionFailure,
+    back_to: str,
+    attempts: int,
+    pages: Sequence[StoredPage] = (),
+) -> None:
+    """Record that a run did not succeed: try it again later, or end it and say what the person can do.
+
+    Pages that were stored before the failure stay in the object store and are recorded as abandoned.
+    """
+    now = place.clock()
+    again = failure.retryable and attempts < ATTEMPTS_MAX
+    pause = timedelta(seconds=RETRY_SECONDS[min(attempts, len(RETRY_SECONDS)) - 1])
+    at = max(failure.retry_at or now, now + pause) if again else next_daily(now)
+    async with place.begin() as conn:
+        await lock_users(conn, [run.key.user_id])
+        if again:
+            held = await store.retry_run(conn, run.key, run.attempt, back_to, at, failure.code, failure.message)
+        else:
+            held = await store.fail_run(conn, run.key, run.attempt, now, failure.code, failure.message)
+        if not held:
+            return
+        await store.insert_raw_objects(conn, run.key, run.attempt, pages, "abandoned")
+        await store.note_failure(
+            conn,
+            run.key.user_id,
+            run.connection_id,
+            failure.code,
+            failure.message,
+            failure.action,
+            at if failure.retryable else None,
+            action_required=not failure.retryable,
+        )
+        effects = await tell_progress(conn, [run.key])
+    await place.perform(effects)

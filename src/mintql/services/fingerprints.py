@@ -1,0 +1,37 @@
+"""Sixteen bytes that stand for a row in `account_sync.seen`: a hash of its id and a hash of its content.
+
+A daily refresh brings mostly rows that are known. Those whose pair of hashes is in the packed list are
+dropped before any table is asked; both 64-bit hashes of two different rows would have to agree for a row to
+be dropped wrongly. xxh3, because Python's own `hash` differs from process to process.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+
+import xxhash
+
+from mintql.domain.institutions import ProviderTransaction
+
+
+def fingerprint(row: ProviderTransaction) -> tuple[int, int]:
+    """Return (hash of the id, hash of everything the institution says of the row)."""
+    content = (
+        f"{row.posted_on.isoformat()}\x1f{row.amount_minor}\x1f{row.currency}\x1f{row.pending:d}"
+        f"\x1f{row.pending_external_id}\x1f{row.merchant_category_code}\x1f{row.description}"
+    )
+    return xxhash.xxh3_64_intdigest(row.external_id), xxhash.xxh3_64_intdigest(content)
+
+
+def pack(pairs: Iterable[tuple[int, int]]) -> bytes:
+    """Write pairs of hashes as little-endian 64-bit numbers."""
+    packed = array("Q", [value for pair in pairs for value in pair])
+    return packed.tobytes()
+
+
+def unpack(seen: bytes) -> dict[int, int]:
+    """Read the packed list as content hash by id hash."""
+    values = array("Q")
+    values.frombytes(seen)
+    return dict(zip(values[::2], values[1::2], strict=True))

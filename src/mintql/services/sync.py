@@ -1,0 +1,122 @@
+"""Synchronising as the person and the clock ask for it: opening runs, telling how they go, ending them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from mintql.domain.errors import NotFound
+from mintql.domain.ids import ConnectionId, SyncRunId, UserId
+from mintql.services.effects import Effects, Job
+from mintql.services.events import NewEvent, append_events
+from mintql.store import sync as store
+from mintql.store.locks import lock_users
+from mintql.store.queries import Conn
+from mintql.store.sync import RunKey
+
+ACTIVE_DAYS = 30
+"""The daily refresh is for persons who were active within this many days."""
+CARRY_SECONDS = 5.0
+CARRY_SECONDS_MAX = 300.0
+"""How long a job is believed to be under way before the sweeper sends another, doubling up to the maximum."""
+DAILY_PAGE = 1_000
+DAILY_RUNS_PER_JOB = 100
+SWEEP_RUNS_MAX = 1_000
+RUNS_PER_JOB = 50
+
+
+async def open_or_join_run(
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, reason: str, now: datetime
+) -> tuple[SyncRunId, Effects]:
+    """Open a sync run for a connection, or return the one that is open.
+
+    Raises:
+        NotFound: The connection is not this person's, or was disconnected.
+    """
+    run_id = await store.open_run(
+        conn, user_id, connection_id, reason, now, timedelta(seconds=CARRY_SECONDS)
+    )
+    if run_id is None:
+        run_id = await store.open_run_of(conn, user_id, connection_id)
+        if run_id is None:
+            raise NotFound("There is no such connection, or it was disconnected.", field="connectionId")
+        return run_id, Effects()
+    await lock_users(conn, [user_id])
+    effects = await tell_progress(conn, [RunKey(user_id, run_id)])
+    effects.jobs.insert(0, Job("extract", ([[user_id, run_id]],)))
+    return run_id, effects
+
+
+async def tell_progress(conn: Conn, keys: Iterable[RunKey]) -> Effects:
+    """Append a `sync_progress` event for each run. The caller holds the persons' locks."""
+    rows = [row for key in keys if (row := await store.progress(conn, key)) is not None]
+    return await tell_progress_rows(conn, rows)
+
+
+async def tell_progress_rows(conn: Conn, rows: Sequence[Mapping[str, Any]]) -> Effects:
+    """Append `sync_progress` events from rows of progress."""
+    events = [
+        NewEvent(row["user_id"], "sync_progress", {k: v for k, v in row.items() if k != "user_id"})
+        for row in rows
+    ]
+    _, effects = await append_events(conn, events)
+    effects.changed |= effects.told
+    return effects
+
+
+async def open_daily_page(
+    conn: Conn, now: datetime, after: tuple[UserId, ConnectionId], spread_seconds: int
+) -> tuple[tuple[UserId, ConnectionId] | None, Effects]:
+    """Open the day's runs for the next page of connections of active persons.
+
+    Runs of one job become due together; jobs are spread over `spread_seconds`. A connection that had its run
+    of the day is left out, so repeating a page, or the whole day, does nothing.
+
+    Returns:
+        The key to continue after (None when this was the last page), and the jobs to enqueue.
+    """
+    day = now.astimezone(UTC).date()
+    page = await store.due_connections(conn, day - timedelta(days=ACTIVE_DAYS), after, day, DAILY_PAGE)
+    due = [
+        (user_id, connection_id, now + timedelta(seconds=_delay(page[0][1], place, spread_seconds)))
+        for place, (user_id, connection_id) in enumerate(page)
+    ]
+    opened = await store.open_daily_runs(conn, due, day, timedelta(seconds=CARRY_SECONDS_MAX))
+    effects = Effects()
+    for key_list, at in _by_time(opened):
+        for batch in _batches(key_list, DAILY_RUNS_PER_JOB):
+            effects.jobs.append(Job("extract", (batch,), max(0.0, (at - now).total_seconds())))
+    return (page[-1] if len(page) == DAILY_PAGE else None), effects
+
+
+def _delay(seed: int, place: int, spread_seconds: int) -> float:
+    """Spread the jobs of all pages evenly: multiples of the golden ratio fill an interval without clumps."""
+    return (seed + place // DAILY_RUNS_PER_JOB) * 0.6180339887498949 % 1.0 * spread_seconds
+
+
+def _by_time(opened: Sequence[tuple[RunKey, datetime]]) -> list[tuple[list[RunKey], datetime]]:
+    groups: dict[datetime, list[RunKey]] = {}
+    for key, at in opened:
+        groups.setdefault(at, []).append(key)
+    return [(keys, at) for at, keys in groups.items()]
+
+
+def _batches(keys: Sequence[RunKey], size: int) -> list[list[list[int]]]:
+    return [[list(key) for key in keys[start : start + size]] for start in range(0, len(keys), size)]
+
+
+async def sweep_runs(conn: Conn, now: datetime) -> Effects:
+    """Find runs that are due and that no job carries: a job was lost, a worker died, a retry has come."""
+    due = await store.take_due(conn, now, SWEEP_RUNS_MAX, CARRY_SECONDS, CARRY_SECONDS_MAX)
+    effects = Effects()
+    for job, states in (("extract", ("queued", "extracting")), ("ingest", ("extracted", "ingesting"))):
+        for batch in _batches([key for key, state in due if state in states], RUNS_PER_JOB):
+            effects.jobs.append(Job(job, (batch,)))
+    return effects
+
+
+def next_daily(now: datetime) -> datetime:
+    """Return when the next daily refresh begins: the coming midnight in UTC."""
+    tomorrow: date = now.astimezone(UTC).date() + timedelta(days=1)
+    return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=UTC)

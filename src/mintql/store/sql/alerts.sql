@@ -1,0 +1,51 @@
+-- name: plans
+-- What the limits and the calendar of these persons depend on.
+SELECT user_id, time_zone, currency, annual_income_minor, template_revision FROM users
+WHERE user_id = ANY ($1::bigint[])
+
+-- name: overrides
+-- Everything these persons have changed about their budgets.
+SELECT user_id, category_id, month, recurring, limit_minor, currency, thresholds, revision FROM budget_overrides
+WHERE user_id = ANY ($1::bigint[])
+
+-- name: sums
+-- Sums of these (person, month).
+SELECT user_id, month, category_id, currency, posted_minor, pending_minor, posted_count, pending_count
+FROM monthly_spending JOIN unnest($1::bigint[], $2::date[]) AS asked (user_id, month) USING (user_id, month)
+
+-- name: raise_alerts
+-- Inserts alerts; one that was raised for the same threshold of the same limit is left alone.
+INSERT INTO alerts (user_id, category_id, month, threshold_percent, revision, limit_minor, spent_minor,
+    pending_minor, currency, created_at)
+SELECT *, $10 FROM unnest($1::bigint[], $2::int[], $3::date[], $4::smallint[], $5::bigint[], $6::bigint[],
+    $7::bigint[], $8::bigint[], $9::text[])
+ON CONFLICT (user_id, category_id, month, threshold_percent, revision) DO NOTHING
+RETURNING user_id, alert_id, category_id, month, currency
+
+-- name: largest
+-- The largest purchases of these (person, leaves, month): why a limit was reached.
+SELECT asked.place::int AS place, array_agg(cause.transaction_id ORDER BY cause.amount_minor, cause.transaction_id)
+    AS transaction_ids
+FROM unnest($1::bigint[], $2::text[], $3::date[], $4::text[])
+    WITH ORDINALITY AS asked (user_id, category_ids, month, currency, place)
+CROSS JOIN LATERAL (
+    SELECT row.transaction_id, row.amount_minor FROM transactions AS row
+    WHERE row.user_id = asked.user_id AND row.category_id = ANY (asked.category_ids::int[])
+      AND row.posted_on >= asked.month AND row.posted_on < (asked.month + interval '1 month')::date
+      AND row.currency = asked.currency AND row.amount_minor < 0
+      AND row.successor_id IS NULL AND row.removed_at IS NULL
+    ORDER BY row.amount_minor, row.transaction_id LIMIT $5
+) AS cause
+GROUP BY asked.place
+
+-- name: note_causes
+-- Writes onto alerts which transactions explain them.
+UPDATE alerts SET transaction_ids = said.transaction_ids::bigint[]
+FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS said (user_id, alert_id, transaction_ids)
+WHERE alerts.user_id = said.user_id AND alerts.alert_id = said.alert_id
+
+-- name: list_by_month
+-- Alerts of one person from a month on, oldest first.
+SELECT alert_id, category_id, month, threshold_percent, revision, limit_minor, spent_minor, pending_minor,
+    currency, transaction_ids, created_at
+FROM alerts WHERE user_id = $1 AND month >= $2 ORDER BY alert_id

@@ -1,0 +1,44 @@
+-- name: users_after
+-- The next persons by id.
+SELECT user_id FROM users WHERE user_id > $1 ORDER BY user_id LIMIT $2
+
+-- name: differences
+-- Where the stored sums of these persons differ from what their transactions add up to.
+WITH computed AS (
+    SELECT user_id, date_trunc('month', posted_on)::date AS month, category_id, currency,
+        coalesce(sum(amount_minor) FILTER (WHERE NOT pending), 0)::bigint AS posted_minor,
+        coalesce(sum(amount_minor) FILTER (WHERE pending), 0)::bigint AS pending_minor,
+        (count(*) FILTER (WHERE NOT pending))::int AS posted_count,
+        (count(*) FILTER (WHERE pending))::int AS pending_count
+    FROM transactions
+    WHERE user_id = ANY ($1::bigint[]) AND successor_id IS NULL AND removed_at IS NULL
+    GROUP BY 1, 2, 3, 4
+), stored AS (
+    SELECT * FROM monthly_spending WHERE user_id = ANY ($1::bigint[])
+)
+SELECT user_id, month, category_id, currency,
+    coalesce(stored.posted_minor, 0) AS stored_posted_minor, coalesce(computed.posted_minor, 0) AS posted_minor,
+    coalesce(stored.pending_minor, 0) AS stored_pending_minor, coalesce(computed.pending_minor, 0) AS pending_minor,
+    coalesce(stored.posted_count, 0) AS stored_posted_count, coalesce(computed.posted_count, 0) AS posted_count,
+    coalesce(stored.pending_count, 0) AS stored_pending_count, coalesce(computed.pending_count, 0) AS pending_count
+FROM stored FULL JOIN computed USING (user_id, month, category_id, currency)
+WHERE (coalesce(stored.posted_minor, 0), coalesce(stored.pending_minor, 0), coalesce(stored.posted_count, 0),
+        coalesce(stored.pending_count, 0))
+    <> (coalesce(computed.posted_minor, 0), coalesce(computed.pending_minor, 0), coalesce(computed.posted_count, 0),
+        coalesce(computed.pending_count, 0))
+ORDER BY user_id, month, category_id, currency
+
+-- name: mend
+-- Writes sums as they should be.
+INSERT INTO monthly_spending (user_id, month, category_id, currency, posted_minor, pending_minor, posted_count,
+    pending_count)
+SELECT * FROM unnest($1::bigint[], $2::date[], $3::int[], $4::text[], $5::bigint[], $6::bigint[], $7::int[],
+    $8::int[])
+ON CONFLICT (user_id, month, category_id, currency) DO UPDATE SET posted_minor = excluded.posted_minor,
+    pending_minor = excluded.pending_minor, posted_count = excluded.posted_count,
+    pending_count = excluded.pending_count
+
+-- name: record
+-- Keeps what was found, so that a wrong sum is never mended in silence.
+INSERT INTO reconcile_findings (user_id, month, category_id, currency, stored_minor, computed_minor)
+SELECT * FROM unnest($1::bigint[], $2::date[], $3::int[], $4::text[], $5::bigint[], $6::bigint[])

@@ -1,0 +1,5 @@
+"""Where arq finds the worker: `arq worker.WorkerSettings`."""
+
+from mintql.jobs import WorkerSettings
+
+__all__ = ["WorkerSettings"]

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+from mintql.domain.categories import UNCATEGORIZED_ID
 from mintql.domain.ids import AccountId, ConnectionId, TransactionId, UserId
-
-# Stable ids of seeded categories would tie factories to the data file; callers give the ones they mean.
-UNCATEGORIZED_ID_DEFAULT = 0
 
 _serial = itertools.count(1)
 
@@ -153,7 +151,7 @@ async def create_transaction(
     amount_minor: int = -1_000,
     currency: str = "USD",
     pending: bool = False,
-    category_id: int = UNCATEGORIZED_ID_DEFAULT,
+    category_id: int = UNCATEGORIZED_ID,
     category_source: str = "none",
     category_detail: str = "",
     description: str = "CORNER SHOP 0042",

@@ -1,0 +1,82 @@
+"""Rows of `budget_overrides`, and what a person told that the template rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import asyncpg
+
+from mintql.domain.budgets import Override, Plan
+from mintql.domain.ids import CategoryId, UserId
+from mintql.store.queries import Conn, load
+
+SQL = load("budgets")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """The plan of a person and the time zone that says which month it is for them."""
+
+    plan: Plan
+    time_zone: str
+
+
+async def get_plan(conn: Conn, user_id: UserId) -> PlanRow | None:
+    """Return what the person told; None when there is no such person."""
+    row = await conn.fetchrow(SQL.plan, user_id)
+    if row is None:
+        return None
+    plan = Plan(row["annual_income_minor"], row["currency"], row["template_revision"])
+    return PlanRow(plan, row["time_zone"])
+
+
+async def overrides_until(conn: Conn, user_id: UserId, month: date) -> list[Override]:
+    """Return overrides that can hold in a month: its own, and the latest recurring one of each category."""
+    return [_override(row) for row in await conn.fetch(SQL.overrides_until, user_id, month)]
+
+
+async def take_revision(conn: Conn, user_id: UserId) -> int:
+    """Return a revision no limit of this person had before. The caller holds the person's lock."""
+    return int(await conn.fetchval(SQL.take_revision, user_id))
+
+
+async def put_override(conn: Conn, user_id: UserId, override: Override, now: datetime) -> None:
+    """Write an override in place of the one of the same category, month and recurrence."""
+    await conn.execute(
+        SQL.put_override,
+        user_id,
+        override.category_id,
+        override.month,
+        override.recurring,
+        override.limit_minor,
+        override.currency,
+        override.thresholds,
+        override.revision,
+        now,
+    )
+
+
+async def remove_of_month(conn: Conn, user_id: UserId, category_id: CategoryId, month: date) -> bool:
+    """Remove the override of this one month; tell whether there was one."""
+    return bool(await conn.fetch(SQL.remove_of_month, user_id, category_id, month))
+
+
+async def remove_recurring_from(
+    conn: Conn, user_id: UserId, category_id: CategoryId, month: date
+) -> list[date]:
+    """Remove recurring overrides that begin in this month or later; return the months they began in."""
+    rows = await conn.fetch(SQL.remove_recurring_from, user_id, category_id, month)
+    return [row["month"] for row in rows]
+
+
+def _override(row: asyncpg.Record) -> Override:
+    return Override(
+        category_id=row["category_id"],
+        month=row["month"],
+        recurring=row["recurring"],
+        limit_minor=row["limit_minor"],
+        currency=row["currency"],
+        thresholds=tuple(row["thresholds"]),
+        revision=row["revision"],
+    )

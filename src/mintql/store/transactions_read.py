@@ -1,0 +1,156 @@
+"""Rows of `transactions`, as they are read: pages by key, and single ones by id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+import asyncpg
+
+from mintql.domain.categories import CategorySource
+from mintql.domain.ids import AccountId, CategoryId, TransactionId, UserId
+from mintql.domain.money import EXPONENTS
+from mintql.store.queries import Conn, load
+
+SQL = load("transactions_read")
+
+Key: TypeAlias = tuple[date, int]
+"""Place of a transaction in the order of pages: (posted_on, transaction_id)."""
+
+KEY_OLDEST: Final[Key] = (date.min, 0)
+KEY_NEWEST: Final[Key] = (date.max, 2**63 - 1)
+MERGED_LISTS_MAX = 40
+"""Up to so many accounts or categories, their lists are merged; beyond, all rows are walked and sifted."""
+SUCCESSION_STEPS_MAX = 8
+"""How far an id is followed from pending to posted; institutions make one step, rarely two."""
+
+_MINOR_PER_UNIT = json.dumps({currency: 10**places for currency, places in EXPONENTS.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRow:
+    """A transaction that counts: neither superseded nor removed. `amount_minor` is negative for money out."""
+
+    transaction_id: TransactionId
+    account_id: AccountId
+    posted_on: date
+    amount_minor: int
+    currency: str
+    pending: bool
+    category_id: CategoryId
+    category_source: CategorySource
+    category_detail: str
+    description: str
+    merchant: str
+    merchant_key: str
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def key(self) -> Key:
+        """Place in the order of pages."""
+        return (self.posted_on, self.transaction_id)
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionFilter:
+    """What a page is narrowed to; None asks for nothing.
+
+    `least` and `greatest` bound the signed amount in whole units of the transaction's own currency (-20
+    stands for -20.00 USD and for -20 JPY). `text` is looked for in description and merchant as it is,
+    whatever its case. Days are both included.
+    """
+
+    account_ids: frozenset[AccountId] | None = None
+    category_ids: frozenset[CategoryId] | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    least: Decimal | None = None
+    greatest: Decimal | None = None
+    text: str | None = None
+    pending: bool | None = None
+
+    @property
+    def newest(self) -> Key:
+        """The newest key that can match."""
+        return KEY_NEWEST if self.last_day is None else (self.last_day, KEY_NEWEST[1])
+
+    @property
+    def oldest(self) -> Key:
+        """The oldest key that can match."""
+        return KEY_OLDEST if self.first_day is None else (self.first_day, KEY_OLDEST[1])
+
+
+async def page(
+    conn: Conn,
+    user_id: UserId,
+    wanted: TransactionFilter,
+    *,
+    newest: Key,
+    oldest: Key,
+    newest_first: bool,
+    limit: int,
+) -> list[TransactionRow]:
+    """Return at most `limit` matching transactions with keys between two bounds, both included."""
+    rows = await conn.fetch(
+        _page_query(wanted, newest_first=newest_first),
+        user_id,
+        *min(newest, wanted.newest),
+        *max(oldest, wanted.oldest),
+        limit,
+        None if wanted.account_ids is None else sorted(wanted.account_ids),
+        None if wanted.category_ids is None else sorted(wanted.category_ids),
+        wanted.pending,
+        None if wanted.text is None else f"%{escape_like(wanted.text)}%",
+        wanted.least,
+        wanted.greatest,
+        _MINOR_PER_UNIT,
+    )
+    return [_transaction(row) for row in rows]
+
+
+async def resolve(
+    conn: Conn, user_id: UserId, transaction_ids: Sequence[TransactionId]
+) -> dict[TransactionId, TransactionRow]:
+    """Return this person's transactions by the id asked for, each followed from pending to posted.
+
+    Ids that are unknown, somebody else's, or of a removed transaction are not in the result.
+    """
+    rows = await conn.fetch(SQL.resolve, user_id, transaction_ids, SUCCESSION_STEPS_MAX)
+    return {TransactionId(row["asked_id"]): _transaction(row) for row in rows}
+
+
+def escape_like(text: str) -> str:
+    r"""Return the text as a LIKE pattern that matches it and nothing else: "100%" -> "100\%"."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _page_query(wanted: TransactionFilter, *, newest_first: bool) -> str:
+    if wanted.category_ids is not None and len(wanted.category_ids) <= MERGED_LISTS_MAX:
+        return SQL.category_page_newest_first if newest_first else SQL.category_page_oldest_first
+    if wanted.account_ids is not None and len(wanted.account_ids) <= MERGED_LISTS_MAX:
+        return SQL.account_page_newest_first if newest_first else SQL.account_page_oldest_first
+    return SQL.page_newest_first if newest_first else SQL.page_oldest_first
+
+
+def _transaction(row: asyncpg.Record) -> TransactionRow:
+    return TransactionRow(
+        transaction_id=row["transaction_id"],
+        account_id=row["account_id"],
+        posted_on=row["posted_on"],
+        amount_minor=row["amount_minor"],
+        currency=row["currency"],
+        pending=row["pending"],
+        category_id=row["category_id"],
+        category_source=CategorySource(row["category_source"]),
+        category_detail=row["category_detail"],
+        description=row["description"],
+        merchant=row["merchant"],
+        merchant_key=row["merchant_key"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

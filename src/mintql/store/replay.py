@@ -1,0 +1,63 @@
+"""What a replay compares with: one person's runs, pages, rows and sums as stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mintql.domain.budgets import MonthlySum
+from mintql.domain.ids import ConnectionId, RawObjectId, SyncRunId, UserId
+from mintql.domain.ingest import StoredRow
+from mintql.store.queries import Conn, load
+from mintql.store.sync import Ingestion, RawObject, RunKey
+
+SQL = load("replay")
+
+RowKey = tuple[ConnectionId, str, str]
+"""A transaction as its institution names it: connection, account, external id."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run that was ingested, and when."""
+
+    run: Ingestion
+    ingested_at: datetime
+
+
+async def runs(conn: Conn, user_id: UserId) -> list[PastRun]:
+    """Return a person's ingested runs in the order in which they were ingested."""
+    past = []
+    for row in await conn.fetch(SQL.runs, user_id):
+        values = dict(row)
+        ingested_at = values.pop("ingested_at")
+        key = RunKey(user_id, SyncRunId(values.pop("run_id")))
+        past.append(PastRun(Ingestion(key=key, **values), ingested_at))
+    return past
+
+
+async def pages(conn: Conn, key: RunKey) -> list[list[RawObject]]:
+    """Return the ingested pages of a run, one list for each attempt."""
+    attempts: dict[int, list[RawObject]] = {}
+    for row in await conn.fetch(SQL.pages, *key):
+        item = RawObject(
+            key, RawObjectId(row["object_id"]), row["page"], row["object_key"], row["sha256"], row["state"]
+        )
+        attempts.setdefault(row["attempt"], []).append(item)
+    return list(attempts.values())
+
+
+async def rows(conn: Conn, user_id: UserId) -> dict[RowKey, StoredRow]:
+    """Return all of a person's transactions."""
+    found: dict[RowKey, StoredRow] = {}
+    for row in await conn.fetch(SQL.rows, user_id):
+        values = dict(row)
+        key = (values.pop("connection_id"), values.pop("account_external_id"), row["external_id"])
+        removed = values.pop("removed_at") is not None
+        found[key] = StoredRow(**values, removed=removed)
+    return found
+
+
+async def sums(conn: Conn, user_id: UserId) -> list[MonthlySum]:
+    """Return all of a person's sums that are not nought."""
+    return [MonthlySum(**dict(row)) for row in await conn.fetch(SQL.sums, user_id)]

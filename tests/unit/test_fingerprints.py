@@ -1,0 +1,39 @@
+"""The packed list of rows that are known."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mintql.domain.institutions import ProviderTransaction
+from mintql.services.fingerprints import fingerprint, pack, unpack
+
+ROW = ProviderTransaction("card", "t1", date(2026, 11, 10), -450, "USD", "BLUE BOTTLE")
+OTHER = {
+    "external_id": "t2", "posted_on": date(2026, 11, 11), "amount_minor": -451, "currency": "EUR",
+    "description": "BLUE BOTTLES", "pending": True, "pending_external_id": "p1", "merchant_category_code": "5814",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_every_field_that_is_stored_changes_the_fingerprint(name: str) -> None:
+    assert fingerprint(replace(ROW, **{name: OTHER[name]})) != fingerprint(ROW)
+
+
+def test_only_the_account_and_the_time_of_day_are_left_out() -> None:
+    left_out = {field.name for field in fields(ROW)} - OTHER.keys()
+    assert left_out == {"account_external_id", "occurred_at"}
+    assert fingerprint(replace(ROW, occurred_at=datetime(2026, 11, 10, tzinfo=UTC))) == fingerprint(ROW)
+
+
+hashes = st.integers(0, 2**64 - 1)
+
+
+@given(st.dictionaries(hashes, hashes))
+def test_what_is_packed_is_unpacked(pairs: dict[int, int]) -> None:
+    assert unpack(pack(pairs.items())) == pairs
+    assert len(pack(pairs.items())) == 16 * len(pairs)

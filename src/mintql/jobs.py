@@ -8,7 +8,7 @@ and leaves what it could not do to `sweep`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, timedelta
 from functools import wraps
@@ -19,7 +19,7 @@ from arq.connections import RedisSettings
 from arq.cron import CronJob
 from arq.worker import func
 
-from mintql.domain.ids import ConnectionId, UserId
+from mintql.domain.ids import ConnectionId, SyncRunId, UserId
 from mintql.gateways.queue import deserialize, serialize
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import extract as extraction
@@ -48,7 +48,7 @@ EVENTS_KEPT_DAYS = 400
 PURGE_ROWS_MAX = 5_000
 
 Context = dict[str, Any]
-JobFunction = Callable[..., Awaitable[None]]
+JobFunction = Callable[..., Coroutine[Any, Any, None]]
 
 
 def guarded(function: JobFunction) -> JobFunction:
@@ -75,7 +75,7 @@ def workplace(runtime: Runtime) -> Workplace:
 
 
 def _keys(runs: Sequence[Sequence[int]]) -> list[RunKey]:
-    return [RunKey(*run) for run in runs]
+    return [RunKey(UserId(user_id), SyncRunId(run_id)) for user_id, run_id in runs]
 
 
 @guarded

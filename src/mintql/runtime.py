@@ -108,8 +108,11 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
 
 
 def _pool(settings: Settings, role: Role) -> asyncpg.Pool[asyncpg.Record]:
-    """Return the pool. Workers keep generic plans and stay off sequential scans: their batches are small
-    against the tables, whatever the planner's statistics say at the moment."""
+    """Return the pool.
+
+    Workers keep generic plans and stay off sequential scans: their batches are small against the tables,
+    whatever the planner's statistics say at the moment.
+    """
     server_settings = {
         "application_name": f"mintql-{role}",
         "statement_timeout": str(settings.statement_timeout_ms),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818
     """Something expected went wrong; `code` is stable for programs, the message is for people."""
 
     code = "FAILURE"

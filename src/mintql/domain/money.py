@@ -50,7 +50,7 @@ def check_currency(text: str, *, field: str = "currency") -> str:
     """Return the upper-case ISO 4217 code, or raise `InvalidInput` when it is not three letters."""
     code = text.strip().upper()
     if not _CURRENCY.fullmatch(code):
-        raise InvalidInput(f"{text!r} is not a currency code; give three letters as in ISO 4217, e.g. USD.", field=field)
+        raise InvalidInput(f"{_short(text)} is no currency; give three letters as in ISO 4217, e.g. USD.", field=field)
     return code
 
 
@@ -63,7 +63,7 @@ def parse_minor(text: str, currency: str, *, field: str = "amount") -> int:
     """
     trimmed = text.strip()
     if not _DECIMAL.fullmatch(trimmed):
-        raise InvalidInput(f"{_short(text)} is not an amount; write it as digits with a point, e.g. 12.50.", field=field)
+        raise InvalidInput(f"{_short(text)} is not an amount; write digits with a point, e.g. 12.50.", field=field)
     try:
         scaled = Decimal(trimmed).scaleb(exponent(currency))
     except InvalidOperation:

@@ -1,1 +1,5 @@
-"""Use cases, one file per noun. Takes a database connection and plain values, never GraphQL types. The caller owns the transaction; what must happen after commit is returned as `Effects`."""
+"""Use cases, one file per noun.
+
+A service takes a database connection and plain values, never GraphQL types. The caller owns the transaction;
+what must happen after its commit is returned as `Effects`.
+"""

@@ -54,9 +54,7 @@ async def evaluate(conn: Conn, touched: Mapping[UserId, set[date]], now: datetim
         }
         for category_id, limit in limits.items():
             spent = by_currency[limit.currency].get(category_id, NOTHING_SPENT)
-            crossings += [
-                Crossing(user_id, limit, threshold, spent) for threshold in crossed(limit, spent.total_minor)
-            ]
+            crossings += [Crossing(user_id, limit, threshold, spent) for threshold in crossed(limit, spent.total_minor)]
     return await _raise(conn, crossings, now)
 
 

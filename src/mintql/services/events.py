@@ -23,9 +23,7 @@ async def append_events(conn: Conn, events: Sequence[NewEvent]) -> tuple[list[Ev
     """
     stored = await event_rows.append(conn, events)
     deliveries = [
-        (event.user_id, event.seq, channel)
-        for event in stored
-        for channel in OUTSIDE_CHANNELS.get(event.kind, ())
+        (event.user_id, event.seq, channel) for event in stored for channel in OUTSIDE_CHANNELS.get(event.kind, ())
     ]
     await outbox.insert(conn, deliveries)
     effects = Effects(told={event.user_id for event in stored})

@@ -16,10 +16,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
+from mintql.domain.credentials import Credentials
 from mintql.domain.errors import AuthRequired, InstitutionFailure
 from mintql.gateways.objects import ObjectStore
 from mintql.gateways.vault import Sealed, Vault
-from mintql.domain.credentials import Credentials
 from mintql.institutions.base import Connector, FetchRequest
 from mintql.services.effects import Effects, Job
 from mintql.services.sync import CARRY_SECONDS, next_daily, tell_progress
@@ -112,11 +112,7 @@ async def _extract_one(place: Workplace, run: Extraction) -> bool:
     """Fetch and store the pages of one run; True when they are complete. Never raises."""
     pages: list[StoredPage] = []
     try:
-        if run.attempt > CLAIMS_MAX:
-            raise InstitutionFailure("Fetching was begun again and again and never came to an end.")
-        connector = place.connectors.get(run.institution_id)
-        if connector is None:
-            raise AuthRequired(f"This server no longer offers the institution {run.institution_id!r}.")
+        connector = _connector(place, run)
         request = _request(run, connector, place.clock().date())
         cursor = await _store_pages(place, run, connector, request, pages)
         async with place.begin() as conn:
@@ -134,9 +130,18 @@ async def _extract_one(place: Workplace, run: Extraction) -> bool:
         await settle_failure(place, run, failure, "queued", run.attempt, pages)
     except Exception:
         log.exception("extraction of run %s failed", run.key.run_id)
-        failure = InstitutionFailure("Something went wrong on our side while fetching; it is tried again.")
-        await settle_failure(place, run, failure, "queued", run.attempt, pages)
+        ours = InstitutionFailure("Something went wrong on our side while fetching; it is tried again.")
+        await settle_failure(place, run, ours, "queued", run.attempt, pages)
     return False
+
+
+def _connector(place: Workplace, run: Extraction) -> Connector:
+    if run.attempt > CLAIMS_MAX:
+        raise InstitutionFailure("Fetching was begun again and again and never came to an end.")
+    connector = place.connectors.get(run.institution_id)
+    if connector is None:
+        raise AuthRequired(f"This server no longer offers the institution {run.institution_id!r}.")
+    return connector
 
 
 def _request(run: Extraction, connector: Connector, today: date) -> FetchRequest:

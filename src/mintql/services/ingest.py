@@ -10,7 +10,6 @@ known are dropped by their fingerprints, or found by their unique key and compar
 from __future__ import annotations
 
 import asyncio
-import gzip
 import hashlib
 import logging
 import zlib
@@ -295,9 +294,7 @@ async def _tell_changes(conn: Conn, runs: Sequence[tuple[Ingestion, Changes]]) -
     return effects
 
 
-def _months(
-    pairs: Sequence[tuple[Work, Slice]], changes: dict[RunKey, Changes]
-) -> dict[UserId, set[date]]:
+def _months(pairs: Sequence[tuple[Work, Slice]], changes: dict[RunKey, Changes]) -> dict[UserId, set[date]]:
     """Return the months whose sums this run has moved, once the run is closed.
 
     A large run's earlier slices are not judged by themselves: a refund may stand in a later one.

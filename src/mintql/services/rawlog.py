@@ -36,9 +36,7 @@ async def write(place: Workplace, runs: Sequence[tuple[Ingestion, Folded]]) -> N
     """Write what these runs bring that is not known yet; bytes of a batch are the same each time."""
     async with place.begin() as conn:
         accounts = await store.read_seen(conn, [(run.key.user_id, run.connection_id) for run, _ in runs])
-    seen = {
-        (item.user_id, item.connection_id, item.external_id): unpack(item.seen) for item in accounts
-    }
+    seen = {(item.user_id, item.connection_id, item.external_id): unpack(item.seen) for item in accounts}
     by_month: dict[date, list[str]] = {}
     for run, folded in runs:
         for external_id, account in folded.by_account.items():

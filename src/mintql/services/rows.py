@@ -102,7 +102,7 @@ class RowWriter:
         pending = await store.stored_pending(self._conn, [work.account for work in works])
         stored = await self._stored(works)
         await self._write_candidates(works, pending, stored)
-        await self._write_seen(works, known)
+        await self._write_seen(works)
         return self._changes
 
     async def _accounts(self, slices: Sequence[Slice]) -> dict[tuple[RunKey, str], KnownAccount]:
@@ -120,9 +120,7 @@ class RowWriter:
             for account in await store.lock_seen(self._conn, connections)
         }
 
-    def _sift(
-        self, slices: Sequence[Slice], known: dict[tuple[RunKey, str], KnownAccount]
-    ) -> list[_AccountWork]:
+    def _sift(self, slices: Sequence[Slice], known: dict[tuple[RunKey, str], KnownAccount]) -> list[_AccountWork]:
         """Drop rows whose fingerprints are known; put rows of unknown accounts aside."""
         works: dict[tuple[RunKey, str], _AccountWork] = {}
         for part in slices:
@@ -134,9 +132,7 @@ class RowWriter:
                 key = (account.user_id, account.account_id)
                 works[part.run.key, external_id] = _AccountWork(part.run, key, said, part.closing)
             seen = {
-                account.external_id: unpack(account.seen)
-                for (run, _), account in known.items()
-                if run == part.run.key
+                account.external_id: unpack(account.seen) for (run, _), account in known.items() if run == part.run.key
             }
             for row in part.rows:
                 work = works.get((part.run.key, row.account_external_id))
@@ -273,9 +269,7 @@ class RowWriter:
         changes.months.update(first_day(day) for day in days)
         return changes
 
-    async def _write_seen(
-        self, works: Sequence[_AccountWork], known: dict[tuple[RunKey, str], KnownAccount]
-    ) -> None:
+    async def _write_seen(self, works: Sequence[_AccountWork]) -> None:
         """Remember the run's recent rows by their fingerprints, once the run is closed."""
         lists: list[tuple[UserId, AccountId, bytes]] = []
         for work in works:
@@ -303,9 +297,7 @@ class _Plan:
         self.known: list[tuple[_Candidate, StoredRow]] = []
         self.links: dict[tuple[Account, str], StoredRow] = {}
         self.gone: list[tuple[UserId, AccountId, str]] = []
-        self.ids: dict[tuple[Account, str], TransactionId] = {
-            key: row.transaction_id for key, row in stored.items()
-        }
+        self.ids: dict[tuple[Account, str], TransactionId] = {key: row.transaction_id for key, row in stored.items()}
         self.runs: dict[Account, RunKey] = {work.account: work.run.key for work in works}
         for work in works:
             for external_id, item in work.candidates.items():

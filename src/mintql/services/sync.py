@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from mintql.domain.errors import NotFound
 from mintql.domain.ids import ConnectionId, SyncRunId, UserId
@@ -13,7 +12,7 @@ from mintql.services.events import NewEvent, append_events
 from mintql.store import sync as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
-from mintql.store.sync import RunKey
+from mintql.store.sync import Progress, RunKey
 
 ACTIVE_DAYS = 30
 """The daily refresh is for persons who were active within this many days."""
@@ -34,9 +33,7 @@ async def open_or_join_run(
     Raises:
         NotFound: The connection is not this person's, or was disconnected.
     """
-    run_id = await store.open_run(
-        conn, user_id, connection_id, reason, now, timedelta(seconds=CARRY_SECONDS)
-    )
+    run_id = await store.open_run(conn, user_id, connection_id, reason, now, timedelta(seconds=CARRY_SECONDS))
     if run_id is None:
         run_id = await store.open_run_of(conn, user_id, connection_id)
         if run_id is None:
@@ -54,10 +51,10 @@ async def tell_progress(conn: Conn, keys: Iterable[RunKey]) -> Effects:
     return await tell_progress_rows(conn, rows)
 
 
-async def tell_progress_rows(conn: Conn, rows: Sequence[Mapping[str, Any]]) -> Effects:
+async def tell_progress_rows(conn: Conn, rows: Sequence[Progress]) -> Effects:
     """Append `sync_progress` events from rows of progress."""
     events = [
-        NewEvent(row["user_id"], "sync_progress", {k: v for k, v in row.items() if k != "user_id"})
+        NewEvent(row["user_id"], "sync_progress", {name: value for name, value in row.items() if name != "user_id"})
         for row in rows
     ]
     _, effects = await append_events(conn, events)

@@ -59,9 +59,7 @@ async def append(conn: Conn, events: Sequence[NewEvent]) -> list[Event]:
     return stored
 
 
-async def list_after(
-    conn: Conn, user_id: UserId, after: EventSeq, kinds: Sequence[str], limit: int
-) -> list[Event]:
+async def list_after(conn: Conn, user_id: UserId, after: EventSeq, kinds: Sequence[str], limit: int) -> list[Event]:
     """Return the next events of these kinds after a seq, oldest first."""
     rows = await conn.fetch(SQL.list_after, user_id, after, list(kinds), limit)
     return [

@@ -66,9 +66,7 @@ class NewRow:
         )  # fmt: skip
 
 
-async def upsert_accounts(
-    conn: Conn, accounts: Sequence[tuple[UserId, ConnectionId, ProviderAccount]]
-) -> None:
+async def upsert_accounts(conn: Conn, accounts: Sequence[tuple[UserId, ConnectionId, ProviderAccount]]) -> None:
     """Write accounts as their institutions describe them, with a sync row each."""
     await conn.execute(
         SQL.upsert_accounts,
@@ -123,9 +121,7 @@ async def stored_pending(conn: Conn, accounts: Sequence[Account]) -> dict[Accoun
     return _by_account(await conn.fetch(SQL.stored_pending, *_pairs(accounts)))
 
 
-async def stored_rows(
-    conn: Conn, keys: Sequence[tuple[UserId, AccountId, str]]
-) -> dict[Account, list[StoredRow]]:
+async def stored_rows(conn: Conn, keys: Sequence[tuple[UserId, AccountId, str]]) -> dict[Account, list[StoredRow]]:
     """Return the rows with these (person, account, external id), by account."""
     if not keys:
         return {}
@@ -201,6 +197,4 @@ async def remove_rows(
     if not keys:
         return []
     rows = await conn.fetch(SQL.remove_rows, *[list(column) for column in zip(*keys, strict=True)], now)
-    return [
-        ((row["user_id"], row["account_id"]), row["transaction_id"], row["posted_on"]) for row in rows
-    ]
+    return [((row["user_id"], row["account_id"]), row["transaction_id"], row["posted_on"]) for row in rows]

@@ -41,10 +41,7 @@ async def insert(conn: Conn, deliveries: Sequence[tuple[UserId, EventSeq, str]])
 async def take_due(conn: Conn, now: datetime, limit: int, lease_until: datetime) -> list[Delivery]:
     """Take deliveries that are due."""
     rows = await conn.fetch(SQL.take_due, now, limit, lease_until)
-    return [
-        Delivery(UserId(row["user_id"]), EventSeq(row["seq"]), row["channel"], row["attempts"])
-        for row in rows
-    ]
+    return [Delivery(UserId(row["user_id"]), EventSeq(row["seq"]), row["channel"], row["attempts"]) for row in rows]
 
 
 async def settle(conn: Conn, settled: Sequence[Settled]) -> None:

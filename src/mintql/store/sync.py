@@ -76,6 +76,10 @@ class RawObject:
     state: str
 
 
+Progress = asyncpg.Record
+"""What a run has done so far: the columns that the query `progress` names."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowCounts:
     """What one transaction of an ingestion did to a run's rows."""
@@ -130,9 +134,7 @@ async def open_daily_runs(
     return [(RunKey(row["user_id"], row["run_id"]), row["next_attempt_at"]) for row in rows]
 
 
-async def claim_extraction(
-    conn: Conn, keys: Sequence[RunKey], now: datetime, lease: timedelta
-) -> list[Extraction]:
+async def claim_extraction(conn: Conn, keys: Sequence[RunKey], now: datetime, lease: timedelta) -> list[Extraction]:
     """Take the runs that may be extracted now."""
     rows = await conn.fetch(SQL.claim_extraction, *_columns(keys), now, now + lease)
     return [
@@ -153,14 +155,10 @@ async def claim_extraction(
     ]
 
 
-async def extend_leases(
-    conn: Conn, runs: Sequence[tuple[RunKey, int]], now: datetime, lease: timedelta
-) -> int:
+async def extend_leases(conn: Conn, runs: Sequence[tuple[RunKey, int]], now: datetime, lease: timedelta) -> int:
     """Say that the worker of these (run, attempt) is alive; return how many it still holds."""
     users, ids = _columns([key for key, _ in runs])
-    return int(
-        await conn.fetchval(SQL.extend_leases, users, ids, [attempt for _, attempt in runs], now + lease)
-    )
+    return int(await conn.fetchval(SQL.extend_leases, users, ids, [attempt for _, attempt in runs], now + lease))
 
 
 async def note_page(conn: Conn, key: RunKey, attempt: int, pages: int) -> bool:
@@ -179,18 +177,14 @@ async def finish_extraction(
     carry: timedelta,
 ) -> bool:
     """Record that all pages are stored; False when the run is no longer this attempt's."""
-    finished = await conn.fetchval(
-        SQL.finish_extraction, *key, attempt, len(pages), *window, cursor, now, now + carry
-    )
+    finished = await conn.fetchval(SQL.finish_extraction, *key, attempt, len(pages), *window, cursor, now, now + carry)
     if finished is None:
         return False
     await insert_raw_objects(conn, key, attempt, pages, "stored")
     return True
 
 
-async def insert_raw_objects(
-    conn: Conn, key: RunKey, attempt: int, pages: Sequence[StoredPage], state: str
-) -> None:
+async def insert_raw_objects(conn: Conn, key: RunKey, attempt: int, pages: Sequence[StoredPage], state: str) -> None:
     """Record raw pages; those of an attempt that failed are kept as `abandoned`."""
     await conn.execute(
         SQL.insert_raw_objects,
@@ -205,9 +199,7 @@ async def insert_raw_objects(
     )
 
 
-async def retry_run(
-    conn: Conn, key: RunKey, attempt: int, state: str, at: datetime, code: str, message: str
-) -> bool:
+async def retry_run(conn: Conn, key: RunKey, attempt: int, state: str, at: datetime, code: str, message: str) -> bool:
     """Put a run back into `state`, to be tried at `at`; False when it is no longer this attempt's."""
     return await conn.fetchval(SQL.retry_run, *key, attempt, state, at, code, message) is not None
 
@@ -234,9 +226,7 @@ async def note_failure(
     )
 
 
-async def claim_ingest(
-    conn: Conn, keys: Sequence[RunKey], now: datetime, lease: timedelta
-) -> list[Ingestion]:
+async def claim_ingest(conn: Conn, keys: Sequence[RunKey], now: datetime, lease: timedelta) -> list[Ingestion]:
     """Take the runs that may be ingested now."""
     rows = await conn.fetch(SQL.claim_ingest, *_columns(keys), now, now + lease)
     return [
@@ -279,7 +269,7 @@ async def lock_ingesting(conn: Conn, runs: Sequence[Ingestion]) -> set[RunKey]:
     return {RunKey(row["user_id"], row["run_id"]) for row in rows}
 
 
-async def note_rows(conn: Conn, counts: Sequence[RowCounts]) -> list[asyncpg.Record]:
+async def note_rows(conn: Conn, counts: Sequence[RowCounts]) -> list[Progress]:
     """Add to the counts of runs; return their progress."""
     users, ids = _columns([item.run for item in counts])
     return await conn.fetch(
@@ -295,9 +285,7 @@ async def note_rows(conn: Conn, counts: Sequence[RowCounts]) -> list[asyncpg.Rec
     )
 
 
-async def succeed_runs(
-    conn: Conn, keys: Sequence[RunKey], now: datetime, next_attempt_at: datetime
-) -> None:
+async def succeed_runs(conn: Conn, keys: Sequence[RunKey], now: datetime, next_attempt_at: datetime) -> None:
     """End runs as succeeded and move their connections past what they brought."""
     users, ids = _columns(keys)
     await conn.execute(SQL.succeed_runs, users, ids, now)
@@ -312,15 +300,13 @@ async def settle_raw_objects(
     await conn.execute(SQL.settle_raw_objects, *columns, now)
 
 
-async def quarantine(
-    conn: Conn, rows: Sequence[tuple[UserId, RawObjectId, int, str, str, str]]
-) -> None:
+async def quarantine(conn: Conn, rows: Sequence[tuple[UserId, RawObjectId, int, str, str, str]]) -> None:
     """Keep unreadable rows: (person, object, position, account external id, reason, excerpt)."""
     if rows:
         await conn.execute(SQL.quarantine, *[list(column) for column in zip(*rows, strict=True)])
 
 
-async def progress(conn: Conn, key: RunKey) -> asyncpg.Record | None:
+async def progress(conn: Conn, key: RunKey) -> Progress | None:
     """Return what a run has done so far."""
     return await conn.fetchrow(SQL.progress, *key)
 

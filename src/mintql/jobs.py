@@ -189,7 +189,7 @@ async def shutdown(context: Context) -> None:
 def worker_options(settings: Settings) -> dict[str, Any]:
     """Return everything arq's `Worker` is to be told; `WorkerSettings` is this, read from the environment."""
     return {
-        "functions": [func(function, keep_result=0, max_tries=1) for function in FUNCTIONS],  # type: ignore[arg-type]
+        "functions": [func(function, keep_result=0, max_tries=1) for function in FUNCTIONS],
         "cron_jobs": cron_jobs(settings),
         "redis_settings": redis_settings(settings),
         "on_startup": startup,

@@ -64,11 +64,12 @@ class InstitutionFailure(Failure):
     """An institution did not give what was asked for.
 
     `retryable` tells the worker whether trying again by itself can help; `action` tells the person what
-    only they can do, and is empty where there is nothing to do but wait.
+    only they can do, and is empty where there is nothing to do but wait. `attempts_max` bounds the tries.
     """
 
     code = "INSTITUTION_FAILURE"
     retryable = True
+    attempts_max = 5
     action = ""
 
     def __init__(self, message: str, *, retry_at: datetime | None = None) -> None:
@@ -130,3 +131,10 @@ class ProtocolError(InstitutionFailure):
     """The institution answered something that is not its protocol."""
 
     code = "PROTOCOL_ERROR"
+
+
+class InternalFailure(InstitutionFailure):
+    """Something on our side failed while synchronising: it is tried for as long as an outage may last."""
+
+    code = "INTERNAL"
+    attempts_max = 100

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from mintql.domain.credentials import Credentials
-from mintql.domain.errors import AuthRequired, InstitutionFailure
+from mintql.domain.errors import AuthRequired, InstitutionFailure, InternalFailure
 from mintql.gateways.objects import ObjectStore
 from mintql.gateways.vault import Sealed, Vault
 from mintql.institutions.base import Connector, FetchRequest
@@ -38,8 +38,7 @@ OVERLAP_DAYS = 14
 """Days fetched again with every refresh: pending rows post, and institutions correct, within these."""
 DAYS_AHEAD = 1
 """Institutions east of UTC are a day ahead."""
-ATTEMPTS_MAX = 5
-CLAIMS_MAX = 12
+CLAIMS_MAX = 120
 """A run that was begun this often and never came to an end, not even to a failure, takes its worker with it."""
 RETRY_SECONDS = (5, 30, 120, 600)
 """Pause before the second, third ... attempt."""
@@ -130,7 +129,7 @@ async def _extract_one(place: Workplace, run: Extraction) -> bool:
         await settle_failure(place, run, failure, "queued", run.attempt, pages)
     except Exception:
         log.exception("extraction of run %s failed", run.key.run_id)
-        ours = InstitutionFailure("Something went wrong on our side while fetching; it is tried again.")
+        ours = InternalFailure("Something went wrong on our side while fetching; it is tried again.")
         await settle_failure(place, run, ours, "queued", run.attempt, pages)
     return False
 
@@ -205,7 +204,7 @@ async def settle_failure(
     Pages that were stored before the failure stay in the object store and are recorded as abandoned.
     """
     now = place.clock()
-    again = failure.retryable and attempts < ATTEMPTS_MAX
+    again = failure.retryable and attempts < failure.attempts_max
     pause = timedelta(seconds=RETRY_SECONDS[min(attempts, len(RETRY_SECONDS)) - 1])
     at = max(failure.retry_at or now, now + pause) if again else next_daily(now)
     async with place.begin() as conn:
@@ -214,6 +213,7 @@ async def settle_failure(
             held = await store.retry_run(conn, run.key, run.attempt, back_to, at, failure.code, failure.message)
         else:
             held = await store.fail_run(conn, run.key, run.attempt, now, failure.code, failure.message)
+            await store.bury_objects(conn, run.key, failure.message)
         if not held:
             return
         await store.insert_raw_objects(conn, run.key, run.attempt, pages, "abandoned")

@@ -17,11 +17,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from mintql.domain.errors import InstitutionFailure, ProtocolError
+from mintql.domain.errors import InternalFailure, ProtocolError
 from mintql.domain.ids import RawObjectId, UserId
 from mintql.domain.ingest import Folded, fold
 from mintql.domain.institutions import ParsedPage, ProviderTransaction, RejectedRow
-from mintql.gateways.objects import ObjectMissing
+from mintql.gateways.objects import ObjectMissing, ObjectStoreDown
 from mintql.institutions.base import Connector
 from mintql.services import alerts, rawlog
 from mintql.services.effects import Effects
@@ -75,7 +75,7 @@ async def ingest(place: Workplace, keys: Sequence[RunKey]) -> None:
         objects = await store.raw_objects_of_runs(conn, [(run.key, run.attempt) for run in runs])
     async with keep_leases(place, [(run.key, run.attempt) for run in runs]):
         runs = [run for run in runs if not await _given_up(place, run)]
-        works = await _read(place, runs, objects)
+        works = [work for work in await _read(place, runs, objects) if work is not None]
         for batch in _batches(works):
             await _ingest_batch(place, batch)
 
@@ -84,7 +84,7 @@ async def _given_up(place: Workplace, run: Ingestion) -> bool:
     """End a run that was begun too often without ever coming to an end."""
     if run.ingest_attempt <= CLAIMS_MAX:
         return False
-    failure = InstitutionFailure("Reading the result was begun again and again and never came to an end.")
+    failure = InternalFailure("Reading the result was begun again and again and never came to an end.")
     await settle_failure(place, run, failure, "extracted", run.ingest_attempt)
     return True
 
@@ -101,7 +101,7 @@ async def _ingest_batch(place: Workplace, batch: Sequence[Work]) -> None:
             return
         run = batch[0].run
         log.exception("ingestion of run %s failed", run.key.run_id)
-        failure = InstitutionFailure("Something went wrong on our side while reading the result; it is tried again.")
+        failure = InternalFailure("Something went wrong on our side while reading the result; it is tried again.")
         await settle_failure(place, run, failure, "extracted", run.ingest_attempt)
 
 
@@ -123,12 +123,18 @@ async def _write_batch(place: Workplace, batch: Sequence[Work]) -> None:
 # Reading
 
 
-async def _read(place: Workplace, runs: Sequence[Ingestion], objects: Sequence[RawObject]) -> list[Work]:
+async def _read(place: Workplace, runs: Sequence[Ingestion], objects: Sequence[RawObject]) -> list[Work | None]:
     slots = asyncio.Semaphore(OBJECTS_AT_ONCE_MAX)
 
-    async def one(run: Ingestion) -> Work:
+    async def one(run: Ingestion) -> Work | None:
         async with slots:
-            return await read_run(place, run, [item for item in objects if item.run == run.key])
+            try:
+                return await read_run(place, run, [item for item in objects if item.run == run.key])
+            except ObjectStoreDown:
+                log.exception("pages of run %s cannot be had now", run.key.run_id)
+                failure = InternalFailure("What was fetched cannot be read back at the moment; it is tried again.")
+                await settle_failure(place, run, failure, "extracted", run.ingest_attempt)
+                return None
 
     return await asyncio.gather(*(one(run) for run in runs))
 

@@ -209,6 +209,11 @@ async def fail_run(conn: Conn, key: RunKey, attempt: int, now: datetime, code: s
     return await conn.fetchval(SQL.fail_run, *key, attempt, now, code, message) is not None
 
 
+async def bury_objects(conn: Conn, key: RunKey, reason: str) -> None:
+    """Mark pages of a run that ended without being ingested as dead."""
+    await conn.execute(SQL.bury_objects, *key, reason)
+
+
 async def note_failure(
     conn: Conn,
     user_id: UserId,

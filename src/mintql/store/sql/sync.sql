@@ -102,6 +102,10 @@ UPDATE sync_runs SET state = 'failed', lease_until = NULL, finished_at = $4, err
 WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND state IN ('extracting', 'ingesting')
 RETURNING run_id
 
+-- name: bury_objects
+-- Marks the pages of a run that ended without being ingested as dead, with the reason.
+UPDATE raw_objects SET state = 'dead', error = $3 WHERE user_id = $1 AND run_id = $2 AND state = 'stored'
+
 -- name: note_failure
 -- Writes onto the connection what went wrong, what the person can do, and when it is tried next.
 UPDATE connections SET failures = failures + 1, error_code = $3, error_message = $4, error_action = $5,

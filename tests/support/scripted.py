@@ -1,0 +1,114 @@
+"""An institution that says exactly what a test tells it to, through the same `Connector` interface."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import date
+
+from mintql.domain.credentials import Credentials
+from mintql.domain.errors import InstitutionFailure, ProtocolError
+from mintql.domain.institutions import (
+    AccountKind,
+    ParsedPage,
+    ProviderAccount,
+    ProviderTransaction,
+    RejectedRow,
+    Window,
+)
+from mintql.institutions.base import Capabilities, FetchRequest, RawPage
+
+GARBAGE = b"<html>maintenance</html>"
+
+
+@dataclass
+class ScriptedInstitution:
+    """`pages` are given in order with every fetch; `failure` is raised after them."""
+
+    institution_id: str = "scripted"
+    name: str = "Scripted Bank"
+    capabilities: Capabilities = field(
+        default_factory=lambda: Capabilities(
+            window=True,
+            pending=True,
+            links_pending=True,
+            window_days_max=730,
+            history_days_max=730,
+            refresh_interval_seconds_min=0,
+        )
+    )
+    pages: list[bytes] = field(default_factory=list)
+    failure: Exception | None = None
+    requests: list[FetchRequest] = field(default_factory=list)
+
+    async def connect(self, credentials: Credentials) -> Credentials:
+        return credentials
+
+    async def fetch(self, credentials: Credentials, request: FetchRequest) -> AsyncIterator[RawPage]:
+        self.requests.append(request)
+        for content in self.pages:
+            yield RawPage(content, "application/json")
+        if self.failure is not None:
+            raise self.failure
+
+    def parse(self, content: bytes) -> ParsedPage:
+        try:
+            said = json.loads(content)
+        except ValueError:
+            raise ProtocolError("the page is not JSON") from None
+        return ParsedPage(
+            accounts=tuple(
+                ProviderAccount(item["id"], item["id"].title(), AccountKind(item["kind"]), "USD", balance_minor=1)
+                for item in said["accounts"]
+            ),
+            transactions=tuple(_row(item) for item in said["rows"]),
+            removed=tuple((account, external_id) for account, external_id in said["removed"]),
+            windows=tuple(
+                Window(account, date.fromisoformat(first), date.fromisoformat(last))
+                for account, first, last in said["windows"]
+            ),
+            rejected=tuple(RejectedRow(place, "no amount", "{}", "card") for place in said["rejected"]),
+        )
+
+    async def disconnect(self, credentials: Credentials) -> None:
+        pass
+
+    def fail(self, failure: InstitutionFailure) -> None:
+        self.failure = failure
+
+
+def _row(item: dict[str, object]) -> ProviderTransaction:
+    return ProviderTransaction(**(item | {"posted_on": date.fromisoformat(str(item["posted_on"]))}))  # type: ignore[arg-type]
+
+
+def row(external_id: str, amount_minor: int, posted_on: date, **more: object) -> dict[str, object]:
+    """A transaction as the scripted institution writes it."""
+    return {
+        "account_external_id": "card",
+        "external_id": external_id,
+        "posted_on": posted_on.isoformat(),
+        "amount_minor": amount_minor,
+        "currency": "USD",
+        "description": "BLUE BOTTLE",
+    } | more
+
+
+def page(
+    *rows: dict[str, object],
+    accounts: tuple[str, ...] = ("card",),
+    removed: tuple[tuple[str, str], ...] = (),
+    window: tuple[date, date] | None = None,
+    rejected: tuple[int, ...] = (),
+) -> bytes:
+    """A raw page; with a window it says that the days of it are complete for every account named."""
+    windows = [(account, window[0].isoformat(), window[1].isoformat()) for account in accounts] if window else []
+    return json.dumps(
+        {
+            "accounts": [{"id": account, "kind": "credit_card"} for account in accounts],
+            "rows": rows,
+            "removed": removed,
+            "windows": windows,
+            "rejected": rejected,
+        }
+    ).encode()

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import asyncpg
 
@@ -32,7 +33,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 _LIST_APPLIED = "SELECT version, name, sha256 FROM schema_migrations ORDER BY version"
 _RECORD = "INSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)"
 
-_Connection = asyncpg.Connection[asyncpg.Record]
+_Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 class MigrationError(Exception):
@@ -160,8 +161,11 @@ async def _apply(conn: _Connection, migration: Migration) -> None:
 
 @asynccontextmanager
 async def _lock(conn: _Connection, timeout_seconds: float) -> AsyncIterator[None]:
-    """Hold the advisory lock. Asking again and again, because a session that waits inside PostgreSQL holds a
-    snapshot, and CREATE INDEX CONCURRENTLY in the session that works would wait for it in turn."""
+    """Hold the advisory lock, got by asking again and again.
+
+    A session that waits for it inside PostgreSQL holds a snapshot, and CREATE INDEX CONCURRENTLY in the
+    session that works would wait for that one in turn.
+    """
     deadline = time.monotonic() + timeout_seconds
     while not await conn.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_ID):
         if time.monotonic() > deadline:

@@ -1,0 +1,118 @@
+"""Fixtures on real servers. Nothing starts until a test asks for it.
+
+One PostgreSQL cluster per run; its template database is migrated once, and each test gets a copy of it. Each
+process of the run has a Valkey of its own. With xdist the controller starts the cluster and tells the others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis as redis_client
+
+from mintql.embedded.valkey import running_valkey
+from mintql.settings import Settings
+from support.servers import Cluster, fresh_database, running_cluster, serving
+
+EVENT_POLL_SECONDS = 0.5
+SWEEP_SECONDS = 1
+
+_cluster_key = pytest.StashKey[Cluster]()
+_stack_key = pytest.StashKey[ExitStack]()
+_database_serial = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_stack_key] = ExitStack()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_stack_key].close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    cluster = _own_cluster(node.config)
+    node.workerinput["cluster"] = (str(cluster.home), cluster.url_of_postgres)
+
+
+def _own_cluster(config: pytest.Config) -> Cluster:
+    if _cluster_key not in config.stash:
+        config.stash[_cluster_key] = config.stash[_stack_key].enter_context(running_cluster())
+    return config.stash[_cluster_key]
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """The PostgreSQL of this run."""
+    told = getattr(request.config, "workerinput", {}).get("cluster")
+    return Cluster(Path(told[0]), told[1]) if told else _own_cluster(request.config)
+
+
+@pytest.fixture(scope="session")
+def _valkey(cluster: Cluster):
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    with running_valkey(cluster.home / worker, durable=False) as server:
+        yield server
+
+
+@pytest.fixture
+async def database_url(cluster: Cluster):
+    """A migrated database of this test's own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    async with fresh_database(cluster, f"test_{worker}_{next(_database_serial)}") as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(_valkey) -> str:
+    """A Valkey with nothing in it."""
+    with redis_client.from_url(_valkey.url) as client:
+        client.flushall()
+    return _valkey.url
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, database_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    """Settings for the servers of this test; the sandbox bank is among them when the test asks for `bank`."""
+    wants_bank = "bank" in request.fixturenames
+    return Settings(
+        DATABASE_URL=database_url,
+        REDIS_URL=redis_url,
+        object_store=f"file:{tmp_path / 'objects'}",
+        sandbox_url=request.getfixturevalue("bank").url if wants_bank else None,
+        event_poll_seconds=EVENT_POLL_SECONDS,
+        sweep_seconds=SWEEP_SECONDS,
+        database_pool_size=5,
+    )
+
+
+@pytest.fixture
+async def runtime(settings: Settings):
+    """The resources of a worker."""
+    from mintql.runtime import open_runtime  # noqa: PLC0415 - only tests that ask for it need all of it
+
+    async with open_runtime(settings, role="worker") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def api_runtime(settings: Settings):
+    """The resources of the API, under row-level security."""
+    from mintql.runtime import open_runtime  # noqa: PLC0415 - only tests that ask for it need all of it
+
+    async with open_runtime(settings, role="api") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def server(settings: Settings):
+    """The API over real HTTP: `.url`, `.ws_url`."""
+    from mintql.app import create_app  # noqa: PLC0415
+
+    async with serving(create_app(settings)) as running:
+        yield running

@@ -1,0 +1,120 @@
+"""Real servers for tests: a PostgreSQL per run, a database per test, ASGI apps over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import uvicorn
+
+from mintql.embedded.places import remove_home
+from mintql.embedded.postgres import running_postgres
+from mintql.store.migrate import migrate
+
+TEMPLATE = "mintql_template"
+APP_START_TIMEOUT_SECONDS = 20
+GRACE_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A running PostgreSQL with the migrated template in it. `home` is the folder of this test run."""
+
+    home: Path
+    url_of_postgres: str
+
+    def url(self, database: str) -> str:
+        return re.sub(r"@/\w+", f"@/{database}", self.url_of_postgres)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpServer:
+    """An ASGI app that answers on loopback."""
+
+    url: str
+
+    @property
+    def ws_url(self) -> str:
+        return self.url.replace("http://", "ws://", 1)
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    home = _run_folder()
+    try:
+        with running_postgres(home, durable=False) as postgres:
+            cluster = Cluster(home, postgres.url("postgres"))
+            asyncio.run(_make_template(cluster))
+            yield cluster
+    finally:
+        remove_home(home)
+
+
+def _run_folder() -> Path:
+    """Make this run's folder, and remove those of earlier runs that were killed before they could."""
+    root = Path(tempfile.gettempdir())
+    prefix = f"mintql-test-{os.geteuid()}-"
+    for left in root.glob(f"{prefix}*"):
+        pid = left.name.removeprefix(prefix)
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and left.lstat().st_uid == os.geteuid():
+            remove_home(left)
+    home = root / f"{prefix}{os.getpid()}"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(mode=0o711)
+    return home
+
+
+async def _make_template(cluster: Cluster) -> None:
+    conn = await asyncpg.connect(cluster.url_of_postgres)
+    try:
+        await conn.execute(f"CREATE DATABASE {TEMPLATE}")
+    finally:
+        await conn.close()
+    await migrate(cluster.url(TEMPLATE))
+
+
+@asynccontextmanager
+async def fresh_database(cluster: Cluster, name: str, *, template: str = TEMPLATE) -> AsyncIterator[str]:
+    """A database of its own, copied from the migrated template and dropped afterwards."""
+    conn = await asyncpg.connect(cluster.url_of_postgres)
+    try:
+        await conn.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield cluster.url(name)
+        finally:
+            await conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await conn.close()
+
+
+@asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[HttpServer]:
+    """Serve an ASGI app on a free loopback port, in this event loop, for the length of the block."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app, log_level="warning", lifespan="on", ws="websockets-sansio", timeout_graceful_shutdown=GRACE_SECONDS
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        async with asyncio.timeout(APP_START_TIMEOUT_SECONDS):
+            while not server.started:
+                if task.done():
+                    await task
+                    raise RuntimeError("the app ended before it answered")
+                await asyncio.sleep(0.01)
+        yield HttpServer(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    finally:
+        server.should_exit = True
+        await asyncio.wait([task], timeout=APP_START_TIMEOUT_SECONDS)
+        listener.close()

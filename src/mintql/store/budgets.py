@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -41,10 +42,15 @@ async def take_revision(conn: Conn, user_id: UserId) -> int:
     return int(await conn.fetchval(SQL.take_revision, user_id))
 
 
-async def put_override(conn: Conn, user_id: UserId, override: Override, now: datetime) -> None:
+async def overrides_of(conn: Conn, user_id: UserId, category_id: CategoryId) -> list[Override]:
+    """Return all overrides of one category, oldest month first."""
+    return [_override(row) for row in await conn.fetch(SQL.overrides_of, user_id, category_id)]
+
+
+async def put(conn: Conn, user_id: UserId, override: Override, now: datetime) -> None:
     """Write an override in place of the one of the same category, month and recurrence."""
     await conn.execute(
-        SQL.put_override,
+        SQL.put,
         user_id,
         override.category_id,
         override.month,
@@ -57,17 +63,16 @@ async def put_override(conn: Conn, user_id: UserId, override: Override, now: dat
     )
 
 
-async def remove_of_month(conn: Conn, user_id: UserId, category_id: CategoryId, month: date) -> bool:
-    """Remove the override of this one month; tell whether there was one."""
-    return bool(await conn.fetch(SQL.remove_of_month, user_id, category_id, month))
-
-
-async def remove_recurring_from(
-    conn: Conn, user_id: UserId, category_id: CategoryId, month: date
-) -> list[date]:
-    """Remove recurring overrides that begin in this month or later; return the months they began in."""
-    rows = await conn.fetch(SQL.remove_recurring_from, user_id, category_id, month)
-    return [row["month"] for row in rows]
+async def remove(conn: Conn, user_id: UserId, overrides: Sequence[Override]) -> None:
+    """Remove these overrides."""
+    if overrides:
+        await conn.execute(
+            SQL.remove,
+            user_id,
+            [override.category_id for override in overrides],
+            [override.month for override in overrides],
+            [override.recurring for override in overrides],
+        )
 
 
 def _override(row: asyncpg.Record) -> Override:

@@ -12,11 +12,17 @@ UNION ALL (
     ORDER BY category_id, month DESC
 )
 
+-- name: overrides_of
+-- All overrides of one category, oldest month first.
+SELECT category_id, month, recurring, limit_minor, currency, thresholds, revision
+FROM budget_overrides WHERE user_id = $1 AND category_id = $2
+ORDER BY month, recurring
+
 -- name: take_revision
 -- Raises the person's budget revision; returns it.
 UPDATE user_counters SET budget_revision = budget_revision + 1 WHERE user_id = $1 RETURNING budget_revision
 
--- name: put_override
+-- name: put
 -- Writes one override in place of the one that was there.
 INSERT INTO budget_overrides AS override (user_id, category_id, month, recurring, limit_minor, currency,
     thresholds, revision, updated_at)
@@ -25,12 +31,9 @@ ON CONFLICT (user_id, category_id, month, recurring) DO UPDATE SET limit_minor =
     currency = excluded.currency, thresholds = excluded.thresholds, revision = excluded.revision,
     updated_at = excluded.updated_at
 
--- name: remove_of_month
--- Removes the override of one month alone; returns its month where there was one.
-DELETE FROM budget_overrides WHERE user_id = $1 AND category_id = $2 AND month = $3 AND NOT recurring
-RETURNING month
-
--- name: remove_recurring_from
--- Removes the recurring overrides of a category that begin in a month or later; returns their months.
-DELETE FROM budget_overrides WHERE user_id = $1 AND category_id = $2 AND month >= $3 AND recurring
-RETURNING month
+-- name: remove
+-- Removes overrides by category, month and recurrence.
+DELETE FROM budget_overrides AS override
+USING unnest($2::int[], $3::date[], $4::boolean[]) AS gone (category_id, month, recurring)
+WHERE override.user_id = $1 AND override.category_id = gone.category_id AND override.month = gone.month
+  AND override.recurring = gone.recurring

@@ -19,8 +19,8 @@ WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
   AND ($8::int[] IS NULL OR category_id = ANY ($8))
   AND ($9::boolean IS NULL OR pending = $9)
   AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10)
-  AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::text::jsonb ->> currency)::int, 100))
-  AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::text::jsonb ->> currency)::int, 100))
+  AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
+  AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
 ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 
 -- name: page_oldest_first
@@ -35,8 +35,8 @@ WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
   AND ($8::int[] IS NULL OR category_id = ANY ($8))
   AND ($9::boolean IS NULL OR pending = $9)
   AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10)
-  AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::text::jsonb ->> currency)::int, 100))
-  AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::text::jsonb ->> currency)::int, 100))
+  AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
+  AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
 ORDER BY posted_on, transaction_id LIMIT $6
 
 -- name: account_page_newest_first
@@ -51,8 +51,8 @@ SELECT found.* FROM unnest($7::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
       AND ($8::int[] IS NULL OR category_id = ANY ($8))
       AND ($9::boolean IS NULL OR pending = $9)
       AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10)
-      AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::text::jsonb ->> currency)::int, 100))
-      AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::text::jsonb ->> currency)::int, 100))
+      AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
+      AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
     ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 ) AS found
 ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
@@ -69,8 +69,8 @@ SELECT found.* FROM unnest($7::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
       AND ($8::int[] IS NULL OR category_id = ANY ($8))
       AND ($9::boolean IS NULL OR pending = $9)
       AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10)
-      AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::text::jsonb ->> currency)::int, 100))
-      AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::text::jsonb ->> currency)::int, 100))
+      AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
+      AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
     ORDER BY posted_on, transaction_id LIMIT $6
 ) AS found
 ORDER BY posted_on, transaction_id LIMIT $6
@@ -87,8 +87,8 @@ SELECT found.* FROM unnest($8::int[]) AS wanted (id) CROSS JOIN LATERAL (
       AND ($7::bigint[] IS NULL OR account_id = ANY ($7))
       AND ($9::boolean IS NULL OR pending = $9)
       AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10)
-      AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::text::jsonb ->> currency)::int, 100))
-      AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::text::jsonb ->> currency)::int, 100))
+      AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
+      AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
     ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 ) AS found
 ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
@@ -105,8 +105,8 @@ SELECT found.* FROM unnest($8::int[]) AS wanted (id) CROSS JOIN LATERAL (
       AND ($7::bigint[] IS NULL OR account_id = ANY ($7))
       AND ($9::boolean IS NULL OR pending = $9)
       AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10)
-      AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::text::jsonb ->> currency)::int, 100))
-      AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::text::jsonb ->> currency)::int, 100))
+      AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
+      AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
     ORDER BY posted_on, transaction_id LIMIT $6
 ) AS found
 ORDER BY posted_on, transaction_id LIMIT $6

@@ -1,0 +1,241 @@
+"""Budgets of a month, a person's overrides of the template, and recommendations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+
+from mintql.data import load_categories, load_template
+from mintql.domain.budgets import (
+    NOTHING_SPENT,
+    THRESHOLDS_DEFAULT,
+    Limit,
+    Override,
+    Spent,
+    ThresholdState,
+    check_budget_category,
+    check_limit,
+    check_thresholds,
+    limits_for_month,
+    percent_used,
+    spent_by_budget,
+    threshold_state,
+)
+from mintql.domain.categories import Category
+from mintql.domain.errors import InvalidInput, NotFound
+from mintql.domain.ids import CategoryId, UserId
+from mintql.domain.money import Money
+from mintql.domain.months import add_months, first_day, local_date, month_text, months_between
+from mintql.domain.recommendations import COMPLETE_MONTHS_MAX, Recommendation, recommend
+from mintql.services import alerts
+from mintql.services.effects import Effects
+from mintql.store import budgets as store
+from mintql.store import spending as spending_store
+from mintql.store.budgets import PlanRow
+from mintql.store.locks import lock_users
+from mintql.store.queries import Conn
+
+
+class Scope(StrEnum):
+    """For which months a change of a budget is meant."""
+
+    THIS_MONTH = "this_month"
+    FROM_THIS_MONTH = "from_this_month"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A budget in one month: the limit that holds, the override it comes from if any, what was spent."""
+
+    category: Category
+    limit: Limit
+    override: Override | None
+    spent: Spent
+
+    @property
+    def remaining_minor(self) -> int:
+        """What is left of the limit once pending amounts are posted; negative when exceeded."""
+        return self.limit.limit_minor - self.spent.total_minor
+
+    @property
+    def percent_used(self) -> int | None:
+        """Spending, posted and pending, as percent of the limit; None against a limit of 0."""
+        return percent_used(self.limit, self.spent.total_minor)
+
+    @property
+    def state(self) -> ThresholdState:
+        """How near posted and pending spending are to the limit."""
+        return threshold_state(self.limit, self.spent.total_minor)
+
+
+async def list_budgets(conn: Conn, user_id: UserId, month: date) -> list[Budget]:
+    """Return the budgets that hold in a month (its first day), in the order of the categories."""
+    plan = await _plan(conn, user_id)
+    overrides = await store.overrides_until(conn, user_id, month)
+    sums = await spending_store.sums_between(conn, user_id, month, month)
+    tree = load_categories()
+    limits = limits_for_month(load_template(), plan.plan, overrides, month)
+    spent = {
+        currency: spent_by_budget(tree, sums, currency) for currency in {limit.currency for limit in limits.values()}
+    }
+    in_force = {
+        category_id: override
+        for category_id in limits
+        if (override := override_in_force(overrides, category_id, month)) is not None
+    }
+    return [
+        Budget(
+            category=tree.by_id[category_id],
+            limit=limits[category_id],
+            override=in_force.get(category_id),
+            spent=spent[limits[category_id].currency].get(category_id, NOTHING_SPENT),
+        )
+        for category_id in sorted(limits)
+    ]
+
+
+def override_in_force(overrides: Sequence[Override], category_id: CategoryId, month: date) -> Override | None:
+    """Return the override that decides about a category in a month: its own, else the latest recurring one."""
+    candidates = [
+        override
+        for override in overrides
+        if override.category_id == category_id
+        and (override.month == month or (override.recurring and override.month < month))
+    ]
+    return max(candidates, key=lambda override: (not override.recurring, override.month), default=None)
+
+
+async def set_override(
+    conn: Conn,
+    user_id: UserId,
+    category_id: CategoryId,
+    month: date,
+    limit: Money,
+    scope: Scope,
+    now: datetime,
+    *,
+    thresholds: Sequence[int] | None = None,
+) -> tuple[Budget, Effects]:
+    """Set the limit of a budget for one month, or from that month on.
+
+    From a month on, it replaces what was set for that month and recurring changes that were to begin later;
+    limits of single later months stay. Setting again what holds already changes nothing: the limit keeps its
+    revision, so no alert is repeated. Without `thresholds` those that hold stay.
+
+    Raises:
+        InvalidInput: The category cannot have a budget, the limit is below zero or not in the person's
+            currency, or the thresholds cannot be used.
+    """
+    check_budget_category(load_categories(), category_id)
+    check_limit(limit.amount_minor, limit.currency)
+    given = None if thresholds is None else check_thresholds(thresholds)
+    await lock_users(conn, [user_id])
+    plan = await _plan(conn, user_id)
+    if limit.currency != plan.plan.currency:
+        raise InvalidInput(f"Your budgets are in {plan.plan.currency}, not in {limit.currency}.", field="limit")
+    recurring = scope is Scope.FROM_THIS_MONTH
+    rows = await store.overrides_of(conn, user_id, category_id)
+    held = override_in_force(rows, category_id, month)
+    superseded = [row for row in rows if recurring and _ends_with(row, month)]
+    kept = {(row.month, row.recurring): row for row in rows if row not in superseded}.get((month, recurring))
+    wanted = Override(
+        category_id=category_id,
+        month=month,
+        recurring=recurring,
+        limit_minor=limit.amount_minor,
+        currency=limit.currency,
+        thresholds=given or (held.thresholds if held else THRESHOLDS_DEFAULT),
+        revision=kept.revision if kept else 0,
+    )
+    if wanted == kept and not superseded:
+        return await _budget(conn, user_id, category_id, month), Effects()
+    same_limit = held is not None and (held.limit_minor, held.currency) == (limit.amount_minor, limit.currency)
+    revision = held.revision if held and same_limit else await store.take_revision(conn, user_id)
+    await store.remove(conn, user_id, superseded)
+    await store.put(conn, user_id, replace(wanted, revision=revision), now)
+    effects = await _evaluate(conn, user_id, plan, month, scope, now)
+    return await _budget(conn, user_id, category_id, month), effects
+
+
+async def remove_override(
+    conn: Conn, user_id: UserId, category_id: CategoryId, month: date, scope: Scope, now: datetime
+) -> tuple[Budget | None, Effects]:
+    """Take back what was set for one month, or from that month on.
+
+    For one month, what is set from an earlier month on holds again, else the template. From a month on, the
+    template holds again; months before keep their limit, and so do single later months. Returns the budget
+    of that month afterwards, None where the template has none.
+
+    Raises:
+        InvalidInput: The category cannot have a budget.
+        NotFound: Nothing is set that could be taken back.
+    """
+    category = load_categories().by_id[check_budget_category(load_categories(), category_id)]
+    await lock_users(conn, [user_id])
+    plan = await _plan(conn, user_id)
+    rows = await store.overrides_of(conn, user_id, category_id)
+    if scope is Scope.THIS_MONTH:
+        gone = [row for row in rows if row.month == month and not row.recurring]
+        earlier = None
+    else:
+        gone = [row for row in rows if _ends_with(row, month) or (row.month == month and row.recurring)]
+        earlier = override_in_force([row for row in rows if row.recurring and row.month < month], category_id, month)
+    if not gone and (earlier is None or earlier.limit_minor is None):
+        raise NotFound(f"Nothing is set for {category.name} in {month_text(month)} that could be taken back.")
+    await store.remove(conn, user_id, gone)
+    if earlier is not None and earlier.limit_minor is not None:
+        await store.put(conn, user_id, _template_again(earlier, month, plan.plan.currency), now)
+    effects = await _evaluate(conn, user_id, plan, month, scope, now)
+    return await _find_budget(conn, user_id, category_id, month), effects
+
+
+async def recommendations(conn: Conn, user_id: UserId, now: datetime) -> list[Recommendation]:
+    """Return a limit that fits for each group, from the person's complete months or else the template."""
+    plan = await _plan(conn, user_id)
+    month = first_day(local_date(now, plan.time_zone))
+    # One month more than are looked at: the first one seen is taken for cut off.
+    first = add_months(month, -COMPLETE_MONTHS_MAX - 1)
+    sums = await spending_store.sums_between(conn, user_id, first, add_months(month, -1))
+    found = recommend(load_categories(), sums, load_template(), plan.plan, month)
+    return [found[category_id] for category_id in sorted(found)]
+
+
+def _ends_with(override: Override, month: date) -> bool:
+    """Tell whether an override gives way to what is said "from this month on"."""
+    return override.month > month if override.recurring else override.month == month
+
+
+def _template_again(earlier: Override, month: date, currency: str) -> Override:
+    return Override(earlier.category_id, month, True, None, currency, THRESHOLDS_DEFAULT, earlier.revision)
+
+
+async def _evaluate(conn: Conn, user_id: UserId, plan: PlanRow, month: date, scope: Scope, now: datetime) -> Effects:
+    """Raise the alerts that a changed limit calls for in the months it can hold in."""
+    last = month
+    if scope is Scope.FROM_THIS_MONTH:
+        # Bookings may already stand in the month after today's.
+        last = max(month, add_months(first_day(local_date(now, plan.time_zone)), 1))
+    effects = await alerts.evaluate(conn, {user_id: set(months_between(month, last))}, now)
+    effects.changed.add(user_id)
+    return effects
+
+
+async def _find_budget(conn: Conn, user_id: UserId, category_id: CategoryId, month: date) -> Budget | None:
+    budgets = await list_budgets(conn, user_id, month)
+    return next((budget for budget in budgets if budget.category.category_id == category_id), None)
+
+
+async def _budget(conn: Conn, user_id: UserId, category_id: CategoryId, month: date) -> Budget:
+    budget = await _find_budget(conn, user_id, category_id, month)
+    if budget is None:
+        raise LookupError(f"an override was written for category {category_id} and gives no limit")
+    return budget
+
+
+async def _plan(conn: Conn, user_id: UserId) -> PlanRow:
+    plan = await store.get_plan(conn, user_id)
+    if plan is None:
+        raise NotFound("This person is gone.")
+    return plan

@@ -1,0 +1,100 @@
+"""Spending and income by month and category."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from mintql.data import load_categories
+from mintql.domain.budgets import MonthlySum
+from mintql.domain.categories import Category, CategoryKind
+from mintql.domain.ids import UserId
+from mintql.domain.months import check_range, months_between
+from mintql.store import spending as store
+from mintql.store.queries import Conn
+
+
+@dataclass(frozen=True, slots=True)
+class CategorySpending:
+    """What one category came to in one month and currency.
+
+    Minor units, positive for what is usual: money out of expense categories, money into income ones.
+    Refunds are netted. `count` is of posted and pending transactions together.
+    """
+
+    category: Category
+    currency: str
+    posted_minor: int
+    pending_minor: int
+    count: int
+
+
+@dataclass(slots=True)
+class CurrencyTotal:
+    """What one month came to in one currency; pending amounts apart from posted ones."""
+
+    currency: str
+    spent_minor: int = 0
+    pending_spent_minor: int = 0
+    received_minor: int = 0
+    pending_received_minor: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MonthSpending:
+    """One month: its categories, largest first within kind and currency, and a total for each currency."""
+
+    month: date
+    categories: list[CategorySpending] = field(default_factory=list)
+    totals: list[CurrencyTotal] = field(default_factory=list)
+
+
+async def spending(conn: Conn, user_id: UserId, first: date, last: date) -> list[MonthSpending]:
+    """Return each month of a range (first days, both included), also those in which nothing happened.
+
+    Transfers between own accounts and payments of cards are left out: they are neither spent nor received.
+    Amounts of different currencies are never added.
+
+    Raises:
+        InvalidInput: The range is empty or too long.
+    """
+    check_range(first, last)
+    by_month: dict[date, list[MonthlySum]] = {}
+    for item in await store.sums_between(conn, user_id, first, last):
+        by_month.setdefault(item.month, []).append(item)
+    return [_month(month, by_month.get(month, ())) for month in months_between(first, last)]
+
+
+def _month(month: date, sums: Sequence[MonthlySum]) -> MonthSpending:
+    tree = load_categories()
+    found = MonthSpending(month)
+    totals: dict[str, CurrencyTotal] = {}
+    for item in sums:
+        category = tree.by_id[item.category_id]
+        if category.kind is CategoryKind.TRANSFER:
+            continue
+        sign = -1 if category.kind is CategoryKind.EXPENSE else 1
+        line = CategorySpending(
+            category=category,
+            currency=item.currency,
+            posted_minor=sign * item.posted_minor,
+            pending_minor=sign * item.pending_minor,
+            count=item.posted_count + item.pending_count,
+        )
+        found.categories.append(line)
+        _add(totals.setdefault(item.currency, CurrencyTotal(item.currency)), line)
+    found.categories.sort(key=lambda line: (line.category.kind, line.currency, -line.posted_minor - line.pending_minor))
+    found.totals.extend(totals[currency] for currency in sorted(totals))
+    return found
+
+
+def _add(total: CurrencyTotal, line: CategorySpending) -> None:
+    total.count += line.count
+    if line.category.kind is CategoryKind.EXPENSE:
+        total.spent_minor += line.posted_minor
+        total.pending_spent_minor += line.pending_minor
+    else:
+        total.received_minor += line.posted_minor
+        total.pending_received_minor += line.pending_minor

@@ -1,0 +1,16 @@
+"""Which institutions this server offers."""
+
+from __future__ import annotations
+
+from mintql.institutions.base import Connector
+from mintql.institutions.http import HttpClient
+from mintql.institutions.sandbox import SandboxConnector
+from mintql.settings import Settings
+
+
+def build_connectors(settings: Settings, http: HttpClient) -> dict[str, Connector]:
+    """Return the connectors by institution id. The sandbox bank is offered where its address is set."""
+    connectors: list[Connector] = []
+    if settings.sandbox_url:
+        connectors.append(SandboxConnector(http, settings.sandbox_url))
+    return {connector.institution_id: connector for connector in connectors}

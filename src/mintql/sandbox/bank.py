@@ -1,0 +1,159 @@
+"""What the sandbox bank answers, as plain values; `app` puts them on HTTP."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from threading import Lock
+from typing import Any
+
+from mintql.domain.money import to_decimal_text
+from mintql.sandbox.errors import BankError, bad_request
+from mintql.sandbox.history import History
+from mintql.sandbox.ledger import Ledger, Row
+from mintql.sandbox.people import CURRENCY, Account
+from mintql.sandbox.store import ControlStore
+
+HISTORIES_KEPT_MAX = 32
+"""Drawn histories kept in memory; one of five years takes about 2 MB and 50 ms."""
+PAGE_ROWS_MAX = 500
+WINDOW_DAYS_MAX = 740
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """Which transactions are asked for. `after`: (date, id) of the last row given; `again`: a page repeated."""
+
+    first: date
+    last: date
+    limit: int = PAGE_ROWS_MAX
+    after: tuple[date, str] | None = None
+    again: bool = False
+
+
+class Bank:
+    """The bank on its own: no HTTP, no tokens. `today` gives the bank's calendar date."""
+
+    def __init__(self, store: ControlStore, today: Callable[[], date]) -> None:
+        self.store = store
+        self.today = today
+        self._histories: OrderedDict[str, History] = OrderedDict()
+        self._lock = Lock()
+
+    def ledger(self, login: str) -> Ledger:
+        """Return the accounts of a login as they are at this moment."""
+        return Ledger(self._history(login), self.store.added(login), self.store.changes(login), self.today())
+
+    def accounts(self, login: str) -> dict[str, Any]:
+        """Return the answer to `GET /v1/accounts`."""
+        ledger = self.ledger(login)
+        shown = [_account_json(ledger, account) for account in ledger.accounts.values()]
+        return {"as_of": f"{self.today()}T{datetime.now(UTC):%H:%M:%S}Z", "accounts": shown}
+
+    def page(self, login: str, account_id: str, query: PageQuery) -> dict[str, Any]:
+        """Return the answer to `GET /v1/accounts/{id}/transactions`."""
+        if query.last < query.first:
+            raise bad_request(f"`to` ({query.last}) is before `from` ({query.first}).")
+        if query.last - query.first >= timedelta(days=WINDOW_DAYS_MAX):
+            raise BankError(400, "window_too_large", f"Ask for {WINDOW_DAYS_MAX} days at most.")
+        scenarios = self.store.scenarios(login)
+        ledger = self.ledger(login)
+        account = next((a for a in ledger.accounts.values() if a.account_id == account_id), None)
+        if account is None:
+            raise BankError(404, "account_not_found", f"There is no account {account_id[:80]!r}.")
+        rows = ledger.rows(account.name, query.after[0] if query.after else query.first, query.last)
+        removed = ledger.removed(account.name, query.first, query.last)
+        if query.after:
+            rows = [row for row in rows if (row.posted_on, row.row_id) > query.after]
+        given, more = rows[: query.limit], len(rows) > query.limit
+        next_page = _token(given[-1].posted_on, given[-1].row_id) if more else None
+        if "duplicate_page" in scenarios and query.after is None and not query.again:
+            next_page = _token(None, "", again=True)
+        transactions = [row_json(row) for row in given]
+        if "bad_row" in scenarios and query.after is None:
+            _spoil(transactions, account, query, scenarios["bad_row"])
+        return {
+            "account": account_id,
+            "from": query.first.isoformat(),
+            "to": query.last.isoformat(),
+            "transactions": transactions,
+            "removed": removed if next_page is None else [],
+            "next_page": next_page,
+        }
+
+    def _history(self, login: str) -> History:
+        with self._lock:
+            history = self._histories.pop(login, None) or History(login)
+            self._histories[login] = history
+            while len(self._histories) > HISTORIES_KEPT_MAX:
+                self._histories.popitem(last=False)
+        return history
+
+
+def read_page_token(text: str) -> tuple[tuple[date, str] | None, bool]:
+    """Return (after, again) of a page token; raise `BankError` when we never gave it."""
+    try:
+        day, row_id, again = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
+        return ((date.fromisoformat(day), str(row_id)) if day else None), bool(again)
+    except (ValueError, TypeError):
+        raise bad_request("`page` is not a token of this bank.") from None
+
+
+def row_json(row: Row) -> dict[str, Any]:
+    """Return a transaction as the protocol writes it."""
+    return {
+        "id": row.row_id,
+        "posted_on": row.posted_on.isoformat(),
+        "occurred_at": row.occurred_at.isoformat() + "Z",
+        "amount": to_decimal_text(row.amount_minor, CURRENCY),
+        "currency": CURRENCY,
+        "description": row.description,
+        "pending": row.pending,
+        "pending_id": row.pending_id or None,
+        "mcc": row.mcc or None,
+    }
+
+
+def _account_json(ledger: Ledger, account: Account) -> dict[str, Any]:
+    balance = ledger.balance(account.name)
+    return {
+        "id": account.account_id,
+        "name": account.title,
+        "kind": account.kind,
+        "currency": CURRENCY,
+        "mask": account.mask,
+        "balance": to_decimal_text(balance.current_minor, CURRENCY),
+        "available": to_decimal_text(balance.available_minor, CURRENCY),
+    }
+
+
+def _spoil(transactions: list[dict[str, Any]], account: Account, query: PageQuery, options: dict[str, Any]) -> None:
+    """Make one row unreadable: the named one, else an extra one on the account that the options name."""
+    field = str(options.get("field", "amount"))
+    value = {"amount": "12,5O", "posted_on": "2026-02-30"}[field]
+    if "id" in options:
+        for row in transactions:
+            if row["id"] == options["id"]:
+                row[field] = value
+    elif account.name == options.get("account", "card"):
+        extra = {
+            "id": f"{account.account_id}.unreadable",
+            "posted_on": query.last.isoformat(),
+            "occurred_at": f"{query.last.isoformat()}T12:00:00Z",
+            "amount": "-12.50",
+            "currency": CURRENCY,
+            "description": "UNREADABLE ROW",
+            "pending": False,
+            "pending_id": None,
+            "mcc": None,
+        }
+        transactions.append(extra | {field: value})
+
+
+def _token(day: date | None, row_id: str, *, again: bool = False) -> str:
+    content = json.dumps([day.isoformat() if day else None, row_id, again])
+    return base64.urlsafe_b64encode(content.encode()).decode()

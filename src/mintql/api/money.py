@@ -1,0 +1,53 @@
+"""Amounts of money as GraphQL shows and takes them."""
+
+from __future__ import annotations
+
+import strawberry
+
+from mintql.api.scalars import BigInt, CurrencyCode, DecimalText
+from mintql.domain.errors import InvalidInput
+from mintql.domain.money import parse_minor, to_decimal_text
+
+
+@strawberry.type(
+    description="An exact amount of one currency. Money that leaves an account is negative, unless the field "
+    "that holds the amount says otherwise."
+)
+class Money:
+    """An amount; make it with `money`."""
+
+    amount_minor: BigInt = strawberry.field(
+        description="The amount in minor units of the currency: cents for USD, yen for JPY."
+    )
+    currency: CurrencyCode = strawberry.field(description="The currency of the amount.")
+    amount: DecimalText = strawberry.field(description='The same amount as an exact decimal text, e.g. "-12.50".')
+
+
+@strawberry.input(description="An amount of money that a person enters.")
+class MoneyInput:
+    """An amount as sent."""
+
+    amount: DecimalText = strawberry.field(
+        description='The amount as a decimal text with no more decimals than the currency has, e.g. "12.50".'
+    )
+    currency: CurrencyCode = strawberry.field(description="The currency of the amount.")
+
+    def minor_in(self, currency: str, *, field: str) -> int:
+        """Return the amount in minor units; raise `InvalidInput` when it is in another currency."""
+        if self.currency != currency:
+            raise InvalidInput(f"The amount is in {self.currency}, but has to be in {currency}.", field=field)
+        return parse_minor(self.amount, currency, field=field)
+
+
+def money(amount_minor: int, currency: str) -> Money:
+    """Return the amount with its decimal text."""
+    return Money(
+        amount_minor=BigInt(amount_minor),
+        currency=CurrencyCode(currency),
+        amount=DecimalText(to_decimal_text(amount_minor, currency)),
+    )
+
+
+def money_or_none(amount_minor: int | None, currency: str) -> Money | None:
+    """Return the amount, or None where there is none."""
+    return None if amount_minor is None else money(amount_minor, currency)

@@ -1,0 +1,127 @@
+"""Wake-ups between processes over Redis pub/sub: "these persons have new events".
+
+Nothing but the wake-up is carried. Pub/sub keeps nothing for a listener that is away, so a listener reads
+the events themselves from the database, looks there by itself now and then, and once after every reconnect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+from mintql.domain.ids import UserId
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "mintql:wake"
+PERSONS_PER_MESSAGE = 1_000
+PING_SECONDS = 5.0
+"""How long the line may be silent before it is tried; silent for as long again, it counts as cut."""
+RECONNECT_SECONDS_MIN, RECONNECT_SECONDS_MAX = 0.1, 5.0
+
+OUTAGES = (RedisError, OSError, TimeoutError)
+
+
+class Channel:
+    """Sends wake-ups."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def publish(self, user_ids: Iterable[UserId]) -> None:
+        """Wake the listeners of these persons in all processes. Never fails: listeners poll as well."""
+        ordered = sorted(set(user_ids))
+        try:
+            for start in range(0, len(ordered), PERSONS_PER_MESSAGE):
+                batch = ordered[start : start + PERSONS_PER_MESSAGE]
+                await self._redis.publish(CHANNEL, " ".join(map(str, batch)))
+        except OUTAGES as error:
+            log.warning("wake-ups could not be sent, listeners will find out by polling: %s", error)
+
+
+class Wakeups:
+    """Receives wake-ups: one subscription for the whole process, which comes back by itself when cut."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._listeners: dict[UserId, set[asyncio.Event]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.connected = False
+
+    async def start(self) -> None:
+        """Begin to listen in the background; Redis need not be there yet."""
+        self._task = asyncio.create_task(self._run(), name="wakeups")
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        self.connected = False
+
+    @contextmanager
+    def listen(self, user_id: UserId) -> Iterator[asyncio.Event]:
+        """Give an event that is set whenever this person is woken; the listener clears it."""
+        event = asyncio.Event()
+        listeners = self._listeners.setdefault(user_id, set())
+        listeners.add(event)
+        try:
+            yield event
+        finally:
+            listeners.discard(event)
+            if not listeners and self._listeners.get(user_id) is listeners:
+                del self._listeners[user_id]
+
+    async def _run(self) -> None:
+        pause = RECONNECT_SECONDS_MIN
+        while True:
+            try:
+                async with self._redis.pubsub() as pubsub:
+                    await pubsub.subscribe(CHANNEL)
+                    if not self.connected:
+                        log.info("listening for wake-ups")
+                    self.connected, pause = True, RECONNECT_SECONDS_MIN
+                    self._wake_all()  # Whatever was said while the line was cut.
+                    await self._receive(pubsub)
+            except OUTAGES as error:
+                if self.connected:
+                    log.warning("the line of wake-ups was cut, polling until it is back: %s", error)
+            self.connected = False
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+            pause = min(pause * 2, RECONNECT_SECONDS_MAX)
+
+    async def _receive(self, pubsub: PubSub) -> None:
+        heard_at = time.monotonic()
+        while True:
+            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=PING_SECONDS)
+            if message is not None:
+                heard_at = time.monotonic()
+                self._handle(message)
+            elif time.monotonic() - heard_at > 2 * PING_SECONDS:
+                raise TimeoutError("no answer to a ping")
+            elif time.monotonic() - heard_at >= PING_SECONDS:
+                await pubsub.ping()
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        if message["type"] != "message":
+            return
+        for word in bytes(message["data"]).split():
+            for event in self._listeners.get(UserId(int(word)), ()):
+                event.set()
+
+    def _wake_all(self) -> None:
+        for listeners in self._listeners.values():
+            for event in listeners:
+                event.set()

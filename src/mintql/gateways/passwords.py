@@ -1,0 +1,73 @@
+"""Passwords as argon2id hashes, worked out in threads, a bounded number at a time.
+
+Parameters are the second recommendation of RFC 9106, section 4: 3 passes over 64 MiB with 4 lanes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+import argon2
+
+from mintql.domain.errors import RateLimited
+
+T = TypeVar("T")
+
+WAITING_MAX = 64
+"""How many callers may wait for their turn; more are turned away, so that a flood cannot pile up."""
+
+
+class Passwords:
+    """Hashes and checks passwords, `concurrency` of them at the same time."""
+
+    def __init__(self, concurrency: int) -> None:
+        self._hasher = argon2.PasswordHasher.from_parameters(argon2.profiles.RFC_9106_LOW_MEMORY)
+        self._turns = asyncio.Semaphore(concurrency)
+        self._waiting = 0
+        self._decoy: str | None = None
+
+    async def hash(self, password: str) -> str:
+        """Return the hash to store.
+
+        Raises:
+            RateLimited: Too many callers are waiting already.
+        """
+        return await self._in_turn(lambda: self._hasher.hash(password))
+
+    async def verify(self, stored: str | None, password: str) -> bool:
+        """Tell whether the password belongs to the stored hash.
+
+        Without a stored hash (nobody has this e-mail address) the same work is done for nothing, so that
+        the time of the answer does not tell who has an account.
+
+        Raises:
+            RateLimited: Too many callers are waiting already.
+        """
+        if stored is None:
+            if self._decoy is None:
+                self._decoy = await self.hash("a password that nobody has")
+            await self._in_turn(lambda: self._matches(self._decoy or "", password))
+            return False
+        return await self._in_turn(lambda: self._matches(stored, password))
+
+    def is_outdated(self, stored: str) -> bool:
+        """Tell whether a hash was made with other parameters than new ones are."""
+        return self._hasher.check_needs_rehash(stored)
+
+    def _matches(self, stored: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(stored, password)
+        except (argon2.exceptions.VerifyMismatchError, argon2.exceptions.InvalidHashError):
+            return False
+
+    async def _in_turn(self, work: Callable[[], T]) -> T:
+        if self._waiting >= WAITING_MAX:
+            raise RateLimited("Too many people are signing in at this moment. Try again in a few seconds.")
+        self._waiting += 1
+        try:
+            async with self._turns:
+                return await asyncio.to_thread(work)
+        finally:
+            self._waiting -= 1

@@ -72,13 +72,18 @@ class Pipeline:
         """A person with a sealed login at the scripted institution."""
         async with self.begin() as conn:
             user_id = await create_user(conn, **columns)
+        return user_id, await self.link(user_id)
+
+    async def link(self, user_id: UserId) -> ConnectionId:
+        """One more connection of a person, with a sealed login at the scripted institution."""
+        async with self.begin() as conn:
             connection_id = await create_connection(conn, user_id, institution_id=self.institution.institution_id)
             sealed = self.place.vault.seal(user_id, connection_id, Credentials("", "ada", "secret"))
             await conn.execute(
                 "INSERT INTO connection_secrets VALUES ($1, $2, $3, $4, $5)",
                 user_id, connection_id, sealed.key_version, sealed.wrapped_key, sealed.ciphertext,
             )  # fmt: skip
-        return user_id, connection_id
+        return connection_id
 
     async def refresh(self, user_id: UserId, connection_id: ConnectionId, *pages: bytes, reason: str = "request") -> RunKey:
         """Synchronise, the institution saying these pages; with `carry` off the jobs are left to the caller."""

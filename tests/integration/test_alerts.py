@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -150,3 +151,18 @@ async def test_spending_in_another_currency_is_not_added_to_the_budget(bank: Pip
     said = page(row("t1", -5_000, DAY), row("t2", -50_000, DAY, currency="EUR"), window=WINDOW)
     await bank.refresh(user_id, connection_id, said)
     assert await raised(bank, user_id) == []
+
+
+async def test_of_two_batches_that_land_together_the_second_sees_the_first_and_raises_the_alert(bank: Pipeline) -> None:
+    user_id, connection_id = await shopper(bank)
+    await bank.refresh(user_id, connection_id, page(row("t1", -100, DAY), window=WINDOW))
+    second_id = await bank.link(user_id)
+    async with bank.begin() as conn:
+        await lock_users(conn, [user_id])
+        await conn.execute("UPDATE transactions SET amount_minor = -5000")
+        await alerts.evaluate(conn, {user_id: {date(2026, 11, 1)}}, bank.now)
+        other = asyncio.create_task(bank.refresh(user_id, second_id, page(row("t1", -5_000, DAY), window=WINDOW)))
+        await asyncio.wait([other], timeout=0.3)
+        assert not other.done()
+    await other
+    assert await raised(bank, user_id) == [(80, 1, 10_000, 0), (100, 1, 10_000, 0)]

@@ -155,7 +155,9 @@ async def test_spending_in_another_currency_is_not_added_to_the_budget(bank: Pip
 
 async def test_of_two_batches_that_land_together_the_second_sees_the_first_and_raises_the_alert(bank: Pipeline) -> None:
     user_id, connection_id = await shopper(bank)
+    await bank.fetch("UPDATE budget_overrides SET category_id = 600")
     await bank.refresh(user_id, connection_id, page(row("t1", -100, DAY), window=WINDOW))
+    await bank.fetch("UPDATE transactions SET category_id = 602, category_source = 'manual'")
     second_id = await bank.link(user_id)
     async with bank.begin() as conn:
         await lock_users(conn, [user_id])

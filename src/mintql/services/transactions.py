@@ -11,13 +11,22 @@ from typing import TypeVar
 from mintql.data import load_categories
 from mintql.domain.categories import UNCATEGORIZED_ID
 from mintql.domain.errors import InvalidInput
-from mintql.domain.ids import AccountId, CategoryId, UserId
+from mintql.domain.ids import AccountId, CategoryId, TransactionId, UserId
 from mintql.domain.money import AMOUNT_MINOR_MAX
 from mintql.store import transactions_read as store
 from mintql.store.queries import Conn
 from mintql.store.transactions_read import KEY_NEWEST, KEY_OLDEST, Key, TransactionFilter, TransactionRow
 
-__all__ = ["Key", "Page", "PageRequest", "TransactionFilter", "TransactionRow", "check_filter", "list_page"]
+__all__ = [
+    "Key",
+    "Page",
+    "PageRequest",
+    "TransactionFilter",
+    "TransactionRow",
+    "check_filter",
+    "get_transactions",
+    "list_page",
+]
 
 Id = TypeVar("Id")
 
@@ -77,6 +86,16 @@ async def list_page(conn: Conn, user_id: UserId, wanted: TransactionFilter, requ
     if request.before and not has_next:
         has_next = request.before in met or await _any_from(conn, user_id, wanted, older_than=request.before)
     return Page(rows, has_previous, has_next)
+
+
+async def get_transactions(
+    conn: Conn, user_id: UserId, transaction_ids: Sequence[TransactionId]
+) -> dict[TransactionId, TransactionRow]:
+    """Return this person's transactions by the id asked for, each followed from pending to posted.
+
+    Ids that are unknown, somebody else's, or of a transaction that was taken back are not in the result.
+    """
+    return await store.resolve(conn, user_id, transaction_ids)
 
 
 async def _any_from(

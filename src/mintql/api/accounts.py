@@ -1,0 +1,96 @@
+"""Accounts and their balances."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from mintql.api.context import Context, Info
+from mintql.api.money import Money, money_or_none
+from mintql.api.nodes import Node, encode_id, register_node
+from mintql.api.scalars import CurrencyCode
+from mintql.domain.ids import AccountId, ConnectionId
+from mintql.domain.institutions import AccountKind
+from mintql.services import accounts as service
+from mintql.services.accounts import AccountRow
+
+if TYPE_CHECKING:
+    from mintql.api.connections import Connection
+
+strawberry.enum(AccountKind, description="What sort of account it is.")
+
+
+@strawberry.type(description="An account at an institution.")
+class Account(Node):
+    """An account as shown; make it with `account_node`."""
+
+    connection_id: strawberry.Private[ConnectionId]
+    name: str = strawberry.field(description="Name of the account as the institution gives it.")
+    kind: AccountKind = strawberry.field(description="What sort of account it is.")
+    mask: str = strawberry.field(description="The last characters of its number; empty where none are known.")
+    currency: CurrencyCode = strawberry.field(description="The currency it is held in.")
+    balance: Money | None = strawberry.field(
+        description="What is on it, booked; what is owed (on a credit card, say) is negative. Null when the "
+        "institution does not tell."
+    )
+    available: Money | None = strawberry.field(description="What can be spent from it now, if the institution tells.")
+    balance_at: datetime | None = strawberry.field(description="When the institution found these balances.")
+    created_at: datetime = strawberry.field(description="When the account was first seen.")
+
+    @strawberry.field(
+        description="The connection it is read through: when that last worked, and what is wrong if it does not."
+    )
+    async def connection(self, info: Info) -> Annotated[Connection, strawberry.lazy("mintql.api.connections")]:
+        from mintql.api.connections import load_connections  # noqa: PLC0415 - the two types name each other
+
+        found = await info.context.loader(load_connections).load(self.connection_id)
+        if found is None:
+            raise LookupError(f"account {self.id} has no connection")
+        return found
+
+
+def account_node(row: AccountRow) -> Account:
+    """Return an account as GraphQL shows it."""
+    return Account(
+        id=encode_id("Account", row.account_id),
+        connection_id=row.connection_id,
+        name=row.name,
+        kind=row.kind,
+        mask=row.mask,
+        currency=CurrencyCode(row.currency),
+        balance=money_or_none(row.balance_minor, row.currency),
+        available=money_or_none(row.available_minor, row.currency),
+        balance_at=row.balance_at,
+        created_at=row.created_at,
+    )
+
+
+async def load_accounts(context: Context, account_ids: list[int]) -> list[Account | None]:
+    """Return the viewer's accounts in the order of the ids, None for ids that are not theirs."""
+    async with context.person() as conn:
+        rows = await service.get_accounts(conn, context.user_id, [AccountId(number) for number in account_ids])
+    return [account_node(rows[AccountId(number)]) if number in rows else None for number in account_ids]
+
+
+async def load_connection_accounts(context: Context, connection_ids: list[int]) -> list[list[Account]]:
+    """Return the accounts of each of the viewer's connections, oldest first."""
+    wanted = [ConnectionId(number) for number in connection_ids]
+    async with context.person() as conn:
+        rows = await service.list_accounts_of(conn, context.user_id, wanted)
+    return [[account_node(row) for row in rows.get(connection_id, ())] for connection_id in wanted]
+
+
+register_node("Account", load_accounts)
+
+
+@strawberry.type
+class AccountsQuery:
+    """Reads of accounts."""
+
+    @strawberry.field(description="The viewer's accounts, oldest first, without those of connections that were ended.")
+    async def accounts(self, info: Info) -> list[Account]:
+        async with info.context.person() as conn:
+            rows = await service.list_accounts(conn, info.context.user_id)
+        return [account_node(row) for row in rows]

@@ -1,0 +1,199 @@
+"""Pages of transactions."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated
+
+import strawberry
+
+from mintql.api.accounts import Account, load_accounts
+from mintql.api.categories import Category, category_node, decode_category_id
+from mintql.api.context import Context, Info
+from mintql.api.money import Money, money
+from mintql.api.nodes import Node, decode_id, encode_id, register_node
+from mintql.api.paging import (
+    AfterArgument,
+    BeforeArgument,
+    Connection,
+    Edge,
+    FirstArgument,
+    LastArgument,
+    PageInfo,
+    decode_day_key,
+    encode_day_key,
+    page_request,
+)
+from mintql.api.scalars import DecimalText
+from mintql.domain.categories import CategorySource
+from mintql.domain.ids import AccountId, TransactionId
+from mintql.services import transactions as service
+from mintql.services.transactions import TransactionRow
+
+strawberry.enum(
+    CategorySource,
+    description="Who or what chose a category. MANUAL: the person. RULE: the person, for the seller. CROWD: what "
+    "others chose for the seller. INSTITUTION: the institution's own hint. DICTIONARY: the seller is known by name. "
+    "KEYWORD: a word in the description. NONE: nothing was found.",
+)
+
+
+@strawberry.type(description="How a transaction came into its category.")
+class Categorization:
+    """The reason for a category."""
+
+    source: CategorySource = strawberry.field(description="Who or what chose it.")
+    detail: str = strawberry.field(description="The rule, code or entry that decided; empty where there is none.")
+
+
+@strawberry.type(description="Money that left or reached an account.")
+class Transaction(Node):
+    """A transaction as shown; make it with `transaction_node`."""
+
+    account_id: strawberry.Private[AccountId]
+    posted_on: date = strawberry.field(
+        description="Day it was booked on, in the institution's calendar; for a pending one, the day it was made."
+    )
+    amount: Money = strawberry.field(description="The amount; money that left the account is negative.")
+    description: str = strawberry.field(description="The institution's own words.")
+    merchant: str = strawberry.field(description="The seller, cleaned up for showing.")
+    pending: bool = strawberry.field(
+        description="Whether it is not booked yet: its amount can still change, and it can vanish."
+    )
+    category: Category = strawberry.field(description="The category it is in; never a group.")
+    categorization: Categorization = strawberry.field(description="How it came into that category.")
+    created_at: datetime = strawberry.field(description="When it was first seen here.")
+    updated_at: datetime = strawberry.field(description="When anything about it last changed.")
+
+    @strawberry.field(description="The account it is on.")
+    async def account(self, info: Info) -> Account:
+        found = await info.context.loader(load_accounts).load(self.account_id)
+        if found is None:
+            raise LookupError(f"transaction {self.id} has no account")
+        return found
+
+
+def transaction_node(row: TransactionRow) -> Transaction:
+    """Return a transaction as GraphQL shows it."""
+    return Transaction(
+        id=encode_id("Transaction", row.transaction_id),
+        account_id=row.account_id,
+        posted_on=row.posted_on,
+        amount=money(row.amount_minor, row.currency),
+        description=row.description,
+        merchant=row.merchant,
+        pending=row.pending,
+        category=category_node(row.category_id),
+        categorization=Categorization(source=row.category_source, detail=row.category_detail),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+async def load_transactions(context: Context, transaction_ids: list[int]) -> list[Transaction | None]:
+    """Return the viewer's transactions in the order of the ids, each followed from pending to posted.
+
+    None for ids that are not theirs, and for transactions that the institution took back.
+    """
+    wanted = [TransactionId(number) for number in transaction_ids]
+    async with context.person() as conn:
+        rows = await service.get_transactions(conn, context.user_id, wanted)
+    return [transaction_node(rows[asked]) if asked in rows else None for asked in wanted]
+
+
+register_node("Transaction", load_transactions)
+
+
+@strawberry.input(description="What a page of transactions is narrowed to; all that is given has to hold.")
+class TransactionFilter:
+    """The filter as sent."""
+
+    account_ids: list[strawberry.ID] | None = strawberry.field(
+        default=None, description=f"On one of these accounts, up to {service.FILTER_IDS_MAX}."
+    )
+    category_ids: list[strawberry.ID] | None = strawberry.field(
+        default=None,
+        description=f"In one of these categories, up to {service.FILTER_IDS_MAX}; a group stands for all in it.",
+    )
+    from_: date | None = strawberry.field(name="from", default=None, description="Booked on this day or later.")
+    to: date | None = strawberry.field(default=None, description="Booked on this day or earlier.")
+    min_amount: DecimalText | None = strawberry.field(
+        default=None,
+        description="Signed amount of at least this, in whole units of the transaction's own currency; money out is "
+        'negative, so maxAmount "-50" finds purchases of 50 and more.',
+    )
+    max_amount: DecimalText | None = strawberry.field(
+        default=None, description="Signed amount of at most this; see minAmount."
+    )
+    text: str | None = strawberry.field(
+        default=None,
+        description=f"Found as it is in description or merchant, whatever its case; up to "
+        f"{service.FILTER_TEXT_LENGTH_MAX} characters.",
+    )
+    pending: bool | None = strawberry.field(
+        default=None, description="True: only pending ones. False: only booked ones."
+    )
+    uncategorized: bool | None = strawberry.field(
+        default=None, description="True: only those without a category. False: only those with one."
+    )
+
+    def check(self) -> service.TransactionFilter:
+        """Return the filter for the service; raise `InvalidInput` when a part of it cannot be used."""
+        return service.check_filter(
+            account_ids=None
+            if self.account_ids is None
+            else [AccountId(decode_id("Account", text, field="accountIds")) for text in self.account_ids],
+            category_ids=None
+            if self.category_ids is None
+            else [decode_category_id(text, field="categoryIds") for text in self.category_ids],
+            first=self.from_,
+            last=self.to,
+            least=None if self.min_amount is None else Decimal(self.min_amount),
+            greatest=None if self.max_amount is None else Decimal(self.max_amount),
+            text=self.text,
+            pending=self.pending,
+            uncategorized=self.uncategorized,
+        )
+
+
+@strawberry.type
+class TransactionsQuery:
+    """Reads of transactions."""
+
+    @strawberry.field(
+        description="The viewer's transactions, newest first by booking day. Pending ones that were posted and those "
+        "the institution took back are not among them."
+    )
+    async def transactions(
+        self,
+        info: Info,
+        first: FirstArgument = None,
+        after: AfterArgument = None,
+        last: LastArgument = None,
+        before: BeforeArgument = None,
+        filter: Annotated[
+            TransactionFilter | None, strawberry.argument(description="What to narrow the list to.")
+        ] = None,
+    ) -> Connection[Transaction]:
+        asked = page_request(decode_day_key, first=first, after=after, last=last, before=before)
+        wanted = TransactionFilter().check() if filter is None else filter.check()
+        request = service.PageRequest(asked.size, not asked.backward, asked.after, asked.before)
+        async with info.context.person() as conn:
+            page = await service.list_page(conn, info.context.user_id, wanted, request)
+        return _connection(page)
+
+
+def _connection(page: service.Page) -> Connection[Transaction]:
+    nodes = [transaction_node(row) for row in page.rows]
+    cursors = [encode_day_key(*row.key) for row in page.rows]
+    return Connection(
+        edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],
+        nodes=nodes,
+        page_info=PageInfo(
+            has_next_page=page.has_next,
+            has_previous_page=page.has_previous,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        ),
+    )

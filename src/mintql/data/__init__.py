@@ -6,11 +6,13 @@ Each file is read once per process. May import `domain` and nothing else of the 
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
 from mintql.domain.categories import Category, CategoryKind, CategoryTree
 from mintql.domain.ids import CategoryId
+from mintql.domain.sellers import Direction, Keyword, MerchantCode, Seller
 from mintql.domain.templates import Template, Tier
 
 OVERALL_TIER = "all"
@@ -48,6 +50,47 @@ def load_template() -> Template:
     ]
     overall = next(tier for tier in tiers if tier.name == OVERALL_TIER)
     return Template(overall, tuple(tier for tier in tiers if tier is not overall))
+
+
+@cache
+def load_sellers() -> Mapping[str, Seller]:
+    """Return the seller dictionary by merchant key."""
+    by_slug = load_categories().by_slug
+    return {
+        row["key"]: Seller(
+            key=row["key"],
+            name=row["name"],
+            category_id=by_slug[row["category"]].category_id,
+            distinctive=row["match"] == "first word",
+        )
+        for row in read_rows("sellers.tsv")
+    }
+
+
+@cache
+def load_keywords() -> tuple[Keyword, ...]:
+    """Return the keywords, most telling first."""
+    by_slug = load_categories().by_slug
+    return tuple(
+        Keyword(
+            phrase=row["phrase"],
+            category_id=by_slug[row["category"]].category_id,
+            direction=Direction(row["direction"]),
+            of_bank=row["of_bank"] == "yes",
+        )
+        for row in read_rows("keywords.tsv")
+    )
+
+
+@cache
+def load_merchant_codes() -> Mapping[str, MerchantCode]:
+    """Return what merchant category codes mean, by four digits."""
+    by_slug = load_categories().by_slug
+    codes: dict[str, MerchantCode] = {}
+    for row in read_rows("mcc.tsv"):
+        code = MerchantCode(by_slug[row["category"]].category_id, row["vague"] == "yes")
+        codes.update((f"{number:04d}", code) for number in range(int(row["first"]), int(row["last"]) + 1))
+    return codes
 
 
 def read_rows(name: str) -> list[dict[str, str]]:

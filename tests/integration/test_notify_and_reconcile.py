@@ -1,0 +1,129 @@
+"""The outbox is worked off and never forgotten; wrong sums are found, mended, and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from mintql.services import notify, reconcile
+from mintql.services.events import NewEvent, append_events
+from mintql.store.locks import lock_users
+from mintql.store.outbox import Delivery
+from support.pipeline import Pipeline, open_pipeline
+from support.scripted import page, row
+
+
+@pytest.fixture
+async def bank(database_url: str, tmp_path: Path) -> AsyncIterator[Pipeline]:
+    async with open_pipeline(database_url, tmp_path / "objects") as pipeline:
+        yield pipeline
+
+
+class Receiver:
+    """A channel that refuses as often as it is told to."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.refusals = refusals
+        self.got: list[tuple[int, int]] = []
+
+    async def __call__(self, item: Delivery) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise ConnectionError("refused")
+        self.got.append((item.user_id, item.seq))
+
+
+async def tell(bank: Pipeline, count: int = 1) -> int:
+    user_id, _ = await bank.person()
+    async with bank.begin() as conn:
+        await lock_users(conn, [user_id])
+        await append_events(conn, [NewEvent(user_id, "budget_alert", {"alert_id": n}) for n in range(count)])
+    return user_id
+
+
+async def work_off(bank: Pipeline, receiver: Receiver) -> int:
+    return await notify.notify(bank.begin, {"live": receiver}, lambda: bank.now)
+
+
+async def test_each_event_is_delivered_once_and_then_settled(bank: Pipeline) -> None:
+    user_id, receiver = await tell(bank, 3), Receiver()
+    bank.now += timedelta(days=365)
+    assert await work_off(bank, receiver) == 3
+    assert sorted(receiver.got) == [(user_id, 1), (user_id, 2), (user_id, 3)]
+    assert await work_off(bank, receiver) == 0
+    assert {item["state"] for item in await bank.fetch("SELECT state FROM outbox")} == {"sent"}
+
+
+async def test_a_refused_delivery_comes_back_with_growing_pauses_and_dies_aloud(bank: Pipeline) -> None:
+    await tell(bank)
+    bank.now += timedelta(days=365)
+    receiver, pauses = Receiver(refusals=99), []
+    while await work_off(bank, receiver):
+        item = (await bank.fetch("SELECT state, next_attempt_at FROM outbox"))[0]
+        if item["state"] == "due":
+            pauses.append((item["next_attempt_at"] - bank.now).total_seconds())
+        bank.now = max(bank.now, item["next_attempt_at"])
+    assert pauses == list(notify.RETRY_SECONDS)
+    dead = (await bank.fetch("SELECT state, attempts, error FROM outbox"))[0]
+    assert tuple(dead) == ("dead", notify.ATTEMPTS_MAX, "ConnectionError: refused")
+
+
+async def test_a_worker_that_dies_with_a_delivery_in_hand_leaves_it_to_the_next(bank: Pipeline) -> None:
+    user_id = await tell(bank)
+    bank.now += timedelta(days=365)
+
+    async def die(_: Delivery) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await notify.notify(bank.begin, {"live": die}, lambda: bank.now)
+    receiver = Receiver()
+    assert await work_off(bank, receiver) == 0
+    bank.now += notify.LEASE
+    assert await work_off(bank, receiver) == 1
+    assert receiver.got == [(user_id, 1)]
+
+
+async def test_an_unknown_channel_is_dead_at_once(bank: Pipeline) -> None:
+    await tell(bank)
+    await bank.fetch("UPDATE outbox SET channel = 'pigeon'")
+    bank.now += timedelta(days=365)
+    await work_off(bank, Receiver())
+    assert await bank.value("SELECT error FROM outbox WHERE state = 'dead'") == "there is no channel 'pigeon'"
+
+
+async def test_reconcile_finds_mends_and_records_every_kind_of_wrong_sum(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    day = date(2026, 11, 10)
+    await bank.refresh(user_id, connection_id, page(row("t1", -450, day), row("t2", -300, date(2026, 10, 2))))
+    await bank.fetch("UPDATE monthly_spending SET posted_minor = posted_minor - 1 WHERE month = '2026-11-01'")
+    await bank.fetch("DELETE FROM monthly_spending WHERE month = '2026-10-01'")
+    await bank.fetch(
+        "INSERT INTO monthly_spending (user_id, month, category_id, currency, pending_minor, pending_count)"
+        " VALUES ($1, '2026-09-01', 601, 'USD', 5, 1)",
+        user_id,
+    )
+    async with bank.begin() as conn:
+        _, suspected = await reconcile.reconcile_page(conn, 0)
+        found, effects = await reconcile.mend(conn, [item.user_id for item in suspected])
+    assert [(item.month.month, item.stored_posted_minor, item.posted_minor) for item in found] == [
+        (9, 0, 0), (10, 0, -300), (11, -451, -450),
+    ]  # fmt: skip
+    assert effects.changed == {user_id}
+    async with bank.begin() as conn:
+        assert await reconcile.reconcile_page(conn, 0) == (None, [])
+    assert await bank.value("SELECT count(*) FROM reconcile_findings") == 3
+
+
+async def test_deleting_transactions_takes_them_out_of_the_sums(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    await bank.refresh(user_id, connection_id, page(row("t1", -450, date(2026, 11, 10)), row("t2", -1, date(2026, 11, 9))))
+    await bank.fetch("DELETE FROM transactions WHERE external_id = 't1'")
+    async with bank.begin() as conn:
+        assert await reconcile.reconcile_page(conn, 0) == (None, [])
+    assert await bank.value("SELECT sum(posted_minor)::bigint FROM monthly_spending") == -1
+    await bank.fetch("DELETE FROM connections")
+    assert await bank.value("SELECT sum(posted_minor)::bigint FROM monthly_spending") == 0

@@ -1,0 +1,124 @@
+"""Opening runs: one per connection, one a day, none for those who are away."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mintql.domain.errors import NotFound
+from mintql.domain.ids import ConnectionId, UserId
+from mintql.services import sync
+from mintql.services.effects import Job
+from support.pipeline import NOW, Pipeline, open_pipeline
+
+FIRST = (UserId(0), ConnectionId(0))
+
+
+@pytest.fixture
+async def bank(database_url: str, tmp_path: Path) -> AsyncIterator[Pipeline]:
+    async with open_pipeline(database_url, tmp_path / "objects", carry=False) as pipeline:
+        yield pipeline
+
+
+async def daily(bank: Pipeline, now: datetime = NOW, spread_seconds: int = 0) -> list[Job]:
+    jobs, after = [], FIRST
+    while after is not None:
+        async with bank.begin() as conn:
+            after, effects = await sync.open_daily_page(conn, now, after, spread_seconds)
+        jobs += effects.jobs
+    return jobs
+
+
+def runs(jobs: list[Job]) -> list[list[int]]:
+    return sorted(run for job in jobs for run in job.args[0])
+
+
+async def test_a_second_request_joins_the_open_run_and_asks_for_no_second_job(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    first = await bank.refresh(user_id, connection_id)
+    assert await bank.refresh(user_id, connection_id) == first
+    assert [job.name for job in bank.effects.jobs] == ["extract"]
+    assert await bank.value("SELECT count(*) FROM sync_runs") == 1
+
+
+async def test_a_foreign_or_disconnected_connection_looks_like_one_that_is_missing(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    stranger_id, _ = await bank.person()
+    messages = []
+    for user, connection in ((stranger_id, connection_id), (user_id, ConnectionId(10**9))):
+        with pytest.raises(NotFound) as caught:
+            await bank.refresh(user, connection)
+        messages.append(caught.value.message)
+    await bank.fetch("UPDATE connections SET status = 'disconnected'")
+    with pytest.raises(NotFound):
+        await bank.refresh(user_id, connection_id)
+    assert messages[0] == messages[1]
+    assert await bank.value("SELECT count(*) FROM sync_runs") == 0
+
+
+async def test_the_daily_refresh_opens_one_run_a_day_for_each_active_connection(bank: Pipeline) -> None:
+    active = await bank.person(last_active_on=NOW.date() - timedelta(days=30))
+    await bank.person(last_active_on=NOW.date() - timedelta(days=31))
+    gone = await bank.person()
+    await bank.fetch("UPDATE connections SET status = 'action_required' WHERE user_id = $1", gone[0])
+    first = await daily(bank)
+    assert await bank.fetch("SELECT user_id, connection_id, day FROM sync_runs") == [(*active, date(2026, 11, 12))]
+    assert len(runs(first)) == 1
+    assert await daily(bank) == []
+    await bank.fetch("UPDATE sync_runs SET state = 'succeeded'")
+    assert await daily(bank, NOW + timedelta(hours=13)) == []
+    await bank.fetch("UPDATE users SET last_active_on = $1 WHERE user_id = $2", NOW.date(), active[0])
+    assert len(runs(await daily(bank, NOW + timedelta(days=1)))) == 1
+
+
+async def test_a_connection_that_is_being_refreshed_gets_no_daily_run_beside_it(bank: Pipeline) -> None:
+    await bank.refresh(*(await bank.person()))
+    assert await daily(bank) == []
+
+
+async def test_many_connections_travel_in_few_jobs_spread_over_time_and_none_twice(
+    bank: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "DAILY_PAGE", 20)
+    monkeypatch.setattr(sync, "DAILY_RUNS_PER_JOB", 5)
+    await bank.fetch(
+        "WITH people AS (INSERT INTO users (email, password_hash, name) SELECT 'p' || n, '', '' FROM"
+        " generate_series(1, 53) AS n RETURNING user_id) INSERT INTO connections (user_id, institution_id)"
+        " SELECT user_id, 'scripted' FROM people"
+    )
+    jobs = await daily(bank, spread_seconds=1000)
+    assert len(runs(jobs)) == len({tuple(run) for run in runs(jobs)}) == 53
+    assert len(jobs) == 11
+    assert all(0 <= job.defer_seconds <= 1000 for job in jobs)
+    assert len({job.defer_seconds for job in jobs}) > 5
+    due = await bank.fetch("SELECT run_id, next_attempt_at FROM sync_runs")
+    at = {item["run_id"]: (item["next_attempt_at"] - NOW).total_seconds() for item in due}
+    assert all(at[run_id] == pytest.approx(job.defer_seconds) for job in jobs for _, run_id in job.args[0])
+
+
+async def test_the_sweeper_sends_a_job_again_only_when_the_last_one_should_have_come(bank: Pipeline) -> None:
+    key = await bank.refresh(*(await bank.person()))
+    bank.effects.jobs.clear()
+    sent = []
+    for second in range(0, 121):
+        bank.now = NOW + timedelta(seconds=second)
+        async with bank.begin() as conn:
+            effects = await sync.sweep_runs(conn, bank.now)
+        if effects.jobs:
+            assert effects.jobs == [Job("extract", ([list(key)],))]
+            sent.append(second)
+    assert sent == [5, 15, 35, 75]
+
+
+async def test_a_job_for_a_run_that_is_not_due_does_nothing(bank: Pipeline) -> None:
+    key = await bank.refresh(*(await bank.person()))
+    await bank.fetch("UPDATE sync_runs SET next_attempt_at = $1", NOW + timedelta(minutes=1))
+    await bank.run_job("extract", [list(key)])
+    assert bank.institution.requests == []
+
+
+def test_the_next_daily_refresh_is_the_coming_midnight_in_utc() -> None:
+    assert sync.next_daily(datetime(2026, 12, 31, 23, 59, tzinfo=UTC)) == datetime(2027, 1, 1, tzinfo=UTC)

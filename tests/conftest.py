@@ -6,17 +6,19 @@ process of the run has a Valkey of its own. With xdist the controller starts the
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 import redis as redis_client
 
 from mintql.embedded.valkey import running_valkey
 from mintql.settings import Settings
-from support.servers import Cluster, fresh_database, running_cluster, serving
+from support.servers import BankServer, Cluster, fresh_database, running_cluster, serving
 
 EVENT_POLL_SECONDS = 0.5
 SWEEP_SECONDS = 1
@@ -92,6 +94,16 @@ def settings(request: pytest.FixtureRequest, database_url: str, redis_url: str, 
 
 
 @pytest.fixture
+async def bank(tmp_path: Path):
+    """A sandbox bank over real HTTP: `.url`, and `.control`, a client of it that can make things happen."""
+    from mintql.sandbox import create_bank  # noqa: PLC0415 - only tests that ask for it need it
+
+    async with serving(create_bank(tmp_path / "bank.sqlite")) as running:
+        async with httpx.AsyncClient(base_url=running.url) as client:
+            yield BankServer(running.url, client)
+
+
+@pytest.fixture
 async def runtime(settings: Settings):
     """The resources of a worker."""
     from mintql.runtime import open_runtime  # noqa: PLC0415 - only tests that ask for it need all of it
@@ -116,3 +128,18 @@ async def server(settings: Settings):
 
     async with serving(create_app(settings)) as running:
         yield running
+
+
+@pytest.fixture
+async def worker(settings: Settings):
+    """An arq worker that runs in the loop of the test."""
+    from arq.worker import Worker  # noqa: PLC0415
+
+    from mintql.jobs import worker_options  # noqa: PLC0415
+
+    running = Worker(**worker_options(settings), ctx={"settings": settings}, handle_signals=False)
+    task = asyncio.create_task(running.async_run())
+    yield running
+    task.cancel()
+    await asyncio.wait([task])
+    await running.close()

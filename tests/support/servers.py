@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import uvicorn
 
 from mintql.embedded.places import remove_home
@@ -46,6 +47,14 @@ class HttpServer:
     @property
     def ws_url(self) -> str:
         return self.url.replace("http://", "ws://", 1)
+
+
+@dataclass(frozen=True, slots=True)
+class BankServer:
+    """The sandbox bank; `control` is a client whose paths begin at the bank's address."""
+
+    url: str
+    control: httpx.AsyncClient
 
 
 @contextmanager

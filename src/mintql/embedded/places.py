@@ -82,5 +82,10 @@ def socket_directory(home: Path, name: str, account: Account | None = None) -> P
 def remove_home(home: Path) -> None:
     """Remove `home` and, where there is one, its stand-in under /var/tmp. Whatever ran there has to be stopped."""
     shutil.rmtree(home, ignore_errors=True)
+    remove_stand_in(home)
+
+
+def remove_stand_in(home: Path) -> None:
+    """Remove the folder under /var/tmp that stands for `home`, if there is one."""
     if _fallback_path(home).is_dir():
         shutil.rmtree(fallback_home(home), ignore_errors=True)

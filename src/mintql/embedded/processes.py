@@ -145,6 +145,17 @@ def exclusive_lock(path: Path, held_message: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+def lock_holder(path: Path) -> int | None:
+    """Return the pid of the process that holds a lock (0 when unknown), or None when nobody does."""
+    if not path.exists():
+        return None
+    try:
+        with exclusive_lock(path, ""):
+            return None
+    except AlreadyRunningError as held:
+        return held.pid
+
+
 def tail(log_path: Path) -> str:
     """Return the end of a log, for a message about a server that did not start."""
     try:

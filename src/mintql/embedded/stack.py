@@ -1,0 +1,106 @@
+"""All of mintql on one machine: servers of our own unless told of others, migrations, API, worker, sandbox bank."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+
+from mintql.embedded.postgres import SUPERUSER, PostgresServer, running_postgres
+from mintql.embedded.project import LOCAL_HOST, Project
+from mintql.embedded.supervisor import Supervisor, check_port
+from mintql.embedded.valkey import running_valkey
+from mintql.store.migrate import migrate
+
+DATABASE = SUPERUSER
+
+Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What runs. `lines` say in words which servers are used and where."""
+
+    supervisor: Supervisor
+    api_url: str
+    bank_url: str
+    lines: tuple[str, ...]
+
+
+@asynccontextmanager
+async def running_stack(project: Project, *, port: int, bank_port: int, announce: Announce) -> AsyncIterator[Stack]:
+    """Run everything for the length of the block; `announce` is told of each step in words.
+
+    DATABASE_URL, REDIS_URL and MINTQL_OBJECT_STORE, where set, take the place of a server or folder of ours.
+
+    Raises:
+        EmbeddedError: Something is missing, taken or does not start. Nothing is left running.
+        MigrationError: The database cannot be migrated.
+    """
+    check_port(port, "--port")
+    check_port(bank_port, "--bank-port")
+    project.prepare()
+    lines: list[str] = []
+
+    def said(line: str) -> None:
+        lines.append(line)
+        announce(line)
+
+    with ExitStack() as servers:
+        environment = await _environment(project, servers, said)
+        bank_url = f"http://{LOCAL_HOST}:{bank_port}"
+        environment.setdefault("MINTQL_SANDBOX_URL", os.environ.get("MINTQL_SANDBOX_URL", bank_url))
+        applied = await migrate(environment["DATABASE_URL"])
+        if applied:
+            announce(f"Migrations applied: {', '.join(applied)}")
+        supervisor = Supervisor(project.logs)
+        servers.callback(supervisor.stop)
+        api_url = f"http://{LOCAL_HOST}:{port}"
+        await _start(supervisor, environment, port, bank_port)
+        project.note_environment({**environment, "MINTQL_API_URL": api_url})
+        yield Stack(supervisor, api_url, bank_url, tuple(lines))
+
+
+async def _environment(project: Project, servers: ExitStack, said: Announce) -> dict[str, str]:
+    """Start the servers that the caller did not name; return what mintql's processes have to be told."""
+    environment = {"MINTQL_SECRET_KEYS": os.environ.get("MINTQL_SECRET_KEYS") or project.secret_keys()}
+    if url := os.environ.get("DATABASE_URL"):
+        environment["DATABASE_URL"] = url
+        said("PostgreSQL: the one DATABASE_URL names")
+    else:
+        postgres = servers.enter_context(running_postgres(project.home))
+        environment["DATABASE_URL"] = await _database(postgres)
+        said(f"PostgreSQL {postgres.binaries.major} ({postgres.binaries.source}), data in {postgres.data_dir}")
+    if url := os.environ.get("REDIS_URL"):
+        environment["REDIS_URL"] = url
+        said("Redis: the one REDIS_URL names")
+    else:
+        valkey = servers.enter_context(running_valkey(project.home))
+        environment["REDIS_URL"] = valkey.url
+        said(f"Valkey ({valkey.source}), data in {project.home / 'valkey'}")
+    store = os.environ.get("MINTQL_OBJECT_STORE") or f"file:{project.home / 'objects'}"
+    environment["MINTQL_OBJECT_STORE"] = store
+    said(f"Raw objects in {store.removeprefix('file:')}")
+    return environment
+
+
+async def _database(postgres: PostgresServer) -> str:
+    conn = await asyncpg.connect(postgres.url("postgres"))
+    try:
+        if not await conn.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
+            await conn.execute(f"CREATE DATABASE {DATABASE}")
+    finally:
+        await conn.close()
+    return postgres.url(DATABASE)
+
+
+async def _start(supervisor: Supervisor, environment: dict[str, str], port: int, bank_port: int) -> None:
+    """Start the bank, the worker and the API, and wait until the two that listen answer."""
+    bank = supervisor.start("sandbox", ["sandbox", "--port", str(bank_port)], environment)
+    api = supervisor.start("api", ["api", "--port", str(port)], environment)
+    supervisor.start("worker", ["worker"], environment)
+    await supervisor.until_ready(bank, f"http://{LOCAL_HOST}:{bank_port}/health")
+    await supervisor.until_ready(api, f"http://{LOCAL_HOST}:{port}/health")

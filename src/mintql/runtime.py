@@ -111,7 +111,8 @@ def _pool(settings: Settings, role: Role) -> asyncpg.Pool[asyncpg.Record]:
     """Return the pool.
 
     Workers keep generic plans and stay off sequential scans: their batches are small against the tables,
-    whatever the planner's statistics say at the moment.
+    whatever the planner's statistics say at the moment. The API stays off bitmap scans too: its pages walk an
+    index in order and stop, where a bitmap would read and sort all rows of a person first.
     """
     server_settings = {
         "application_name": f"mintql-{role}",
@@ -122,6 +123,8 @@ def _pool(settings: Settings, role: Role) -> asyncpg.Pool[asyncpg.Record]:
     }
     if role == "api" and settings.database_api_role:
         server_settings["role"] = settings.database_api_role
+    if role == "api":
+        server_settings |= {"enable_bitmapscan": "off", "enable_seqscan": "off"}
     if role == "worker":
         server_settings |= {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
     return asyncpg.create_pool(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -145,6 +146,20 @@ async def test_a_folder_shows_no_half_written_file_and_leaves_no_partial_one(tmp
         await store.put(KEY, b"y", "text/plain")
     files = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
     assert files == [KEY]
+
+
+async def test_opening_a_folder_deletes_what_a_dead_writer_left_and_nothing_else(tmp_path):
+    settings = Settings(object_store=f"file:{tmp_path}")
+    async with open_object_store(settings) as store:
+        await store.put(KEY, b"x", "text/plain")
+    old, new = tmp_path / ".partial" / "old", tmp_path / ".partial" / "new"
+    old.write_bytes(b"half")
+    new.write_bytes(b"being written")
+    os.utime(old, (time.time() - 7200,) * 2)
+    os.utime(tmp_path / KEY, (0, 0))
+    async with open_object_store(settings) as store:
+        assert await keys(store, "") == [KEY]
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 async def test_in_a_folder_a_key_cannot_be_the_folder_of_another(tmp_path):

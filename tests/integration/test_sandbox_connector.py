@@ -142,6 +142,7 @@ async def test_a_wrong_password_asks_the_person(place):
         ({"name": "login_expired"}, AuthRequired),
         ({"name": "outage"}, InstitutionDown),
         ({"name": "outage", "on": "transactions"}, InstitutionDown),
+        ({"name": "garbage"}, ProtocolError),
         ({"name": "garbage", "on": "accounts"}, ProtocolError),
         ({"name": "garbage", "on": "transactions"}, ProtocolError),
     ],

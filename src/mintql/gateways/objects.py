@@ -92,7 +92,9 @@ async def open_object_store(settings: Settings) -> AsyncIterator[ObjectStore]:
     if settings.object_store.startswith("file:"):
         from mintql.gateways.objects_disk import DiskObjectStore  # noqa: PLC0415
 
-        yield DiskObjectStore(Path(unquote(urlsplit(settings.object_store).path)))
+        disk = DiskObjectStore(Path(unquote(urlsplit(settings.object_store).path)))
+        await disk.clean()
+        yield disk
         return
     # botocore takes 0.3 s to import, which a process that keeps its objects in a folder need not wait for.
     from mintql.gateways.objects_s3 import open_s3  # noqa: PLC0415

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,8 @@ from mintql.gateways.objects import (
 
 PARTIAL_FOLDER = ".partial"
 """Where files are written before they get their name. No key begins with a dot, so it is never listed."""
+PARTIAL_SECONDS_MAX = 3600
+"""No write takes this long: a partial file that is older was left by a process that died."""
 
 
 class DiskObjectStore:
@@ -34,6 +37,10 @@ class DiskObjectStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+
+    async def clean(self) -> None:
+        """Delete what processes that died while writing have left."""
+        await asyncio.to_thread(self._clean)
 
     async def put(self, key: str, content: bytes, content_type: str) -> None:  # noqa: ARG002
         """Create the object; see `ObjectStore.put`. A folder has no place for the content type."""
@@ -58,6 +65,13 @@ class DiskObjectStore:
     async def check(self) -> None:
         """Probe the folder; see `ObjectStore.check`."""
         await probe(self)
+
+    def _clean(self) -> None:
+        oldest = time.time() - PARTIAL_SECONDS_MAX
+        for partial in (self.root / PARTIAL_FOLDER).glob("*"):
+            with contextlib.suppress(OSError):
+                if partial.stat().st_mtime < oldest:
+                    partial.unlink()
 
     def _put(self, key: str, content: bytes) -> None:
         target = self.root / key
@@ -112,9 +126,7 @@ def _walk(root: Path, folder: str) -> Iterator[str]:
         entries = [entry for entry in os.scandir(root / folder) if not entry.name.startswith(".")]
     except (FileNotFoundError, NotADirectoryError):
         return
-    named = [
-        (entry.name + "/" if entry.is_dir() else entry.name) for entry in entries if entry.name[0] != "."
-    ]
+    named = [(entry.name + "/" if entry.is_dir() else entry.name) for entry in entries if entry.name[0] != "."]
     # With the slash at its end a folder sorts where its keys do: "a.b" comes before "a/b".
     for name in sorted(named):
         key = f"{folder}/{name}" if folder else name

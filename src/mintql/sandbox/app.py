@@ -78,7 +78,9 @@ class _Service:
         login, password = body.get("login"), body.get("password")
         if not isinstance(login, str) or not _LOGIN.fullmatch(login):
             raise bad_request("`login` must be 1 to 128 characters without spaces or slashes.")
-        await self._suffer(login, "login")
+        answer = await self._suffer(login, "login")
+        if answer is not None:
+            return answer
         if password != PASSWORD:
             raise BankError(401, "bad_credentials", "Login or password is wrong.")
         token = tokens.issue(self._bank.store.token_key, login, int(time.time()))
@@ -121,7 +123,7 @@ class _Service:
             raise BankError(503, "out_of_order", "The bank is out of order; try again later.")
         if "login_expired" in scenarios and call != "login":
             raise BankError(401, "login_expired", "This login has expired; sign in at the bank's own page first.")
-        if call != "login" and _applies(scenarios, "garbage", call):
+        if _applies(scenarios, "garbage", call):
             return Response(GARBAGE, media_type="text/html")
         return None
 

@@ -18,21 +18,21 @@ from mintql.sandbox.people import AccountName
 BUSY_SECONDS = 10.0
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS keys (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS revoked (token_id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS keys (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS revoked (token_id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS added (
     login TEXT NOT NULL, entry_id TEXT NOT NULL, account TEXT NOT NULL, day TEXT NOT NULL, settles_on TEXT,
     amount_minor INTEGER NOT NULL, description TEXT NOT NULL, mcc TEXT NOT NULL, second INTEGER NOT NULL,
     PRIMARY KEY (login, entry_id)
-) STRICT;
+);
 CREATE TABLE IF NOT EXISTS changes (
     login TEXT NOT NULL, entry_id TEXT NOT NULL, account TEXT NOT NULL, settled_on TEXT, posted_on TEXT,
     amount_minor INTEGER, description TEXT, removed_id TEXT,
     PRIMARY KEY (login, entry_id)
-) STRICT;
+);
 CREATE TABLE IF NOT EXISTS scenarios (
     login TEXT NOT NULL, name TEXT NOT NULL, options TEXT NOT NULL, PRIMARY KEY (login, name)
-) STRICT;
+);
 """
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mintql.domain.merchants import normalize
 from mintql.services import alerts
 from mintql.store.locks import lock_users
 from support.pipeline import Pipeline, open_pipeline
@@ -30,18 +31,14 @@ async def shopper(bank: Pipeline, limit_minor: int = 10_000, **columns: object) 
     """A person with one small budget, huge ones elsewhere, whose purchases all fall into it."""
     user_id, connection_id = await bank.person(annual_income_minor=10**12, **columns)
     await set_limit(bank, user_id, limit_minor, revision=1)
-    merchant_key = await _key_of(bank)
+    merchant_key = normalize("BLUE BOTTLE").key
     await bank.fetch("INSERT INTO merchant_rules VALUES ($1, $2, $3)", user_id, merchant_key, GROCERIES)
     return user_id, connection_id
 
 
-async def _key_of(bank: Pipeline) -> str:
-    from mintql.domain.merchants import normalize
-
-    return normalize("BLUE BOTTLE").key
-
-
-async def set_limit(bank: Pipeline, user_id: int, limit_minor: int, revision: int, thresholds: str = "{80,100}") -> None:
+async def set_limit(
+    bank: Pipeline, user_id: int, limit_minor: int, revision: int, thresholds: str = "{80,100}"
+) -> None:
     async with bank.begin() as conn:
         await lock_users(conn, [user_id])
         await conn.execute(
@@ -82,7 +79,9 @@ async def test_refunds_back_and_forth_raise_nothing_twice(bank: Pipeline) -> Non
     purchase = row("t1", -9_000, DAY)
     await bank.refresh(user_id, connection_id, page(purchase, window=WINDOW))
     await bank.refresh(user_id, connection_id, page(purchase, row("r1", 8_000, DAY), window=WINDOW))
-    await bank.refresh(user_id, connection_id, page(purchase, row("r1", 8_000, DAY), row("t2", -8_000, DAY), window=WINDOW))
+    await bank.refresh(
+        user_id, connection_id, page(purchase, row("r1", 8_000, DAY), row("t2", -8_000, DAY), window=WINDOW)
+    )
     await bank.refresh(user_id, connection_id, page(purchase, window=WINDOW, removed=(("card", "r1"),)))
     assert await raised(bank, user_id) == [(80, 1, 9_000, 0), (100, 1, 17_000, 0)]
 

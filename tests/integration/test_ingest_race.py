@@ -141,7 +141,8 @@ async def assert_nothing_superseded_counts(bank: Pipeline) -> None:
         key = (item["user_id"], item["posted_on"].replace(day=1), item["category_id"], item["currency"])
         expected[key] = expected.get(key, 0) + item["amount_minor"]
     stored = {
-        (item["user_id"], item["month"], item["category_id"], item["currency"]): item["posted_minor"] + item["pending_minor"]
+        (item["user_id"], item["month"], item["category_id"], item["currency"]): item["posted_minor"]
+        + item["pending_minor"]
         for item in await bank.fetch("SELECT * FROM monthly_spending WHERE posted_count + pending_count > 0")
     }
     assert stored == expected

@@ -120,7 +120,9 @@ async def test_reconcile_finds_mends_and_records_every_kind_of_wrong_sum(bank: P
 
 async def test_deleting_transactions_takes_them_out_of_the_sums(bank: Pipeline) -> None:
     user_id, connection_id = await bank.person()
-    await bank.refresh(user_id, connection_id, page(row("t1", -450, date(2026, 11, 10)), row("t2", -1, date(2026, 11, 9))))
+    await bank.refresh(
+        user_id, connection_id, page(row("t1", -450, date(2026, 11, 10)), row("t2", -1, date(2026, 11, 9)))
+    )
     await bank.fetch("DELETE FROM transactions WHERE external_id = 't1'")
     async with bank.begin() as conn:
         assert await reconcile.reconcile_page(conn, 0) == (None, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
@@ -87,7 +88,9 @@ async def test_a_row_older_than_the_fingerprints_remember_is_found_by_its_key(ba
     old = row("old", -700, DAY - timedelta(days=200))
     await bank.refresh(user_id, connection_id, page(old, row("t1", -450, DAY), window=WINDOW))
     await bank.refresh(
-        user_id, connection_id, page(old | {"amount_minor": -701}, row("t1", -450, DAY), row("t2", -1, DAY), window=WINDOW)
+        user_id,
+        connection_id,
+        page(old | {"amount_minor": -701}, row("t1", -450, DAY), row("t2", -1, DAY), window=WINDOW),
     )
     assert await counted(bank, user_id) == {"old": -701, "t1": -450, "t2": -1}
     assert await total(bank, user_id) == (-1152, 0)
@@ -151,7 +154,9 @@ async def test_a_persons_rule_holds_for_that_seller_and_that_person_only(bank: P
     other_id, other_connection_id = await bank.person()
     await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY), window=WINDOW))
     key = await bank.value("SELECT merchant_key FROM transactions")
-    await bank.fetch("INSERT INTO merchant_rules (user_id, merchant_key, category_id) VALUES ($1, $2, 603)", user_id, key)
+    await bank.fetch(
+        "INSERT INTO merchant_rules (user_id, merchant_key, category_id) VALUES ($1, $2, 603)", user_id, key
+    )
     said = page(row("t1", -450, DAY), row("t2", -451, DAY), window=WINDOW)
     await bank.refresh(user_id, connection_id, said)
     await bank.refresh(other_id, other_connection_id, said)
@@ -348,8 +353,6 @@ async def test_the_window_of_a_refresh_overlaps_the_last_one_by_two_weeks(bank: 
 
 
 async def test_the_log_has_each_new_row_once_and_in_the_folder_of_its_month(bank: Pipeline) -> None:
-    import gzip
-
     user_id, connection_id = await bank.person()
     said = [row("t1", -450, DAY, description="BLUE\tBOTTLE\n#4"), row("t2", -1250, date(2026, 10, 30))]
     await bank.refresh(user_id, connection_id, page(*said, window=WINDOW))
@@ -362,14 +365,19 @@ async def test_the_log_has_each_new_row_once_and_in_the_folder_of_its_month(bank
     assert [line[:5] for line in lines["month=2026-10"]] == [
         [str(user_id), "2026-10-30", "BLUE BOTTLE", "-12.50", "USD"]
     ]
-    assert sorted(line[2:4] for line in lines["month=2026-11"]) == [["BLUE BOTTLE", "0.07"], ["BLUE BOTTLE #4", "-4.50"]]
+    assert sorted(line[2:4] for line in lines["month=2026-11"]) == [
+        ["BLUE BOTTLE", "0.07"],
+        ["BLUE BOTTLE #4", "-4.50"],
+    ]
 
 
 async def test_a_replay_from_the_raw_objects_finds_the_same_ledger_and_names_what_was_tampered_with(
     bank: Pipeline,
 ) -> None:
     user_id, connection_id = await bank.person()
-    await bank.refresh(user_id, connection_id, page(row("p1", -2000, DAY, pending=True), row("t0", -1, DAY), window=WINDOW))
+    await bank.refresh(
+        user_id, connection_id, page(row("p1", -2000, DAY, pending=True), row("t0", -1, DAY), window=WINDOW)
+    )
     await bank.refresh(
         user_id, connection_id, page(row("t1", -2400, DAY, pending_external_id="p1"), row("t0", -2, DAY), window=WINDOW)
     )

@@ -103,7 +103,7 @@ async def test_the_sweeper_sends_a_job_again_only_when_the_last_one_should_have_
     key = await bank.refresh(*(await bank.person()))
     bank.effects.jobs.clear()
     sent = []
-    for second in range(0, 121):
+    for second in range(121):
         bank.now = NOW + timedelta(seconds=second)
         async with bank.begin() as conn:
             effects = await sync.sweep_runs(conn, bank.now)

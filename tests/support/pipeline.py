@@ -85,7 +85,9 @@ class Pipeline:
             )  # fmt: skip
         return connection_id
 
-    async def refresh(self, user_id: UserId, connection_id: ConnectionId, *pages: bytes, reason: str = "request") -> RunKey:
+    async def refresh(
+        self, user_id: UserId, connection_id: ConnectionId, *pages: bytes, reason: str = "request"
+    ) -> RunKey:
         """Synchronise, the institution saying these pages; with `carry` off the jobs are left to the caller."""
         if pages:
             self.institution.pages = list(pages)

@@ -38,8 +38,11 @@ class Channel:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def publish(self, user_ids: Iterable[UserId]) -> None:
-        """Wake the listeners of these persons in all processes. Never fails: listeners poll as well."""
+    async def publish(self, user_ids: Iterable[UserId]) -> bool:
+        """Wake the listeners of these persons in all processes; say whether Redis took it.
+
+        Never fails: listeners poll as well.
+        """
         ordered = sorted(set(user_ids))
         try:
             for start in range(0, len(ordered), PERSONS_PER_MESSAGE):
@@ -47,6 +50,8 @@ class Channel:
                 await self._redis.publish(CHANNEL, " ".join(map(str, batch)))
         except OUTAGES as error:
             log.warning("wake-ups could not be sent, listeners will find out by polling: %s", error)
+            return False
+        return True
 
 
 class Wakeups:

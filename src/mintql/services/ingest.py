@@ -15,7 +15,7 @@ import logging
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from mintql.domain.errors import InternalFailure, ProtocolError
 from mintql.domain.ids import RawObjectId, UserId
@@ -28,7 +28,7 @@ from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events
 from mintql.services.extract import CLAIMS_MAX, LEASE, Workplace, keep_leases, settle_failure
 from mintql.services.rows import Changes, RowWriter, Slice
-from mintql.services.sync import next_daily, tell_progress_rows
+from mintql.services.sync import next_daily, progress_events
 from mintql.store import sync as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
@@ -109,7 +109,7 @@ async def _write_batch(place: Workplace, batch: Sequence[Work]) -> None:
     await rawlog.write(place, [(work.run, work.folded) for work in batch])
     for slices in _slices(batch):
         async with place.begin() as conn:
-            effects = await _write_slices(conn, place, slices)
+            effects = await write_slices(conn, slices, place.clock())
         await place.perform(effects)
     for work in batch:
         if work.dead:
@@ -220,29 +220,27 @@ def _rows(folded: Folded) -> list[ProviderTransaction]:
 # Writing
 
 
-async def _write_slices(conn: Conn, place: Workplace, pairs: Sequence[tuple[Work, Slice]]) -> Effects:
-    """Do all of one transaction, in the order of `store.locks`."""
-    now = place.clock()
+async def write_slices(conn: Conn, pairs: Sequence[tuple[Work, Slice]], now: datetime) -> Effects:
+    """Do all of one transaction, in the order of `store.locks`; return what is to happen after its commit."""
     await lock_users(conn, [work.run.key.user_id for work, _ in pairs])
     held = await store.lock_ingesting(conn, [work.run for work, _ in pairs])
     pairs = [(work, part) for work, part in pairs if work.run.key in held]
-    effects = Effects()
     if not pairs:
-        return effects
+        return Effects()
     writer = RowWriter(conn, now)
     changes = await writer.write([part for _, part in pairs])
     works = [work for work, part in pairs if part.closing]
-    await _settle(conn, place, works)
+    await _settle(conn, works, now)
     progress = await store.note_rows(conn, [_counts(work, part, changes[work.run.key]) for work, part in pairs])
-    effects.merge(await tell_progress_rows(conn, progress))
-    effects.merge(await _tell_changes(conn, [(work.run, changes[work.run.key]) for work, _ in pairs]))
+    events = progress_events(progress) + _change_events([(work.run, changes[work.run.key]) for work, _ in pairs])
+    _, effects = await append_events(conn, events)
+    effects.changed |= effects.told
     effects.merge(await alerts.evaluate(conn, _months(pairs, changes), now))
     return effects
 
 
-async def _settle(conn: Conn, place: Workplace, works: Sequence[Work]) -> None:
+async def _settle(conn: Conn, works: Sequence[Work], now: datetime) -> None:
     """Record what became of pages and unreadable rows; end the runs that lack nothing."""
-    now = place.clock()
     settled = [
         (work.run.key.user_id, item.object_id, "dead" if item.object_id in work.dead else "ingested",
          work.dead.get(item.object_id))
@@ -277,9 +275,9 @@ def _counts(work: Work, part: Slice, changes: Changes) -> RowCounts:
     )
 
 
-async def _tell_changes(conn: Conn, runs: Sequence[tuple[Ingestion, Changes]]) -> Effects:
-    """Append a `transactions_changed` event for each run that changed any."""
-    events = [
+def _change_events(runs: Sequence[tuple[Ingestion, Changes]]) -> list[NewEvent]:
+    """Return a `transactions_changed` event for each run that changed any."""
+    return [
         NewEvent(
             run.key.user_id,
             "transactions_changed",
@@ -295,9 +293,6 @@ async def _tell_changes(conn: Conn, runs: Sequence[tuple[Ingestion, Changes]]) -
         for run, changes in runs
         if changes.any
     ]
-    _, effects = await append_events(conn, events)
-    effects.changed |= effects.told
-    return effects
 
 
 def _months(pairs: Sequence[tuple[Work, Slice]], changes: dict[RunKey, Changes]) -> dict[UserId, set[date]]:

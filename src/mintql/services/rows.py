@@ -165,7 +165,7 @@ class RowWriter:
             for external_id, item in work.candidates.items()
             if item.id_known
         ]
-        return _by_key(await store.stored_rows(self._conn, keys))
+        return _by_key(await store.stored_rows(self._conn, keys + _taken_back(works)))
 
     async def _write_candidates(
         self,
@@ -177,7 +177,7 @@ class RowWriter:
         if not await self._insert(plan):
             # One is there already, older than what the fingerprints remember or from a run that died halfway.
             keys = [(*work.account, external_id) for work in works for external_id in work.candidates]
-            plan = _Plan(works, pending, _by_key(await store.stored_rows(self._conn, keys)))
+            plan = _Plan(works, pending, _by_key(await store.stored_rows(self._conn, keys + _taken_back(works))))
             if not await self._insert(plan):
                 raise RuntimeError("rows appeared while their person's lock was held")
         await self._change(plan)
@@ -261,8 +261,11 @@ class RowWriter:
 
     async def _remove(self, plan: _Plan) -> None:
         """Mark what the institution took back, and pending rows that are gone."""
-        for account, transaction_id, posted_on in await store.remove_rows(self._conn, plan.gone, self._now):
-            self._note(plan.runs[account], posted_on).removed.append(transaction_id)
+        superseded = {row.transaction_id for row in plan.links.values()}
+        gone = [(key, row) for key, row in plan.gone.items() if row.transaction_id not in superseded]
+        await store.remove_rows(self._conn, [(account[0], row.transaction_id) for (account, _), row in gone], self._now)
+        for (account, _), row in gone:
+            self._note(plan.runs[account], row.posted_on).removed.append(row.transaction_id)
 
     def _note(self, run: RunKey, *days: date) -> Changes:
         changes = self._changes[run]
@@ -296,7 +299,7 @@ class _Plan:
         self.fresh: list[_Candidate] = []
         self.known: list[tuple[_Candidate, StoredRow]] = []
         self.links: dict[tuple[Account, str], StoredRow] = {}
-        self.gone: list[tuple[UserId, AccountId, str]] = []
+        self.gone: dict[tuple[Account, str], StoredRow] = {}
         self.ids: dict[tuple[Account, str], TransactionId] = {key: row.transaction_id for key, row in stored.items()}
         self.runs: dict[Account, RunKey] = {work.account: work.run.key for work in works}
         for work in works:
@@ -319,13 +322,20 @@ class _Plan:
         keys = {external_id: item.merchant.key for external_id, item in work.candidates.items()}
         claimed, gone = match_pending(pending, said, new_ids, keys)
         self.links |= {(work.account, external_id): row for external_id, row in claimed.items()}
-        self.gone += [(*work.account, row.external_id) for row in gone]
-        if work.closing:
-            self.gone += [(*work.account, external_id) for external_id in sorted(work.said.removed)]
+        self.gone |= {(work.account, row.external_id): row for row in gone}
+        for external_id in work.said.removed if work.closing else ():
+            row = stored.get((work.account, external_id))
+            if row is not None and row.live:
+                self.gone[work.account, external_id] = row
 
 
 def _by_key(rows: dict[Account, list[StoredRow]]) -> dict[tuple[Account, str], StoredRow]:
     return {(account, row.external_id): row for account, found in rows.items() for row in found}
+
+
+def _taken_back(works: Sequence[_AccountWork]) -> list[tuple[UserId, AccountId, str]]:
+    """Name the rows that institutions say they took back."""
+    return [(*work.account, external_id) for work in works if work.closing for external_id in sorted(work.said.removed)]
 
 
 def _object_id(part: Slice, said: AccountRows, external_id: str) -> RawObjectId | None:

@@ -48,18 +48,17 @@ async def open_or_join_run(
 async def tell_progress(conn: Conn, keys: Iterable[RunKey]) -> Effects:
     """Append a `sync_progress` event for each run. The caller holds the persons' locks."""
     rows = [row for key in keys if (row := await store.progress(conn, key)) is not None]
-    return await tell_progress_rows(conn, rows)
+    _, effects = await append_events(conn, progress_events(rows))
+    effects.changed |= effects.told
+    return effects
 
 
-async def tell_progress_rows(conn: Conn, rows: Sequence[Progress]) -> Effects:
-    """Append `sync_progress` events from rows of progress."""
-    events = [
+def progress_events(rows: Sequence[Progress]) -> list[NewEvent]:
+    """Return a `sync_progress` event for each row of progress."""
+    return [
         NewEvent(row["user_id"], "sync_progress", {name: value for name, value in row.items() if name != "user_id"})
         for row in rows
     ]
-    _, effects = await append_events(conn, events)
-    effects.changed |= effects.told
-    return effects
 
 
 async def open_daily_page(

@@ -190,11 +190,7 @@ async def supersede_rows(
         await conn.execute(SQL.supersede_rows, *[list(column) for column in zip(*links, strict=True)], now)
 
 
-async def remove_rows(
-    conn: Conn, keys: Sequence[tuple[UserId, AccountId, str]], now: datetime
-) -> list[tuple[Account, TransactionId, date]]:
-    """Mark rows as taken back; return (account, id, posting date) of those that counted until now."""
-    if not keys:
-        return []
-    rows = await conn.fetch(SQL.remove_rows, *[list(column) for column in zip(*keys, strict=True)], now)
-    return [((row["user_id"], row["account_id"]), row["transaction_id"], row["posted_on"]) for row in rows]
+async def remove_rows(conn: Conn, rows: Sequence[tuple[UserId, TransactionId]], now: datetime) -> None:
+    """Mark rows as taken back: (person, id)."""
+    if rows:
+        await conn.execute(SQL.remove_rows, *_pairs(rows), now)

@@ -92,9 +92,7 @@ FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS said (user_id, transact
 WHERE row.user_id = said.user_id AND row.transaction_id = said.transaction_id
 
 -- name: remove_rows
--- Marks rows as taken back by the institution; returns those that counted until now.
-UPDATE transactions AS row SET removed_at = $4, updated_at = $4
-FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS said (user_id, account_id, external_id)
-WHERE row.user_id = said.user_id AND row.account_id = said.account_id AND row.external_id = said.external_id
-  AND row.successor_id IS NULL AND row.removed_at IS NULL
-RETURNING row.user_id, row.account_id, row.transaction_id, row.posted_on
+-- Marks rows as taken back by the institution; they count no more.
+UPDATE transactions AS row SET removed_at = $3, updated_at = $3
+FROM unnest($1::bigint[], $2::bigint[]) AS said (user_id, transaction_id)
+WHERE row.user_id = said.user_id AND row.transaction_id = said.transaction_id

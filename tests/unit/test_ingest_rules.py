@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from mintql.domain.ids import CategoryId, TransactionId
 from mintql.domain.ingest import AccountRows, StoredRow, fold, match_pending, merge
-from mintql.domain.institutions import AccountKind, ParsedPage, ProviderAccount, ProviderTransaction, Window
+from mintql.domain.institutions import (
+    AccountKind,
+    ParsedPage,
+    ProviderAccount,
+    ProviderTransaction,
+    RejectedRow,
+    Window,
+)
 
 DAY = date(2026, 11, 10)
 CARD = ProviderAccount("card", "Card", AccountKind.CREDIT_CARD, "USD")
@@ -130,6 +137,14 @@ def test_a_removed_row_that_is_given_again_counts_again() -> None:
     after = merge(stored("t1", removed=True, pending=False), said("t1"), "Blue Bottle", "blue bottle")
     assert after is not None
     assert after.live
+
+
+def test_a_window_with_a_row_that_cannot_be_read_is_not_complete() -> None:
+    complete = ParsedPage(transactions=(said(),), windows=(Window("card", DAY, DAY),))
+    assert fold([complete]).by_account["card"].window == Window("card", DAY, DAY)
+    for account_id, window_left in (("card", None), ("", None), ("savings", Window("card", DAY, DAY))):
+        page = replace(complete, rejected=(RejectedRow(0, "no amount", "{}", account_id),))
+        assert fold([page]).by_account["card"].window == window_left
 
 
 amounts = st.integers(-1000, 1000)

@@ -74,7 +74,8 @@ def fold(pages: Iterable[ParsedPage]) -> Folded:
 
     A page that comes twice changes nothing. A pending row whose posted successor is in the same run is
     dropped, so that the two are never both counted. Rows without an id get one made of their content and
-    how many equal rows came before; rows of an account nobody described are rejected.
+    how many equal rows came before. Where a row of an account could not be read, the account's window is not
+    taken for complete: what it seems to lack may be that row.
     """
     folded = Folded()
     counters: Counter[tuple[str, str]] = Counter()
@@ -95,8 +96,11 @@ def fold(pages: Iterable[ParsedPage]) -> Folded:
         for window in page.windows:
             folded.by_account.setdefault(window.account_external_id, AccountRows()).window = window
         folded.rejected.extend((number, rejected) for rejected in page.rejected)
-    for account_rows in folded.by_account.values():
+    unreadable = {rejected.account_external_id for _, rejected in folded.rejected}
+    for account_id, account_rows in folded.by_account.items():
         _drop_superseded(account_rows)
+        if account_id in unreadable or "" in unreadable:
+            account_rows.window = None
     return folded
 
 

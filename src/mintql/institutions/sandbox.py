@@ -94,8 +94,8 @@ class SandboxConnector:
             while token not in seen:
                 seen.add(token)
                 page = await session.get(path, window | ({"page": token} if token else {}))
-                following = next_page(page.content)
                 yield page
+                following = next_page(page.content)
                 if following is None:
                     break
                 token = following

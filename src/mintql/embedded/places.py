@@ -57,7 +57,9 @@ def can_use(account: Account | None, *, execute: Path | None = None, read: Path 
 
 def fallback_home(home: Path) -> Path:
     """Return the folder under /var/tmp that stands for `home` where its own path cannot be used."""
-    return private_directory(_fallback_path(home), mode=0o711)
+    folder = private_directory(_fallback_path(home), mode=0o711)
+    (folder / "stands-for").write_text(f"{home.resolve()}\n")
+    return folder
 
 
 def _fallback_path(home: Path) -> Path:
@@ -88,4 +90,5 @@ def remove_home(home: Path) -> None:
 def remove_stand_in(home: Path) -> None:
     """Remove the folder under /var/tmp that stands for `home`, if there is one."""
     if _fallback_path(home).is_dir():
+        # Checked to be ours first: anybody can put something there.
         shutil.rmtree(fallback_home(home), ignore_errors=True)

@@ -18,6 +18,8 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 KILL_WAIT_SECONDS = 5
 LOG_TAIL_CHARACTERS = 2000
+LOG_LIMIT_BYTES = 5_000_000
+"""A log longer than this is put aside, over the one put aside before, when its process starts."""
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -90,6 +92,8 @@ def spawn(
 
     It gets a session of its own, so that ctrl-C reaches only us and we choose the order of stopping.
     """
+    if log_path.exists() and log_path.stat().st_size > LOG_LIMIT_BYTES:
+        log_path.replace(log_path.with_suffix(".old.log"))
     with log_path.open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - commands are ours
             [str(part) for part in command],

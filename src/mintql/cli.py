@@ -1,0 +1,220 @@
+"""The command `mintql`: run the whole or its parts, and look after a database.
+
+What a command needs is imported inside it, so that each starts as fast as it can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mintql.domain.errors import Failure
+from mintql.embedded.processes import EmbeddedError
+from mintql.embedded.project import LOCAL_HOST, Project
+from mintql.store.migrate import MigrationError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+API_PORT = 8000
+BANK_PORT = 8001
+GRACEFUL_STOP_SECONDS = 3
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
+PortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port of the API.")]
+BankPortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port of the sandbox bank.")]
+
+
+def main() -> None:
+    """Run a command; what was to be expected ends in words and status 1, not in a traceback."""
+    try:
+        app()
+    except (EmbeddedError, MigrationError, Failure) as failure:
+        raise SystemExit(f"mintql: {failure}") from None
+    except OSError as error:
+        raise SystemExit(f"mintql: {error}; is everything running that is needed? `mintql doctor` looks") from error
+
+
+@app.command()
+def up(
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what earlier runs kept, and start over.")] = False,
+    port: PortOption = API_PORT,
+    bank_port: BankPortOption = BANK_PORT,
+    demo: Annotated[bool, typer.Option(help="Sign up a demo person and connect the sandbox bank.")] = True,
+) -> None:
+    """Run all of it on this machine until ctrl-C."""
+    from mintql.up import run_up
+
+    raise SystemExit(run_up(Project.here(), fresh=fresh, port=port, bank_port=bank_port, demo=demo))
+
+
+@app.command()
+def api(host: HostOption = LOCAL_HOST, port: PortOption = API_PORT) -> None:
+    """Run the API alone."""
+    import uvicorn
+
+    _prepare()
+    uvicorn.run(
+        "mintql.app:create_app", factory=True, host=host, port=port, ws="websockets-sansio", log_level="warning",
+        timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS, server_header=False,
+    )  # fmt: skip
+
+
+@app.command()
+def worker() -> None:
+    """Run a worker alone."""
+    from arq.worker import Worker
+
+    from mintql.jobs import worker_options
+    from mintql.settings import load_settings
+
+    _prepare()
+    settings = load_settings()
+    asyncio.set_event_loop(asyncio.new_event_loop())  # arq takes the current loop, and newer Pythons have none.
+    Worker(**worker_options(settings), ctx={"settings": settings}).run()
+
+
+@app.command()
+def sandbox(host: HostOption = LOCAL_HOST, port: BankPortOption = BANK_PORT) -> None:
+    """Run the sandbox bank alone."""
+    import uvicorn
+
+    _prepare()
+    uvicorn.run(
+        "mintql.sandbox:create_app", factory=True, host=host, port=port, log_level="warning",
+        timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS,
+    )  # fmt: skip
+
+
+@app.command("migrate")
+def migrate_database() -> None:
+    """Bring the database to the newest schema."""
+    from mintql.settings import load_settings
+    from mintql.store.migrate import migrate
+
+    _prepare()
+    applied = asyncio.run(migrate(load_settings().database_url.get_secret_value()))
+    print("\n".join(f"applied {name}" for name in applied) or "nothing to do: the database is up to date")
+
+
+@app.command()
+def schema() -> None:
+    """Print the GraphQL schema."""
+    from mintql.api.schema import print_sdl
+
+    sys.stdout.write(print_sdl())
+
+
+@app.command()
+def replay(user_id: Annotated[int, typer.Argument(help="Number of the person in the database.", min=1)]) -> None:
+    """Rebuild one person's transactions, sums and alerts from the raw objects; compare them with the database."""
+    _prepare()
+    report = asyncio.run(_replay(user_id))
+    print(
+        f"{report.pages} raw pages gave {report.transactions} transactions, {report.sums} monthly sums and "
+        f"{report.alerts} alerts; {report.dead_pages} pages could not be read"
+    )
+    print("\n".join(report.differences) or "the database says the same")
+    raise SystemExit(1 if report.differences else 0)
+
+
+async def _replay(user_id: int) -> Any:
+    from mintql.domain.ids import UserId
+    from mintql.jobs import workplace
+    from mintql.runtime import open_runtime
+    from mintql.services.replay import replay as rebuild
+    from mintql.settings import load_settings
+
+    async with open_runtime(load_settings(), role="worker") as runtime, runtime.system() as conn:
+        return await rebuild(workplace(runtime), conn, UserId(user_id))
+
+
+@app.command()
+def reconcile() -> None:
+    """Recompute the monthly sums of everybody, mend what differs, and say how much that was."""
+    _prepare()
+    wrong = asyncio.run(_reconcile())
+    print(f"{wrong} sums were wrong and are mended" if wrong else "all sums are right")
+    raise SystemExit(1 if wrong else 0)
+
+
+async def _reconcile() -> int:
+    from mintql.jobs import reconcile_all
+    from mintql.runtime import open_runtime
+    from mintql.settings import load_settings
+
+    async with open_runtime(load_settings(), role="worker") as runtime:
+        return await reconcile_all(runtime)
+
+
+@app.command()
+def doctor() -> None:
+    """Check settings, database, Redis and object store; say what is wrong with each."""
+    from mintql.doctor import examine
+    from mintql.settings import load_settings
+
+    _prepare()
+    findings = asyncio.run(examine(load_settings()))
+    for finding in findings:
+        print(f"{'ok ' if finding.well else 'BAD'}  {finding.name}: {finding.words}")
+    raise SystemExit(0 if all(finding.well for finding in findings) else 1)
+
+
+@app.command()
+def watch() -> None:
+    """Print the demo person's alerts and changes as they happen; goes on where it stopped."""
+    from mintql.demo import watch as watch_demo
+
+    _until_stopped(watch_demo(Project.here().home, _api_url(), _say))
+
+
+@app.command()
+def buy(
+    amount: Annotated[str, typer.Argument(help="How much, e.g. 250 or 12.50.")],
+    seller: Annotated[str, typer.Argument(help="What the bank writes into the row.")] = "Whole Foods Market",
+) -> None:
+    """Buy something with the demo person's card, and ask for a refresh."""
+    from mintql.demo import buy as buy_demo
+
+    url = _api_url()
+    _until_stopped(buy_demo(url, _bank_url(), amount, seller, _say))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _prepare() -> None:
+    """Log to standard error, and join the `up` that runs in this folder, if one does."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("httpx", "arq"):  # A line for each request and each job.
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    Project.here().join()
+
+
+def _api_url() -> str:
+    return _noted("MINTQL_API_URL")
+
+
+def _bank_url() -> str:
+    return _noted("MINTQL_SANDBOX_URL")
+
+
+def _noted(name: str) -> str:
+    if not Project.here().join() and name not in os.environ:
+        raise EmbeddedError("nothing runs in this folder: start it with `mintql up` (in the repository: ./dev up)")
+    return os.environ[name]
+
+
+def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.run(work)
+    except KeyboardInterrupt:
+        raise SystemExit(0) from None

@@ -1,0 +1,121 @@
+"""Every named query fits the migrated schema, and its types are those of the committed snapshot."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import asyncpg
+
+from mintql.store.queries import load, nouns
+from support.repository import ROOT
+
+SNAPSHOT = ROOT / "tests" / "tidy" / "queries.snapshot"
+UPDATE = "MINTQL_UPDATE_SNAPSHOTS"
+
+# What the API runs itself, under its own role. The others are a worker's.
+API_NOUNS = (
+    "accounts",
+    "alerts",
+    "alerts_read",
+    "budgets",
+    "categories",
+    "connections",
+    "events",
+    "locks",
+    "sessions",
+    "spending",
+    "transactions_read",
+    "users",
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A query as PostgreSQL understands it."""
+
+    name: str
+    text: str
+    parameters: list[str]
+    columns: list[tuple[str, str]]
+    roles: list[str]
+
+    def block(self) -> str:
+        columns = [f"  {name} {kind}" for name, kind in self.columns] or ["  nothing"]
+        return "\n".join(
+            [f"{self.name}({', '.join(self.parameters)})", *columns, f"  -- for {' and '.join(self.roles)}"]
+        )
+
+
+async def prepare_all(database_url: str) -> list[Prepared]:
+    conn = await asyncpg.connect(database_url)
+    try:
+        return [await prepare(conn, f"{noun}.{name}", text) for noun in nouns() for name, text in sorted(load(noun))]
+    finally:
+        await conn.close()
+
+
+async def prepare(conn: asyncpg.Connection, name: str, text: str) -> Prepared:
+    try:
+        statement = await conn.prepare(text)
+    except asyncpg.PostgresError as error:
+        raise AssertionError(f"{name} does not fit the schema: {error}") from error
+    return Prepared(
+        name=name,
+        text=text,
+        parameters=[kind.name for kind in statement.get_parameters()],
+        columns=[(column.name, column.type.name) for column in statement.get_attributes()],
+        roles=["owner", *(["mintql_api"] if await api_may_run(conn, text) else [])],
+    )
+
+
+async def api_may_run(conn: asyncpg.Connection, text: str) -> bool:
+    """Preparing checks no privileges; making a plan for execution does."""
+    transaction = conn.transaction()
+    await transaction.start()
+    try:
+        await conn.execute("SET LOCAL ROLE mintql_api")
+        await conn.execute(f"EXPLAIN (GENERIC_PLAN) {text}")
+    except asyncpg.InsufficientPrivilegeError:
+        return False
+    finally:
+        await transaction.rollback()
+    return True
+
+
+async def test_each_query_fits_the_schema_with_the_types_of_the_snapshot(database_url):
+    found = await prepare_all(database_url)
+    text = "\n\n".join(query.block() for query in found) + "\n"
+    if os.environ.get(UPDATE):
+        SNAPSHOT.write_text(text, encoding="utf-8")
+    assert text == SNAPSHOT.read_text(encoding="utf-8"), f"to accept this: {UPDATE}=1 ./dev test {__file__}"
+
+
+async def test_no_query_returns_a_sum_as_numeric_or_an_amount_as_float(database_url):
+    loose = {
+        f"{query.name}: {column} {kind}"
+        for query in await prepare_all(database_url)
+        for column, kind in query.columns
+        if kind in ("numeric", "float4", "float8")
+    }
+    assert loose == set()
+
+
+async def test_the_api_may_run_every_query_of_its_own_nouns(database_url):
+    refused = {
+        query.name
+        for query in await prepare_all(database_url)
+        if query.name.partition(".")[0] in API_NOUNS and "mintql_api" not in query.roles
+    }
+    assert refused == set()
+
+
+async def test_the_api_may_not_read_bank_secrets(database_url):
+    secret = [query for query in await prepare_all(database_url) if "secret.ciphertext" in query.text]
+    assert secret
+    assert [query.name for query in secret if "mintql_api" in query.roles] == []
+
+
+def test_every_query_names_the_person():
+    blind = [f"{noun}.{name}" for noun in nouns() for name, text in load(noun) if "user_id" not in text]
+    assert blind == ["ingest.take_ids"]

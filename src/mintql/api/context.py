@@ -17,6 +17,7 @@ from strawberry.dataloader import DataLoader
 
 from mintql.domain.errors import NotSignedIn
 from mintql.domain.ids import SessionId, UserId
+from mintql.services.identity import find_session
 from mintql.store.queries import Conn
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Context:
     """The context of one operation.
 
     `viewer` is None without a session. `response` is set for HTTP; its headers go out with the answer.
-    `connection_params` is the payload of `connection_init` on a WebSocket.
+    `connection_params` is the payload of `connection_init` on a WebSocket. `token` is what the viewer showed,
+    kept so that a long-lived connection can be asked again whether its session still holds.
     """
 
     runtime: Runtime
@@ -50,6 +52,7 @@ class Context:
     request: Request | WebSocket | None = None
     response: Response | None = None
     connection_params: dict[str, Any] | None = None
+    token: str | None = field(default=None, repr=False)
     loaders: dict[object, DataLoader[Any, Any]] = field(default_factory=dict)
 
     @property
@@ -81,14 +84,27 @@ class Context:
             self.loaders[load] = found
         return found
 
-    def fork(self) -> Context:
-        """Return a context for another operation of the same client, with batches of its own."""
-        return Context(self.runtime, self.viewer, self.request, self.response, self.connection_params)
+    async def for_operation(self) -> Context:
+        """Return the context of one operation of a long-lived connection.
+
+        It has batches of its own, and its viewer is who the session says now.
+        """
+        found = Context(self.runtime, None, self.request, self.response, self.connection_params, self.token)
+        if self.token is not None:
+            found.viewer = await find_viewer(self.runtime, self.token)
+        return found
 
     @staticmethod
     def now() -> datetime:
         """Return the time, aware and in UTC."""
         return datetime.now(UTC)
+
+
+async def find_viewer(runtime: Runtime, token: str) -> Viewer | None:
+    """Return whom a token speaks for, None when its session is unknown or over."""
+    async with runtime.system() as conn:
+        session = await find_session(conn, token)
+    return None if session is None else Viewer(session.user_id, session.session_id, session.expires_at)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -2,45 +2,106 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Iterable
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+from strawberry.types.graphql import OperationType
 
+from mintql.api.accounts import AccountsQuery
+from mintql.api.alerts import AlertsQuery
+from mintql.api.budgets import BudgetsMutation, BudgetsQuery
+from mintql.api.categories import CategoriesMutation, CategoriesQuery
+from mintql.api.connections import ConnectionsMutation, ConnectionsQuery
+from mintql.api.context import Context
+from mintql.api.documents import Documents, Preparing
 from mintql.api.errors import HANDLERS, DressErrors
+from mintql.api.identity import IdentityMutation, IdentityQuery
+from mintql.api.institutions import InstitutionsQuery
 from mintql.api.nodes import NodesQuery
 from mintql.api.scalars import SCALARS
+from mintql.api.spending import SpendingQuery
+from mintql.api.subscriptions import SubscriptionsSubscription
+from mintql.api.transactions import TransactionsQuery
 
 
-def _present(kind: str) -> list[type]:
-    found = []
-    for noun in ("accounts", "transactions", "categories", "spending", "budgets"):
-        if find_spec(f"mintql.api.{noun}"):
-            mixin = getattr(import_module(f"mintql.api.{noun}"), noun.capitalize() + kind, None)
-            if mixin is not None:
-                found.append(mixin)
-    return found
+@strawberry.type(description="What can be read.")
+class Query(
+    NodesQuery,
+    IdentityQuery,
+    InstitutionsQuery,
+    ConnectionsQuery,
+    AccountsQuery,
+    TransactionsQuery,
+    CategoriesQuery,
+    SpendingQuery,
+    BudgetsQuery,
+    AlertsQuery,
+):
+    """The root of queries."""
 
 
-Query = strawberry.type(type("Query", (NodesQuery, *_present("Query")), {}), description="What can be read.")
-_mutations = _present("Mutation")
-Mutation = (
-    strawberry.type(type("Mutation", tuple(_mutations), {}), description="What can be changed.") if _mutations else None
-)
+@strawberry.type(description="What can be changed. Expected failures are members of each result, with words to show.")
+class Mutation(IdentityMutation, ConnectionsMutation, CategoriesMutation, BudgetsMutation):
+    """The root of mutations."""
+
+
+@strawberry.type(description="What can be followed live, over graphql-transport-ws or server-sent events.")
+class Subscription(SubscriptionsSubscription):
+    """The root of subscriptions."""
+
+
+class Schema(strawberry.Schema):
+    """Strawberry's schema with documents of its own and a context for each operation of a stream."""
+
+    documents: Documents
+
+    async def stream(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+    ) -> AsyncGenerator[Any, None]:
+        """Execute an operation of a long-lived connection in a context of its own."""
+        if isinstance(context_value, Context):
+            context_value = await context_value.for_operation()
+        return await super().stream(
+            query,
+            variable_values,
+            context_value,
+            root_value,
+            operation_name,
+            operation_extensions,
+            allowed_operation_types,
+        )
+
+    def process_errors(self, errors: list[Any], execution_context: ExecutionContext | None = None) -> None:
+        """Log nothing here: `DressErrors` logs what is unexpected, with the id the client is given."""
+
+
+def print_sdl() -> str:
+    """Return the schema in GraphQL's schema language, as `schema.graphql` holds it."""
+    return build_schema().as_str().rstrip() + "\n"
 
 
 @cache
-def build_schema() -> strawberry.Schema:
-    """Return the schema of this process."""
-    options: dict[str, Any] = {}
-    return strawberry.Schema(
+def build_schema() -> Schema:
+    """Return the schema, built once in a process."""
+    prepare = Preparing()
+    schema = Schema(
         query=Query,
         mutation=Mutation,
-        extensions=[DressErrors],
+        subscription=Subscription,
+        extensions=[DressErrors, prepare],
         config=StrawberryConfig(scalar_map=SCALARS),
         exception_handlers=HANDLERS,
-        **options,
     )
+    schema.documents = prepare.documents = Documents(schema._schema)  # noqa: SLF001 - strawberry gives no other way
+    return schema

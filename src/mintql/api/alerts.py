@@ -1,0 +1,144 @@
+"""Budget alerts: what was raised, and in words why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from mintql.api.categories import Category, category_node
+from mintql.api.context import Context, Info
+from mintql.api.money import Money, money
+from mintql.api.nodes import Node, encode_id, register_node
+from mintql.api.paging import (
+    Connection,
+    FirstArgument,
+    PageRequest,
+    build_connection,
+    check_size,
+    decode_number,
+    encode_number,
+)
+from mintql.api.scalars import Cursor, Month
+from mintql.api.transactions import Transaction, load_transactions
+from mintql.domain.ids import AlertId, TransactionId
+from mintql.domain.money import Money as Amount
+from mintql.store import alerts_read as store
+from mintql.store.alerts_read import AlertRow
+
+CURSOR_KIND = "alert"
+NEWEST = AlertId(2**63 - 1)
+PERCENT = 100
+
+
+@strawberry.type(description="Spending has reached a threshold of a budget. Raised once for each threshold of a limit.")
+class BudgetAlert(Node):
+    """An alert as shown; make it with `alert_node`."""
+
+    transaction_ids: strawberry.Private[tuple[TransactionId, ...]]
+    cursor: Cursor = strawberry.field(
+        description="Its place among the viewer's alerts: `after` of the subscription `budgetAlerts` takes it."
+    )
+    category: Category = strawberry.field(description="The category or group the budget is for.")
+    month: Month = strawberry.field(description="The month of the budget.")
+    threshold_percent: int = strawberry.field(description="The threshold that was reached, in percent of the limit.")
+    limit: Money = strawberry.field(description="The limit at that time.")
+    spent: Money = strawberry.field(description="What was spent, booked and pending together; positive.")
+    pending: Money = strawberry.field(description="The part of `spent` that was pending; positive.")
+    percent_used: int | None = strawberry.field(
+        description="`spent` in whole percent of `limit`, rounded down; null when the limit was zero."
+    )
+    message: str = strawberry.field(description="What happened and what is left, as sentences to show.")
+    created_at: datetime = strawberry.field(description="When the threshold was reached.")
+
+    @strawberry.field(
+        description="The largest purchases behind it, largest first. Ones the institution took back since are left out."
+    )
+    async def transactions(self, info: Info) -> list[Transaction]:
+        loader = info.context.loader(load_transactions)
+        return [found for found in await loader.load_many(self.transaction_ids) if found is not None]
+
+
+def alert_node(row: AlertRow) -> BudgetAlert:
+    """Return an alert as GraphQL shows it."""
+    category = category_node(row.category_id)
+    spent_minor = row.spent_minor + row.pending_minor
+    return BudgetAlert(
+        id=encode_id("BudgetAlert", row.alert_id),
+        transaction_ids=row.transaction_ids,
+        cursor=encode_number(CURSOR_KIND, row.alert_id),
+        category=category,
+        month=Month(row.month),
+        threshold_percent=row.threshold_percent,
+        limit=money(row.limit_minor, row.currency),
+        spent=money(spent_minor, row.currency),
+        pending=money(row.pending_minor, row.currency),
+        percent_used=spent_minor * PERCENT // row.limit_minor if row.limit_minor else None,
+        message=message_of(row, category.name),
+        created_at=row.created_at,
+    )
+
+
+def message_of(row: AlertRow, category: str) -> str:
+    """Say in words what happened, why, and what is left."""
+    limit, spent = row.limit_minor, row.spent_minor + row.pending_minor
+    month = f"{row.month:%B %Y}"
+    used = f"{Amount(spent, row.currency)} of {Amount(limit, row.currency)}"
+    if row.pending_minor > 0:
+        used += f" ({Amount(row.pending_minor, row.currency)} of it pending)"
+    if limit == 0:
+        return f"You spent {Amount(spent, row.currency)} on {category} in {month}, where your budget is nothing."
+    percent = spent * PERCENT // limit
+    if spent > limit:
+        return (
+            f"You are over your {category} budget for {month}: {used} spent, {percent} %. "
+            f"That is {Amount(spent - limit, row.currency)} too much."
+        )
+    if spent == limit:
+        return f"Your {category} budget for {month} is used up: {used} spent. Nothing is left."
+    return (
+        f"You have used {percent} % of your {category} budget for {month}: {used} spent. "
+        f"{Amount(limit - spent, row.currency)} is left."
+    )
+
+
+def decode_alert_cursor(text: str, field: str = "after") -> AlertId:
+    """Read the cursor of an alert; raise `InvalidInput` when it is none."""
+    return AlertId(decode_number(CURSOR_KIND, text, field))
+
+
+async def load_alerts(context: Context, numbers: list[int]) -> list[BudgetAlert | None]:
+    """Return the viewer's alerts in the order of the ids, None for ids that are not theirs."""
+    wanted = [AlertId(number) for number in numbers]
+    async with context.person() as conn:
+        rows = await store.by_ids(conn, context.user_id, wanted)
+    return [alert_node(rows[alert_id]) if alert_id in rows else None for alert_id in wanted]
+
+
+register_node("BudgetAlert", load_alerts)
+
+
+@strawberry.type
+class AlertsQuery:
+    """Reads of alerts."""
+
+    @strawberry.field(description="Budget alerts that were raised for the viewer, newest first.")
+    async def budget_alerts(
+        self,
+        info: Info,
+        first: FirstArgument = None,
+        after: Annotated[
+            Cursor | None, strawberry.argument(description="Return only alerts older than the one of this cursor.")
+        ] = None,
+    ) -> Connection[BudgetAlert]:
+        request = PageRequest[AlertId](
+            check_size(first, "first"), after=None if after is None else decode_alert_cursor(after)
+        )
+        async with info.context.person() as conn:
+            rows = await store.before(
+                conn, info.context.user_id, NEWEST if request.after is None else request.after, request.limit
+            )
+        return build_connection(
+            [alert_node(row) for row in rows], request, lambda alert: alert, lambda alert: alert.cursor
+        )

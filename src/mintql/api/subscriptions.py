@@ -1,0 +1,248 @@
+"""What a client can follow live, from where it left off.
+
+Each stream attaches to the wake-ups first, then sends what the database holds after the client's cursor,
+then waits for the next wake-up or for the poll that backs it. The database alone decides what is sent, in
+its order, so that nothing is lost or repeated whatever happens to wake-ups, connections or processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+import strawberry
+
+from mintql.api.alerts import BudgetAlert, alert_node, decode_alert_cursor
+from mintql.api.context import Context, Info
+from mintql.api.nodes import decode_id, encode_id
+from mintql.api.paging import decode_seq, encode_seq
+from mintql.api.scalars import Cursor
+from mintql.api.sync import SyncError, SyncState, percent_done, sync_error
+from mintql.api.transactions import Transaction, load_transactions
+from mintql.domain.errors import InvalidInput, NotSignedIn
+from mintql.domain.ids import AlertId, EventSeq, TransactionId
+from mintql.store import alerts_read, events, sessions
+from mintql.store.alerts_read import AlertRow
+from mintql.store.events import Event
+from mintql.store.queries import Conn
+
+ROWS_PER_READ = 100
+"""Rows a stream holds at a time. The next ones are read when the client has taken these."""
+
+P = TypeVar("P", bound=int)
+R = TypeVar("R")
+
+
+async def follow(
+    context: Context,
+    after: P | None,
+    latest: Callable[[Conn], Awaitable[P]],
+    read: Callable[[Conn, P], Awaitable[list[R]]],
+    position_of: Callable[[R], P],
+) -> AsyncGenerator[R, None]:
+    """Yield rows after a position, for ever: first those that are there, then those that come.
+
+    `latest` gives the newest position, `read` the next rows after one, at most `ROWS_PER_READ`.
+
+    Raises:
+        NotSignedIn: The session has ended or run out.
+        InvalidInput: `after` lies beyond everything there is, so it cannot have been given out.
+    """
+    viewer = context.signed_in()
+    poll_seconds = context.runtime.settings.event_poll_seconds
+    with context.runtime.wakeups.listen(viewer.user_id) as woken:
+        position = await _begin(context, after, latest)
+        while True:
+            woken.clear()
+            async with context.person() as conn:
+                if not await sessions.is_live(conn, viewer.user_id, viewer.session_id, context.now()):
+                    raise NotSignedIn("The session has ended. Sign in again, then go on after the last cursor.")
+                rows = await read(conn, position)
+            for row in rows:
+                position = position_of(row)
+                context.loaders.clear()  # Each item is answered from what holds now.
+                yield row
+            if len(rows) < ROWS_PER_READ:
+                await _wait(woken, poll_seconds)
+
+
+async def _begin(context: Context, after: P | None, latest: Callable[[Conn], Awaitable[P]]) -> P:
+    async with context.person() as conn:
+        newest = await latest(conn)
+    if after is not None and after > newest:
+        raise InvalidInput("This cursor is none that was given to you; leave it out to begin now.", field="after")
+    return newest if after is None else after
+
+
+async def _wait(woken: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await woken.wait()
+    except TimeoutError:
+        pass
+
+
+def follow_events(context: Context, after: EventSeq | None, kind: str) -> AsyncGenerator[Event, None]:
+    """Yield events of one kind after a cursor."""
+    user_id = context.user_id
+    return follow(
+        context,
+        after,
+        lambda conn: events.latest_seq(conn, user_id),
+        lambda conn, position: events.list_after(conn, user_id, position, [kind], ROWS_PER_READ),
+        lambda event: event.seq,
+    )
+
+
+def follow_alerts(context: Context, after: AlertId | None) -> AsyncGenerator[AlertRow, None]:
+    """Yield alerts after a cursor. They are read from where they are kept for good, not from the events."""
+    user_id = context.user_id
+    return follow(
+        context,
+        after,
+        lambda conn: alerts_read.latest_id(conn, user_id),
+        lambda conn, position: alerts_read.after(conn, user_id, position, ROWS_PER_READ),
+        lambda row: row.alert_id,
+    )
+
+
+@strawberry.type(description="How far a sync run is.")
+class SyncProgress:
+    """One step of a run, as it was told."""
+
+    cursor: Cursor = strawberry.field(description="The place of this step: go on after it when you come back.")
+    run_id: strawberry.ID = strawberry.field(description="The run.")
+    connection_id: strawberry.ID = strawberry.field(description="The connection the run is of.")
+    state: SyncState = strawberry.field(description="How far the run is.")
+    percent_done: int = strawberry.field(description="How far it is in percent, for a progress bar.")
+    pages: int = strawberry.field(description="Pages fetched from the institution.")
+    rows_total: int = strawberry.field(description="Rows found in the pages read so far.")
+    rows_done: int = strawberry.field(description="Rows dealt with.")
+    rows_added: int = strawberry.field(description="Transactions that are new.")
+    rows_changed: int = strawberry.field(description="Transactions that were changed.")
+    rows_removed: int = strawberry.field(description="Transactions the institution took back.")
+    rows_quarantined: int = strawberry.field(description="Rows that could not be read and were put aside.")
+    error: SyncError | None = strawberry.field(description="Why it failed, or why it has to be tried again.")
+    created_at: datetime = strawberry.field(description="When this was so.")
+
+
+def sync_progress_of(event: Event) -> SyncProgress:
+    """Return a step of a run as GraphQL shows it."""
+    told = event.payload
+    return SyncProgress(
+        cursor=encode_seq(event.seq),
+        run_id=encode_id("SyncRun", told["run_id"]),
+        connection_id=encode_id("Connection", told["connection_id"]),
+        state=SyncState(told["state"]),
+        percent_done=percent_done(told["state"], told["rows_done"], told["rows_total"]),
+        pages=told["pages"],
+        rows_total=told["rows_total"],
+        rows_done=told["rows_done"],
+        rows_added=told["rows_added"],
+        rows_changed=told["rows_changed"],
+        rows_removed=told["rows_removed"],
+        rows_quarantined=told["rows_quarantined"],
+        error=sync_error(told["error_code"], told["error_message"]),
+        created_at=_moment(event),
+    )
+
+
+@strawberry.type(
+    description="Transactions of the viewer have changed. At most 100 of each sort are named; where a count is larger, "
+    "read the lists anew."
+)
+class TransactionsChanged:
+    """What one write did, as it was told."""
+
+    added_ids: strawberry.Private[list[TransactionId]]
+    changed_ids: strawberry.Private[list[TransactionId]]
+    cursor: Cursor = strawberry.field(description="The place of this change: go on after it when you come back.")
+    removed_ids: list[strawberry.ID] = strawberry.field(
+        description="Transactions that were taken back, or that another one has taken the place of."
+    )
+    added_count: int = strawberry.field(description="How many are new.")
+    changed_count: int = strawberry.field(description="How many were changed.")
+    removed_count: int = strawberry.field(description="How many are gone.")
+    created_at: datetime = strawberry.field(description="When it happened.")
+
+    @strawberry.field(description="New transactions, as they are now.")
+    async def added(self, info: Info) -> list[Transaction]:
+        return await _present(info.context, self.added_ids)
+
+    @strawberry.field(description="Changed transactions, as they are now.")
+    async def changed(self, info: Info) -> list[Transaction]:
+        return await _present(info.context, self.changed_ids)
+
+
+async def _present(context: Context, ids: list[TransactionId]) -> list[Transaction]:
+    return [found for found in await context.loader(load_transactions).load_many(ids) if found is not None]
+
+
+def transactions_changed_of(event: Event) -> TransactionsChanged:
+    """Return a change as GraphQL shows it."""
+    told: dict[str, Any] = event.payload
+    return TransactionsChanged(
+        cursor=encode_seq(event.seq),
+        added_ids=told["added"],
+        changed_ids=told["changed"],
+        removed_ids=[encode_id("Transaction", number) for number in told["removed"]],
+        added_count=told["added_count"],
+        changed_count=told["changed_count"],
+        removed_count=told["removed_count"],
+        created_at=_moment(event),
+    )
+
+
+def _moment(event: Event) -> datetime:
+    if event.created_at is None:
+        raise LookupError(f"event {event.seq} was not read from the database")
+    return event.created_at
+
+
+SubscriptionAfter = Annotated[
+    Cursor | None,
+    strawberry.argument(
+        description="The cursor of the last item you have: everything after it is sent first, then what comes. "
+        "Without it the stream begins now."
+    ),
+]
+
+
+@strawberry.type
+class SubscriptionsSubscription:
+    """All streams."""
+
+    @strawberry.subscription(description="Budget alerts of the viewer as they are raised. None is lost or repeated.")
+    async def budget_alerts(self, info: Info, after: SubscriptionAfter = None) -> AsyncGenerator[BudgetAlert, None]:
+        position = None if after is None else decode_alert_cursor(after)
+        async with aclosing(follow_alerts(info.context, position)) as rows:
+            async for row in rows:
+                yield alert_node(row)
+
+    @strawberry.subscription(description="Progress of the viewer's sync runs.")
+    async def sync_progress(
+        self,
+        info: Info,
+        connection_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only runs of this connection.")
+        ] = None,
+        after: SubscriptionAfter = None,
+    ) -> AsyncGenerator[SyncProgress, None]:
+        wanted = None if connection_id is None else decode_id("Connection", connection_id, field="connectionId")
+        position = None if after is None else decode_seq(after)
+        async with aclosing(follow_events(info.context, position, "sync_progress")) as steps:
+            async for event in steps:
+                if wanted is None or event.payload["connection_id"] == wanted:
+                    yield sync_progress_of(event)
+
+    @strawberry.subscription(description="Changes of the viewer's transactions, whoever made them.")
+    async def transactions_changed(
+        self, info: Info, after: SubscriptionAfter = None
+    ) -> AsyncGenerator[TransactionsChanged, None]:
+        position = None if after is None else decode_seq(after)
+        async with aclosing(follow_events(info.context, position, "transactions_changed")) as changes:
+            async for event in changes:
+                yield transactions_changed_of(event)

@@ -1,0 +1,88 @@
+-- name: list_by_user
+-- Connections of one person with their latest run, oldest first: all, or those of the ids given.
+SELECT link.connection_id, link.institution_id, link.login_hint, link.status, link.last_success_at,
+    link.last_attempt_at, link.next_attempt_at, link.error_code, link.error_message, link.error_action,
+    link.created_at, link.disconnected_at, run.run_id, run.reason, run.state, run.created_at AS run_created_at,
+    run.started_at, run.finished_at, run.pages, run.rows_total, run.rows_done, run.rows_added, run.rows_changed,
+    run.rows_removed, run.rows_quarantined, run.error_code AS run_error_code,
+    run.error_message AS run_error_message
+FROM connections AS link
+LEFT JOIN LATERAL (
+    SELECT * FROM sync_runs WHERE user_id = link.user_id AND connection_id = link.connection_id
+    ORDER BY run_id DESC LIMIT 1
+) AS run ON true
+WHERE link.user_id = $1 AND ($2::bigint[] IS NULL OR link.connection_id = ANY ($2::bigint[]))
+ORDER BY link.connection_id
+
+-- name: runs
+-- Sync runs of one person by their ids.
+SELECT connection_id, run_id, reason, state, created_at AS run_created_at, started_at, finished_at, pages,
+    rows_total, rows_done, rows_added, rows_changed, rows_removed, rows_quarantined,
+    error_code AS run_error_code, error_message AS run_error_message
+FROM sync_runs WHERE user_id = $1 AND run_id = ANY ($2::bigint[])
+
+-- name: count_open
+-- How many connections a person has that were not disconnected.
+SELECT count(*)::int AS connections FROM connections WHERE user_id = $1 AND status <> 'disconnected'
+
+-- name: insert
+-- Stores a connection.
+INSERT INTO connections (user_id, institution_id, login_hint, created_at) VALUES ($1, $2, $3, $4)
+RETURNING connection_id
+
+-- name: insert_secret
+-- Stores the sealed login of a connection.
+INSERT INTO connection_secrets (user_id, connection_id, key_version, wrapped_key, ciphertext)
+VALUES ($1, $2, $3, $4, $5)
+
+-- name: delete_secret
+-- Forgets the login of a connection.
+DELETE FROM connection_secrets WHERE user_id = $1 AND connection_id = $2
+
+-- name: lock
+-- One connection, locked against other writers.
+SELECT connection_id, institution_id, status, error_code, error_message FROM connections
+WHERE user_id = $1 AND connection_id = $2 FOR UPDATE
+
+-- name: last_refresh
+-- When the latest run of a connection that went well began, and whether a run is open.
+SELECT max(coalesce(started_at, created_at)) FILTER (WHERE state = 'succeeded') AS last_started_at,
+    coalesce(bool_or(state NOT IN ('succeeded', 'failed')), false) AS is_open
+FROM sync_runs WHERE user_id = $1 AND connection_id = $2
+
+-- name: reactivate
+-- Notes that a connection has a login again that works.
+UPDATE connections SET status = 'active', login_hint = $3, failures = 0, error_code = NULL, error_message = NULL,
+    error_action = NULL, next_attempt_at = NULL
+WHERE user_id = $1 AND connection_id = $2
+
+-- name: disconnect
+-- Ends a connection; its accounts and transactions stay.
+UPDATE connections SET status = 'disconnected', disconnected_at = $3, next_attempt_at = NULL, error_code = NULL,
+    error_message = NULL, error_action = NULL
+WHERE user_id = $1 AND connection_id = $2
+
+-- name: close_runs
+-- Ends the run that a connection has open, because the person ended the connection.
+UPDATE sync_runs SET state = 'failed', finished_at = $3, lease_until = NULL, error_code = 'DISCONNECTED',
+    error_message = 'The connection was ended while it was being refreshed.'
+WHERE user_id = $1 AND connection_id = $2 AND state NOT IN ('succeeded', 'failed')
+
+-- name: transaction_ids
+-- Transactions of a connection that count, newest first, a bounded number.
+SELECT row.transaction_id FROM transactions AS row
+JOIN accounts AS account ON account.user_id = row.user_id AND account.account_id = row.account_id
+WHERE account.user_id = $1 AND account.connection_id = $2
+    AND row.successor_id IS NULL AND row.removed_at IS NULL
+ORDER BY row.posted_on DESC, row.transaction_id DESC LIMIT $3
+
+-- name: count_transactions
+-- How many transactions of a connection count.
+SELECT count(*)::int AS transactions FROM transactions AS row
+JOIN accounts AS account ON account.user_id = row.user_id AND account.account_id = row.account_id
+WHERE account.user_id = $1 AND account.connection_id = $2
+    AND row.successor_id IS NULL AND row.removed_at IS NULL
+
+-- name: delete
+-- Removes a connection with its accounts, their transactions and everything below.
+DELETE FROM connections WHERE user_id = $1 AND connection_id = $2

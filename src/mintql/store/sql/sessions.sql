@@ -1,0 +1,22 @@
+-- name: insert
+-- Begins a session.
+INSERT INTO sessions (user_id, token_hash, created_at, expires_at, user_agent) VALUES ($1, $2, $3, $4, $5)
+RETURNING session_id
+
+-- name: by_token
+-- The live session of a token.
+SELECT user_id, session_id, expires_at FROM session_by_token($1)
+
+-- name: is_live
+-- Whether a session still holds.
+SELECT EXISTS (
+    SELECT 1 FROM sessions WHERE user_id = $1 AND session_id = $2 AND expires_at > $3
+) AS is_live
+
+-- name: delete
+-- Ends one session.
+DELETE FROM sessions WHERE user_id = $1 AND session_id = $2
+
+-- name: delete_all
+-- Ends all sessions of a person.
+DELETE FROM sessions WHERE user_id = $1

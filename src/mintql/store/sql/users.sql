@@ -1,0 +1,42 @@
+-- name: new_id
+-- Takes an id for a person who is about to sign up.
+SELECT nextval(pg_get_serial_sequence('users', 'user_id')) AS user_id
+
+-- name: insert
+-- Signs a person up; nothing comes back when the e-mail address is taken.
+INSERT INTO users (user_id, email, password_hash, name, time_zone, currency, annual_income_minor, created_at,
+    last_active_on)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT DO NOTHING
+RETURNING user_id
+
+-- name: insert_counters
+-- Begins a person's counters.
+INSERT INTO user_counters (user_id) VALUES ($1)
+
+-- name: credentials_by_email
+-- Whose e-mail address this is, and the hash of their password.
+SELECT user_id, password_hash FROM credentials_by_email($1)
+
+-- name: get
+-- One person.
+SELECT user_id, email, name, time_zone, currency, annual_income_minor, template_revision, created_at
+FROM users WHERE user_id = $1
+
+-- name: take_budget_revision
+-- Takes the next revision for limits of a person.
+UPDATE user_counters SET budget_revision = budget_revision + 1 WHERE user_id = $1
+RETURNING budget_revision
+
+-- name: update_profile
+-- Writes what a person can change about themselves.
+UPDATE users SET name = $2, time_zone = $3, currency = $4, annual_income_minor = $5, template_revision = $6
+WHERE user_id = $1
+
+-- name: update_password_hash
+-- Replaces a hash that was made with outdated parameters.
+UPDATE users SET password_hash = $2 WHERE user_id = $1
+
+-- name: mark_active
+-- Notes that a person was here today; writes nothing when that is known.
+UPDATE users SET last_active_on = $2 WHERE user_id = $1 AND last_active_on < $2

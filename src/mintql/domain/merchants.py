@@ -40,13 +40,11 @@ _POSTCODE = re.compile(r"[A-Z]\d[A-Z]|\d[A-Z]\d|\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-
 _STRAY = " *-\u2013\u2014:.#&"
 _SEPARATORS = str.maketrans(dict.fromkeys('*/,;|\\<>~^"_=+()[]{}…', " ") | {"\u2013": "-", "\u2014": "-"})
 _SMALL_WORDS = frozenset(("OF", "AND", "THE", "FOR", "TO", "DE", "DU", "LE", "VAN", "VON", "DER", "IN", "AT", "ON"))
-_UPPER_WORDS = frozenset(
-    word
-    for word in """
+_ACRONYMS = """
     ADP AMC ATM BBQ BC BMO BMW BP CBC CIBC CVS DHL EDF EV GNC HBO HMV HSBC IGA IKEA IRS JFK KFC LA LCBO MTA NHS NY
     NYC PC RBC REI TD TJX TTC TV UK UPS US USA USPS YMCA YWCA
-    """.split()
-)
+"""
+_UPPER_WORDS = frozenset(_ACRONYMS.split())
 
 
 @dataclass(frozen=True, slots=True)

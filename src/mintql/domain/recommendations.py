@@ -53,8 +53,8 @@ def recommend(
 
     `sums` are the person's of any months, all categories and currencies; those in the plan's currency
     count. `month` (its first day) and later ones are not complete yet, and the first month seen is taken
-    for cut off where the history begins. A group is recommended the median of its complete months, rounded up to whole units
-    of the currency; months without spending count as months of 0.
+    for cut off where the history begins. A group is recommended the median of its complete months, rounded
+    up to whole units of the currency; months without spending count as months of 0.
     """
     months, spent = _spent_by_month(tree, sums, plan.currency, month)
     if len(months) < COMPLETE_MONTHS_MIN:

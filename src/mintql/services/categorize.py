@@ -72,7 +72,9 @@ class Categorizer:
 
     def _by_seller(self, key: str, words: list[str]) -> Categorization | None:
         seller = self._seller(key, words)
-        return seller and Categorization(seller.category_id, CategorySource.DICTIONARY, seller.key)
+        if seller is None:
+            return None
+        return Categorization(seller.category_id, CategorySource.DICTIONARY, seller.key)
 
     def _seller(self, key: str, words: list[str]) -> Seller | None:
         """Find the whole key, else its longest known beginning; a single word only when it is distinctive."""
@@ -88,7 +90,9 @@ class Categorizer:
 
 
 def _by_keyword(keyword: Keyword | None) -> Categorization | None:
-    return keyword and Categorization(keyword.category_id, CategorySource.KEYWORD, keyword.phrase)
+    if keyword is None:
+        return None
+    return Categorization(keyword.category_id, CategorySource.KEYWORD, keyword.phrase)
 
 
 @cache

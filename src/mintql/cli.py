@@ -177,10 +177,10 @@ def watch() -> None:
 
 @app.command()
 def buy(
-    amount: Annotated[str, typer.Argument(help="How much, e.g. 250 or 12.50.")],
-    seller: Annotated[str, typer.Argument(help="What the bank writes into the row.")] = "Whole Foods Market",
+    amount: Annotated[str | None, typer.Argument(help="How much, e.g. 250 or 12.50.")] = None,
+    seller: Annotated[str | None, typer.Argument(help="What the bank writes into the row.")] = None,
 ) -> None:
-    """Buy something with the demo person's card, and ask for a refresh."""
+    """Buy something with the demo person's card, by itself what exceeds a budget, and ask for a refresh."""
     from mintql.demo import buy as buy_demo
 
     url = _api_url()

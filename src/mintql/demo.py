@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import websockets
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from websockets.asyncio.client import ClientConnection, connect
 
 from mintql.domain.errors import Failure
@@ -23,13 +25,25 @@ EMAIL = "demo@mintql.example"
 PASSWORD = "a demo person's password"  # noqa: S105 - everybody may know it, and it is printed
 NAME = "Demo Person"
 TIME_ZONE = "America/New_York"
+ANNUAL_INCOME = "72000.00"
+INSTITUTION = "sandbox"
 BANK_LOGIN = "demo"
 BANK_PASSWORD = "sandbox"  # noqa: S105 - the sandbox bank's only one
-PURCHASE_HINT = "400 'Whole Foods Market'"
+SELLERS = {
+    "shopping": "Best Buy",
+    "travel": "Delta Air Lines",
+    "entertainment": "Ticketmaster",
+    "home": "IKEA",
+    "personal-care-and-fitness": "Sephora",
+    "food-and-dining": "Whole Foods Market",
+}
+"""For groups that have a budget: a seller whose category is certain. The first group with money left is taken."""
+MARGIN = Decimal(25)
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 SYNC_TIMEOUT_SECONDS = 300.0
-SYNC_POLL_SECONDS = 0.2
+SYNC_POLL_SECONDS = 0.1
+PERCENT_DONE = 100
 RECONNECT_SECONDS = 1.0
 CURSOR_FILE = "watch-cursors.json"
 
@@ -37,8 +51,11 @@ Say = Callable[[str], None]
 """Tells the person at the terminal one line."""
 
 SIGN_UP = """
-mutation SignUp($input: SignUpInput!) {
-  signUp(input: $input) { __typename ... on SignUpSuccess { token } ... on Error { code message } }
+mutation SignUp($email: String!, $password: String!, $name: String!, $timeZone: String!, $income: MoneyInput!) {
+  signUp(email: $email, password: $password, name: $name, timeZone: $timeZone, annualIncome: $income) {
+    ... on SignInSuccess { token }
+    ... on Error { code message }
+  }
 }
 """
 SIGN_IN = """
@@ -47,28 +64,28 @@ mutation SignIn($email: String!, $password: String!) {
 }
 """
 CONNECT = """
-mutation Connect($input: ConnectAccountInput!) {
-  connectAccount(input: $input) { ... on ConnectAccountSuccess { connection { id } } ... on Error { code message } }
-}
-"""
-CONNECTIONS = """
-{ connections { id lastSuccessAt errorMessage latestRun { state rowsDone rowsTotal errorMessage } } }
-"""
-REFRESH = """
-mutation Refresh($id: ID!) {
-  refreshConnection(connectionId: $id) {
-    ... on RefreshConnectionSuccess { connection { id } }
+mutation Connect($institution: ID!, $login: String!, $password: String!) {
+  connectInstitution(institutionId: $institution, login: $login, password: $password) {
+    ... on ConnectionRunSuccess { run { id } }
     ... on Error { code message }
   }
 }
 """
-ALERTS = """
-subscription Alerts($after: Cursor) {
-  budgetAlerts(after: $after) {
-    cursor
-    alert { threshold month category { name } limit { amount currency } spent { amount } }
-  }
+CONNECTIONS = """
+query Connections {
+  connections { id sync { lastSuccessAt latestRun { state percentDone rowsAdded error { message } } } }
 }
+"""
+REFRESH = """
+mutation Refresh($id: ID!) {
+  refreshConnection(id: $id) { ... on ConnectionRunSuccess { run { id } } ... on Error { code message } }
+}
+"""
+BUDGETS = """
+query Budgets($month: Month!) { budgets(month: $month) { category { slug } remaining { amount } } }
+"""
+ALERTS = """
+subscription Alerts($after: Cursor) { budgetAlerts(after: $after) { cursor message } }
 """
 CHANGES = """
 subscription Changes($after: Cursor) {
@@ -90,7 +107,15 @@ class DemoPerson:
     email: str
     password: str
     token: str
-    purchase_hint: str = PURCHASE_HINT
+    purchase: Purchase
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What to buy to see an alert."""
+
+    amount: Decimal
+    seller: str
 
 
 class Client:
@@ -125,7 +150,7 @@ async def client(api_url: str) -> AsyncIterator[Client]:
         yield Client(http)
 
 
-async def prepare_demo_person(api_url: str, bank_url: str, console: Console) -> DemoPerson:
+async def prepare_demo_person(api_url: str, console: Console) -> DemoPerson:
     """Make sure that the demo person exists and has been read from the bank once; show the progress of that.
 
     Raises:
@@ -135,55 +160,75 @@ async def prepare_demo_person(api_url: str, bank_url: str, console: Console) -> 
         api.token = await _token(api)
         connections = (await api.run(CONNECTIONS))["connections"]
         if not connections:
-            bank = {"institutionId": "sandbox", "url": bank_url, "login": BANK_LOGIN, "password": BANK_PASSWORD}
-            await api.mutate("connectAccount", CONNECT, input=bank)
+            bank = {"institution": INSTITUTION, "login": BANK_LOGIN, "password": BANK_PASSWORD}
+            await api.mutate("connectInstitution", CONNECT, **bank)
         await _show_first_sync(api, console)
-        return DemoPerson(EMAIL, PASSWORD, api.token)
+        return DemoPerson(EMAIL, PASSWORD, api.token, await _purchase_that_alerts(api))
 
 
 async def _token(api: Client) -> str:
     """Sign in, or sign up when nobody of that address is known yet."""
     signed_in = (await api.run(SIGN_IN, email=EMAIL, password=PASSWORD))["signIn"]
     if "token" not in signed_in:
-        person = {"email": EMAIL, "password": PASSWORD, "name": NAME, "timeZone": TIME_ZONE, "currency": "USD"}
-        signed_in = await api.mutate("signUp", SIGN_UP, input=person)
+        person = {"email": EMAIL, "password": PASSWORD, "name": NAME, "timeZone": TIME_ZONE}
+        signed_in = await api.mutate("signUp", SIGN_UP, **person, income={"amount": ANNUAL_INCOME, "currency": "USD"})
     token: str = signed_in["token"]
     return token
 
 
 async def _show_first_sync(api: Client, console: Console) -> None:
     """Follow the first sync with a progress bar until it succeeded; return at once when one has."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=False, disable=False) as progress:
-        task = None
+    if (await _sync(api))["lastSuccessAt"]:
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("Reading 24 months of transactions", total=PERCENT_DONE)
         async with asyncio.timeout(SYNC_TIMEOUT_SECONDS):
-            while True:
-                connection = (await api.run(CONNECTIONS))["connections"][0]
-                run = connection["latestRun"]
-                if connection["lastSuccessAt"] and task is None:
-                    return
-                if task is None:
-                    task = progress.add_task("Reading 24 months of transactions from the sandbox bank", total=None)
-                progress.update(task, completed=run["rowsDone"], total=run["rowsTotal"] or None)
-                if connection["lastSuccessAt"]:
-                    return
+            while not (sync := await _sync(api))["lastSuccessAt"]:
+                run = sync["latestRun"]
+                progress.update(task, completed=run["percentDone"])
                 if run["state"] == "FAILED":
-                    raise DemoError(f"the first sync failed: {run['errorMessage']}")
+                    raise DemoError(f"the first sync failed: {run['error']['message']}")
                 await asyncio.sleep(SYNC_POLL_SECONDS)
+        progress.update(task, completed=PERCENT_DONE)
+    console.print(f"{sync['latestRun']['rowsAdded']} transactions extracted, categorized and summed by month")
 
 
-async def buy(api_url: str, bank_url: str, amount: str, seller: str, say: Say) -> None:
-    """Buy something at the bank with the demo person's card, and ask for a refresh."""
+async def _sync(api: Client) -> dict[str, Any]:
+    """Return the sync state of the demo person's connection."""
+    sync: dict[str, Any] = (await api.run(CONNECTIONS))["connections"][0]["sync"]
+    return sync
+
+
+async def _purchase_that_alerts(api: Client) -> Purchase:
+    """Find a budget with money left, and return a purchase that takes it over the limit."""
+    month = datetime.now(ZoneInfo(TIME_ZONE)).strftime("%Y-%m")
+    budgets = (await api.run(BUDGETS, month=month))["budgets"]
+    left = {budget["category"]["slug"]: Decimal(budget["remaining"]["amount"]) for budget in budgets}
+    for slug, seller in SELLERS.items():
+        if left.get(slug, Decimal(0)) > 0:
+            return Purchase((left[slug] + MARGIN).quantize(Decimal(1)), seller)
+    return Purchase(MARGIN, next(iter(SELLERS.values())))
+
+
+async def buy(api_url: str, bank_url: str, amount: str | None, seller: str | None, say: Say) -> None:
+    """Buy something at the bank with the demo person's card, and ask for a refresh.
+
+    What is not said is chosen such that a budget is exceeded.
+    """
     async with client(api_url) as api, httpx.AsyncClient(trust_env=False, timeout=REQUEST_TIMEOUT_SECONDS) as bank:
         api.token = await _token(api)
+        if amount is None or seller is None:
+            chosen = await _purchase_that_alerts(api)
+            amount, seller = amount or str(chosen.amount), seller or chosen.seller
         bought = await bank.post(
             f"{bank_url}/control/{BANK_LOGIN}/purchases", json={"amount": amount, "description": seller}
         )
         if bought.is_error:
-            raise DemoError(bought.json()["message"])
+            raise DemoError(f"the sandbox bank refused the purchase: {bought.json()}")
         for connection in (await api.run(CONNECTIONS))["connections"]:
             await api.mutate("refreshConnection", REFRESH, id=connection["id"])
-    say(f"Bought {bought.json()['description']} for {amount} and asked for a refresh")
+    say(f"Bought for {amount} at {seller}, and asked for a refresh")
 
 
 async def watch(home: Path, api_url: str, say: Say) -> None:
@@ -226,14 +271,9 @@ async def _watch_over(socket: ClientConnection, token: str, cursors: _Cursors, s
 
 def _in_words(name: str, item: Mapping[str, Any]) -> str:
     if name == "budgetAlerts":
-        alert = item["alert"]
-        spent, limit = alert["spent"]["amount"], alert["limit"]
-        return (
-            f"ALERT  {alert['category']['name']}, {alert['month']}: {alert['threshold']} % of the budget reached, "
-            f"{spent} of {limit['amount']} {limit['currency']}"
-        )
+        return f"ALERT  {item['message']}"
     counts = (item["addedCount"], "added"), (item["changedCount"], "changed"), (item["removedCount"], "removed")
-    return "transactions  " + ", ".join(f"{count} {what}" for count, what in counts if count)
+    return "Transactions: " + ", ".join(f"{count} {what}" for count, what in counts if count)
 
 
 class _Cursors:

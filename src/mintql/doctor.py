@@ -62,7 +62,9 @@ async def _database(settings: Settings) -> str:
         if version < OLDEST_POSTGRES:
             raise LookupError(f"this is PostgreSQL {version // 10_000}; 15 is the oldest that will do")
         role = settings.database_api_role
-        if role and not await conn.fetchval("SELECT pg_has_role(rolname, 'MEMBER') FROM pg_roles WHERE rolname = $1", role):
+        if role and not await conn.fetchval(
+            "SELECT pg_has_role(rolname, 'MEMBER') FROM pg_roles WHERE rolname = $1", role
+        ):
             raise LookupError(f"the login may not become {role}, so row-level security cannot bind the API; migrate?")
         return f"PostgreSQL {version // 10_000}.{version % 10_000}"
     finally:

@@ -55,7 +55,7 @@ async def _work(project: Project, console: Console, port: int, bank_port: int, *
     async with stack_at as stack:
         watching = asyncio.create_task(stack.supervisor.watch())
         try:
-            person = await prepare_demo_person(stack.api_url, stack.bank_url, console) if demo else None
+            person = await prepare_demo_person(stack.api_url, console) if demo else None
             seconds = asyncio.get_running_loop().time() - started
             console.print(summary(stack, person, seconds), markup=False)
             await watching
@@ -80,14 +80,14 @@ def summary(stack: Stack, person: DemoPerson | None, seconds: float) -> str:
             f"  {curl_line(stack.api_url, person)}",
             "",
             "  Watch alerts live     ./dev watch",
-            f"  Buy, to trigger one   ./dev buy {person.purchase_hint}",
+            f"  Buy, to trigger one   ./dev buy {person.purchase.amount} '{person.purchase.seller}'",
         ]
     return "\n".join([*lines, "  Stop                  ctrl-C", ""])
 
 
 def curl_line(api_url: str, person: DemoPerson) -> str:
     """Return a command that reads the demo person's accounts."""
-    query = "{ accounts { edges { node { name balance { amount currency } } } } }"
+    query = "{ accounts { name balance { amount currency } } }"
     return (
         f"curl -s {api_url}/graphql -H 'content-type: application/json' "
         f"-H 'authorization: Bearer {person.token}' -d '{{\"query\":\"{query}\"}}'"

@@ -41,18 +41,27 @@ class Prepared:
 
     def query_fields(self, operation_name: str | None) -> frozenset[str]:
         """Return the root fields of the query that would run; empty when no query would."""
+        operation = self._operation(operation_name)
+        if self.errors or operation is None or operation.operation is not OperationType.QUERY:
+            return frozenset()
+        fragments = {
+            node.name.value: node for node in self.document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        return frozenset(_root_fields(operation.selection_set, fragments))
+
+    def runs_subscription(self, operation_name: str | None) -> bool:
+        """Tell whether the operation that would run is a subscription."""
+        operation = self._operation(operation_name)
+        return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
+    def _operation(self, operation_name: str | None) -> OperationDefinitionNode | None:
         operations = [
             node
             for node in self.document.definitions
             if isinstance(node, OperationDefinitionNode)
             and (operation_name is None or (node.name is not None and node.name.value == operation_name))
         ]
-        if self.errors or len(operations) != 1 or operations[0].operation is not OperationType.QUERY:
-            return frozenset()
-        fragments = {
-            node.name.value: node for node in self.document.definitions if isinstance(node, FragmentDefinitionNode)
-        }
-        return frozenset(_root_fields(operations[0].selection_set, fragments))
+        return operations[0] if len(operations) == 1 else None
 
 
 def _root_fields(selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> Iterator[str]:

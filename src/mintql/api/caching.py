@@ -1,0 +1,55 @@
+"""Whole answers kept in the cache, as the bytes that were sent.
+
+Only answers to signed-in people, to queries all of whose root fields change with their own data and with
+nothing else, and only without errors. The version of the person's data is read before the query runs, so
+that an answer made from older data is never found under a newer version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import orjson
+from graphql import GraphQLError
+
+from mintql import __version__
+from mintql.api.documents import Documents
+from mintql.api.requests import Ask
+from mintql.domain.ids import UserId
+from mintql.gateways.cache import Cache
+
+CACHEABLE_FIELDS = frozenset(
+    {"__typename", "viewer", "accounts", "transactions", "spending", "budgets", "categories", "budgetRecommendations"}
+)
+"""Root fields whose answers every writer of their data makes stale by bumping the person's version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the answer to a request is kept."""
+
+    user_id: UserId
+    version: str
+    digest: str
+
+
+def may_be_kept(documents: Documents, ask: Ask) -> bool:
+    """Tell whether the answer to a request depends on nothing but the person's data."""
+    try:
+        fields = documents.prepare(ask.query, ask.variables).query_fields(ask.operation_name)
+    except (GraphQLError, RecursionError):
+        return False
+    return bool(fields) and fields <= CACHEABLE_FIELDS
+
+
+async def find_place(cache: Cache, user_id: UserId, ask: Ask, media: str) -> Place | None:
+    """Return where the answer belongs, None when the cache cannot be used now."""
+    version = await cache.version(user_id)
+    return None if version is None else Place(user_id, version, digest(ask, media))
+
+
+def digest(ask: Ask, media: str) -> str:
+    """Return the name of a request: the same for the same text, operation, variables and media type."""
+    parts = [__version__, media, ask.query, ask.operation_name, ask.variables]
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,301 @@
+"""GraphQL over HTTP, server-sent events and WebSocket at one address.
+
+HTTP follows the GraphQL over HTTP specification (draft of the GraphQL foundation): media types are
+negotiated, and under `application/graphql-response+json` the status tells a request that was refused (4xx)
+from one that was executed (200, with or without errors in it). Batches and file uploads are not taken.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import weakref
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any, cast
+
+import orjson
+from graphql import GraphQLError
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http.ides import GraphQL_IDE
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types import ExecutionResult, SubscriptionExecutionResult
+from strawberry.types.graphql import OperationType
+from strawberry.types.unset import UNSET, UnsetType
+
+from mintql.api.caching import Place, find_place, may_be_kept
+from mintql.api.context import Context, find_viewer
+from mintql.api.cookies import bearer, cookie_token, origin_is_trusted
+from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, INTERNAL
+from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
+from mintql.api.requests import Ask, RefusedError, read_ask
+from mintql.api.schema import Schema
+from mintql.api.websocket import GOING_AWAY, SocketAdapter, TransportHandler, close_socket
+from mintql.domain.ids import UserId
+from mintql.runtime import Runtime
+from mintql.settings import Settings
+from mintql.store import users
+
+log = logging.getLogger(__name__)
+
+CONNECTION_INIT_SECONDS_MAX = 10
+OPERATIONS_PER_SOCKET_MAX = 50
+ACTIVE_REMEMBERED_MAX = 100_000
+"""How many persons a process remembers to have marked as active today."""
+
+IDE_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval' https://unpkg.com https://esm.sh; "
+    "style-src 'unsafe-inline' https://unpkg.com https://esm.sh; connect-src 'self' https://unpkg.com https://esm.sh; "
+    "font-src https: data:; img-src https: data:; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+class GraphQLView(GraphQL[Context, None]):
+    """The one address of the API."""
+
+    schema: Schema
+    websocket_adapter_class = SocketAdapter
+    graphql_transport_ws_handler_class = TransportHandler
+
+    def __init__(self, schema: Schema, settings: Settings) -> None:
+        ide: GraphQL_IDE | None = "graphiql" if settings.environment == "development" else None
+        super().__init__(
+            schema,
+            graphql_ide=ide,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
+            connection_init_wait_timeout=timedelta(seconds=CONNECTION_INIT_SECONDS_MAX),
+            max_subscriptions_per_connection=OPERATIONS_PER_SOCKET_MAX,
+            allowed_origins=settings.allowed_origins,
+        )
+        self._sockets: weakref.WeakSet[WebSocket] = weakref.WeakSet()
+        self._active: set[UserId] = set()
+        self._active_on = date.min
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request or serve a WebSocket."""
+        if scope["type"] == "websocket":
+            await super().__call__(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            response = await self._respond(request)
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+    async def close_sockets(self) -> None:
+        """Tell everybody who is connected that this process goes away; they connect to another one."""
+        for socket in list(self._sockets):
+            await close_socket(socket, GOING_AWAY, "Going away")
+
+    # HTTP
+
+    async def _respond(self, request: Request) -> Response:
+        accepted = negotiate(request.headers.get("accept"))
+        media = accepted.json or JSON
+        try:
+            return await self._handle(request, accepted)
+        except RefusedError as refused:
+            error = GraphQLError(refused.message, extensions={"code": refused.code})
+            return _json_response({"errors": [error.formatted]}, media, refused.status, refused.headers)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            error_id = secrets.token_hex(ERROR_ID_BYTES)
+            log.exception("error %s while answering", error_id)
+            message = f"Something went wrong on our side; quote the id {error_id} when you ask us about it."
+            error = GraphQLError(message, extensions={"code": INTERNAL, "id": error_id})
+            return _json_response({"errors": [error.formatted]}, media, 500)
+
+    async def _handle(self, request: Request, accepted: Accepted) -> Response:
+        if request.method not in ("GET", "POST"):
+            raise RefusedError(405, "Send GET or POST.", headers={"allow": "GET, POST"})
+        if request.method == "GET" and accepted.prefers_html and "query" not in request.query_params:
+            return await self.render_graphql_ide(request)
+        if accepted.json is None and not accepted.events:
+            raise RefusedError(406, f"Answers are {RESPONSE_JSON} or {JSON}; accept one of them.")
+        ask = await read_ask(request)
+        return await self._answer(request, ask, accepted, await self._context(request))
+
+    async def _answer(self, request: Request, ask: Ask, accepted: Accepted, context: Context) -> Response:
+        if accepted.json is None or (accepted.events and self._is_subscription(ask)):
+            return await self._stream(request, ask, context)
+        media = accepted.json
+        place: Place | None = None
+        if context.viewer is not None and may_be_kept(self.schema.documents, ask):
+            place = await find_place(context.runtime.cache, context.viewer.user_id, ask, media)
+        if place is not None:
+            kept = await context.runtime.cache.get(place.user_id, place.version, place.digest)
+            if kept is not None:
+                return _response(kept, media, 200, {"x-cache": "hit"})
+        result = await self._execute(request.method, ask, context)
+        body, status = encode_result(result, media)
+        if place is not None and not result.errors:
+            await context.runtime.cache.put(place.user_id, place.version, place.digest, body)
+        response = _response(body, media, status, {"x-cache": "miss"} if place else {})
+        if context.response is not None:
+            response.raw_headers += [item for item in context.response.raw_headers if item[0] == b"set-cookie"]
+        return response
+
+    def _is_subscription(self, ask: Ask) -> bool:
+        try:
+            prepared = self.schema.documents.prepare(ask.query, ask.variables)
+        except (GraphQLError, RecursionError):
+            return False
+        return prepared.runs_subscription(ask.operation_name)
+
+    async def _execute(self, method: str, ask: Ask, context: Context) -> ExecutionResult:
+        allowed = {OperationType.QUERY} | ({OperationType.MUTATION} if method == "POST" else set())
+        try:
+            return await self.schema.execute(
+                ask.query,
+                ask.variables,
+                context_value=context,
+                operation_name=ask.operation_name,
+                allowed_operation_types=allowed,
+                operation_extensions=ask.extensions,
+            )
+        except CannotGetOperationTypeError as error:
+            return _refusal(error.as_http_error_reason())
+        except InvalidOperationTypeError as error:
+            if error.operation_type is OperationType.MUTATION:
+                raise RefusedError(405, "Send mutations by POST.", headers={"allow": "POST"}) from None
+            return _refusal(
+                "Subscriptions are streams: open a WebSocket (graphql-transport-ws), or accept text/event-stream."
+            )
+
+    async def _stream(self, request: Request, ask: Ask, context: Context) -> Response:
+        allowed = {OperationType.QUERY, OperationType.SUBSCRIPTION}
+        stream = await self.schema.stream(
+            ask.query,
+            ask.variables,
+            context_value=context,
+            operation_name=ask.operation_name,
+            allowed_operation_types=allowed | ({OperationType.MUTATION} if request.method == "POST" else set()),
+            operation_extensions=ask.extensions,
+        )
+        sub_response = await self.get_sub_response(request)
+        return await self._create_streaming_response(
+            request, cast("SubscriptionExecutionResult", stream), "sse", sub_response
+        )
+
+    async def render_graphql_ide(self, request: Request) -> Response:
+        """Show the IDE, which loads its scripts from the internet; in development only."""
+        if self.graphql_ide is None:
+            raise RefusedError(406, f"Answers are {RESPONSE_JSON} or {JSON}; accept one of them.")
+        response = await super().render_graphql_ide(request)
+        response.headers["content-security-policy"] = IDE_POLICY
+        response.headers["cross-origin-embedder-policy"] = "unsafe-none"
+        return response
+
+    # Who it is
+
+    async def _context(self, request: Request) -> Context:
+        """Return the context of an HTTP request.
+
+        A token that does not hold counts as none: signing in must work for a browser that still sends an old
+        cookie.
+        """
+        runtime = _runtime(request)
+        token = bearer(request.headers.get("authorization"))
+        if token is None:
+            token = cookie_token(request)
+            if token is not None and not origin_is_trusted(request.headers, self.allowed_origins):
+                raise RefusedError(403, "This page may not use the person's cookie.", code="FORBIDDEN_ORIGIN")
+        context = Context(runtime, None, request, Response(), token=token)
+        if token is not None:
+            context.viewer = await find_viewer(runtime, token)
+            await self._mark_active(context)
+        return context
+
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
+        """Return the context of a WebSocket before `connection_init`."""
+        if isinstance(request, WebSocket):
+            self._sockets.add(request)
+        return Context(_runtime(request), None, request, None, {})
+
+    async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
+        """Find out who connects: by the payload, or by the cookie, whose origin was checked at the handshake.
+
+        Raises:
+            ConnectionRejectionError: A token was shown that does not hold; closes with 4403.
+        """
+        shown = (context.connection_params or {}).get("authorization")
+        token = bearer(shown)
+        if shown is not None and token is None:
+            raise ConnectionRejectionError
+        if token is None and isinstance(context.request, WebSocket):
+            token = cookie_token(context.request)
+        if token is not None:
+            context.token = token
+            context.viewer = await find_viewer(context.runtime, token)
+            if context.viewer is None:
+                raise ConnectionRejectionError
+            await self._mark_active(context)
+        return cast("UnsetType", UNSET)
+
+    async def _mark_active(self, context: Context) -> None:
+        """Note once a day and process that the viewer was here: the daily refresh is for active people."""
+        if context.viewer is None:
+            return
+        today = context.now().date()
+        if self._active_on != today or len(self._active) > ACTIVE_REMEMBERED_MAX:
+            self._active, self._active_on = set(), today
+        if context.viewer.user_id not in self._active:
+            self._active.add(context.viewer.user_id)
+            async with context.person() as conn:
+                await users.mark_active(conn, context.viewer.user_id, today)
+
+    # JSON
+
+    def decode_json(self, data: str | bytes) -> object:
+        """Read JSON; raises `json.JSONDecodeError`."""
+        return cast("object", orjson.loads(data))
+
+    def encode_json(self, data: object) -> str:
+        """Write JSON as text: WebSocket messages have to be text."""
+        return orjson.dumps(data).decode()
+
+
+def _runtime(request: HTTPConnection) -> Runtime:
+    return cast("Runtime", request.app.state.runtime)
+
+
+def _refusal(message: str) -> ExecutionResult:
+    return ExecutionResult(None, [GraphQLError(message, extensions={"code": BAD_USER_INPUT})])
+
+
+def encode_result(result: ExecutionResult, media: str) -> tuple[bytes, int]:
+    """Return body and status of an answer.
+
+    Errors without a path were found before anything was executed. Such an answer has no `data` at all, and
+    says so by its status where the client asked for the media type that allows it.
+    """
+    errors = result.errors or []
+    refused = result.data is None and bool(errors) and all(error.path is None for error in errors)
+    answer: dict[str, Any] = {} if refused else {"data": result.data}
+    if errors:
+        answer["errors"] = [error.formatted for error in errors]
+    if result.extensions:
+        answer["extensions"] = result.extensions
+    return orjson.dumps(answer), 400 if refused and media == RESPONSE_JSON else 200
+
+
+def _json_response(
+    answer: Mapping[str, Any], media: str, status: int, headers: Mapping[str, str] | None = None
+) -> Response:
+    return _response(orjson.dumps(answer), media, status, headers)
+
+
+def _response(body: bytes, media: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(
+        body,
+        status,
+        {"content-type": f"{media}; charset=utf-8", "cache-control": "no-store", "vary": "accept", **(headers or {})},
+    )

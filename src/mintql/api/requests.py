@@ -1,0 +1,104 @@
+"""Reading a GraphQL request from HTTP, strictly: what is not understood is refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+BODY_BYTES_MAX = 128 * 1024
+"""Bound on the body of a request, and on a message of a WebSocket."""
+
+BAD_REQUEST = "BAD_REQUEST"
+
+
+class RefusedError(Exception):
+    """The request as such cannot be answered; `status` is the HTTP status that says so."""
+
+    def __init__(
+        self, status: int, message: str, *, code: str = BAD_REQUEST, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.headers = dict(headers or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The parameters of a request."""
+
+    query: str
+    variables: dict[str, Any] | None
+    operation_name: str | None
+    extensions: dict[str, Any] | None
+
+
+async def read_ask(request: Request) -> Ask:
+    """Read the parameters from the URL of a GET or from the body of a POST; raise `RefusedError`."""
+    if request.method == "GET":
+        return check_ask(_from_url(request))
+    _check_content_type(request.headers.get("content-type", ""))
+    return check_ask(_json(await _read_body(request), "The body"))
+
+
+def _from_url(request: Request) -> dict[str, Any]:
+    found: dict[str, Any] = dict(request.query_params)
+    for name in ("variables", "extensions"):
+        if name in found:
+            found[name] = _json(found[name].encode(), f"The parameter `{name}`") if found[name] else None
+    return found
+
+
+def _check_content_type(text: str) -> None:
+    """Take JSON only. Browsers send it across origins only after asking, so no other site can forge it."""
+    media, *parameters = (part.strip().lower() for part in text.split(";"))
+    charset = next((p.partition("=")[2].strip('"') for p in parameters if p.startswith("charset=")), "utf-8")
+    if media != "application/json" or charset not in ("utf-8", "utf8"):
+        raise RefusedError(
+            415,
+            "Send the request as JSON in UTF-8, with the header Content-Type: application/json.",
+            headers={"accept": "application/json"},
+        )
+
+
+async def _read_body(request: Request) -> bytes:
+    too_large = RefusedError(413, f"The request is larger than {BODY_BYTES_MAX:,} bytes.")
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > BODY_BYTES_MAX:
+        raise too_large
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > BODY_BYTES_MAX:
+            raise too_large
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _json(text: bytes, what: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise RefusedError(400, f"{what} is not JSON.") from None
+
+
+def check_ask(found: Any) -> Ask:
+    """Check the types of the parameters; raise `RefusedError`. A list would be a batch, which is not taken."""
+    if not isinstance(found, dict):
+        raise RefusedError(400, "The request has to be one JSON object with a `query`.")
+    query = found.get("query")
+    if not isinstance(query, str) or not query.strip():
+        raise RefusedError(400, "`query` has to be a text with a GraphQL document.")
+    for name, kind, what in (
+        ("operationName", str, "a text"),
+        ("variables", dict, "an object"),
+        ("extensions", dict, "an object"),
+    ):
+        if found.get(name) is not None and not isinstance(found[name], kind):
+            raise RefusedError(400, f"`{name}` has to be {what} or null.")
+    return Ask(query, found.get("variables"), found.get("operationName") or None, found.get("extensions"))

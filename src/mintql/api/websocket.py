@@ -1,0 +1,79 @@
+"""The protocol graphql-transport-ws, with messages checked before they are used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any, cast
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message
+
+from mintql.api.context import Context
+from mintql.api.requests import BODY_BYTES_MAX, RefusedError, check_ask
+
+OPERATION_ID_LENGTH_MAX = 200
+MESSAGE_TOO_BIG = 1009
+GOING_AWAY = 1001
+
+
+class SocketAdapter(ASGIWebSocketAdapter):
+    """Reads JSON messages of bounded size from a WebSocket."""
+
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002
+        """Yield messages until the client goes."""
+        while self.ws.application_state != WebSocketState.DISCONNECTED:
+            try:
+                text = await self.ws.receive_text()
+            except KeyError as error:
+                raise NonTextMessageReceived from error
+            except WebSocketDisconnect:
+                return
+            if len(text) > BODY_BYTES_MAX:
+                await self.close(MESSAGE_TOO_BIG, "Message too big")
+                return
+            try:
+                yield self.view.decode_json(text)
+            except ValueError as error:
+                raise NonJsonMessageReceived from error
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the WebSocket, unless it is closed."""
+        await close_socket(self.ws, code, reason)
+
+
+async def close_socket(socket: WebSocket, code: int, reason: str) -> None:
+    """Close a WebSocket, unless it is closed."""
+    if socket.application_state == WebSocketState.CONNECTED:
+        await socket.close(code, reason)
+
+
+class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
+    """Closes with 4400 on a message that is none of the protocol's, whatever its shape."""
+
+    async def handle_message(self, message: Message) -> None:
+        """Take one message."""
+        fault = _fault(message)
+        if fault:
+            await self.handle_invalid_message(fault)
+        else:
+            await super().handle_message(message)
+
+
+def _fault(message: object) -> str | None:
+    """Return what is wrong with a message, None when it can be used."""
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return "Message must be an object with a type"
+    found = cast("dict[str, Any]", message)
+    if found["type"] in ("subscribe", "complete"):
+        operation_id = found.get("id")
+        if not isinstance(operation_id, str) or not 1 <= len(operation_id) <= OPERATION_ID_LENGTH_MAX:
+            return "Message must have an id"
+    if found["type"] == "subscribe":
+        try:
+            check_ask(found.get("payload"))
+        except RefusedError as refused:
+            return refused.message[:120]  # A close frame holds 123 bytes.
+    return None

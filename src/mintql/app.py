@@ -1,0 +1,100 @@
+"""The ASGI app: GraphQL, a page to try it on, and health checks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from mintql.api.headers import SecurityHeaders
+from mintql.api.http import GraphQLView
+from mintql.api.schema import build_schema
+from mintql.api.try_page import try_routes
+from mintql.runtime import Runtime, open_runtime
+from mintql.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
+
+CHECK_SECONDS_MAX = 2.0
+PREFLIGHT_SECONDS = 600
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """Return the app; without settings they are read from the environment, as `uvicorn --factory` needs it."""
+    chosen = settings or load_settings()
+    view = GraphQLView(build_schema(), chosen)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_runtime(chosen, role="api") as runtime:
+            app.state.runtime = runtime
+            yield
+            await view.close_sockets()
+
+    routes = [
+        Route("/graphql", view),
+        WebSocketRoute("/graphql", view),
+        Route("/livez", _live),
+        Route("/readyz", _ready),
+        *try_routes(),
+    ]
+    return Starlette(routes=routes, middleware=_middleware(chosen), lifespan=lifespan)
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    middleware: list[Any] = [Middleware(SecurityHeaders, strict_transport=settings.environment == "production")]
+    if settings.allowed_origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.allowed_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["authorization", "content-type"],
+                allow_credentials=True,
+                max_age=PREFLIGHT_SECONDS,
+            )
+        )
+    return middleware
+
+
+async def _live(_request: Request) -> Response:
+    """Say that the process runs, whatever it depends on."""
+    return PlainTextResponse("live\n")
+
+
+async def _ready(request: Request) -> Response:
+    """Say whether requests can be answered. Without Redis they can, only slower."""
+    runtime: Runtime = request.app.state.runtime
+    database, redis = await asyncio.gather(_works(lambda: _ask_database(runtime)), _works(runtime.redis.ping))
+    status = "ready" if database and redis else "degraded" if database else "unavailable"
+    return JSONResponse(
+        {"status": status, "database": _word(database), "redis": _word(redis)}, 200 if database else 503
+    )
+
+
+async def _ask_database(runtime: Runtime) -> None:
+    async with runtime.system() as conn:
+        await conn.fetchval("SELECT 1")
+
+
+async def _works(check: Callable[[], Awaitable[object]]) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS_MAX):
+            await check()
+    except Exception as error:  # noqa: BLE001 - whatever the reason, it does not work
+        log.warning("not ready: %s: %s", type(error).__name__, error)
+        return False
+    return True
+
+
+def _word(works: bool) -> str:
+    return "ok" if works else "down"

@@ -195,9 +195,7 @@ def crossed(limit: Limit, spent_total_minor: int) -> tuple[int, ...]:
     if spent_total_minor <= 0:
         return ()
     return tuple(
-        threshold
-        for threshold in limit.thresholds
-        if spent_total_minor * 100 >= limit.limit_minor * threshold
+        threshold for threshold in limit.thresholds if spent_total_minor * 100 >= limit.limit_minor * threshold
     )
 
 
@@ -246,9 +244,7 @@ def check_limit(limit_minor: int, currency: str, *, field: str = "limit") -> int
     return limit_minor
 
 
-def check_budget_category(
-    tree: CategoryTree, category_id: CategoryId, *, field: str = "categoryId"
-) -> CategoryId:
+def check_budget_category(tree: CategoryTree, category_id: CategoryId, *, field: str = "categoryId") -> CategoryId:
     """Return the id when a budget can be set on that category: a group or leaf of the kind expense.
 
     Raises:

@@ -44,6 +44,11 @@ BANK_PREFIX = re.compile(
 )
 """What banks put before the seller: how it was paid, and the day of it."""
 
+BANK_MATTER = re.compile(
+    r"\b(?:PAYROLL|SALARY|WAGES|DIR(?:ECT)? DEP(?:OSIT)?|DIVIDENDS?|CREDIT (?:CARD|CRD)|CARD PAYMENT)\b"
+)
+"""Money that moves for another reason than a purchase: a seller may also be an employer or a card's name."""
+
 PROCESSOR_PREFIX = re.compile(
     r"""(?:
       (?:SQC?|GOSQ|TST|TOAST|PAYPAL|PP|PYPL|PY|PNT|SP|IN|WPY|CKE|EB|FS|FSP|ZSK|IZ|SUMUP|ZETTLE|DRI|LS|ACT|CCV|STRIPE
@@ -158,7 +163,10 @@ ALIASES: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {
         ("UBER*EATS UBER*TRIP UBER.COM", ((r"UBER\*EATS", "UBER EATS"), (r"UBER", "UBER"))),
         ("LYFT", ((r"LYFT\b", "LYFT"),)),
         ("FACEBK FACEBOOK FACEBOOK.COM", ((r"FACEB(?:OO)?K\b", "FACEBOOK"),)),
-        ("APPLE.COM/BILL APPLE.COM ITUNES.COM/BILL APL*ITUNES APL*", ((r"A|I", "APPLE"),)),
+        (
+            "APPLE.COM/BILL APPLE.COM ITUNES.COM/BILL ITUNES.COM APL*ITUNES APL*",
+            ((r"APPLE\.COM(?!/BILL)", "APPLE"), (r"A|I", "APPLE SERVICES")),
+        ),
         ("WHOLEFDS WHOLEFOODS", ((r"WHOLE", "WHOLE FOODS"),)),
         ("WHOLE", ((r"WHOLE FOODS", "WHOLE FOODS"),)),
         (

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mintql.domain.merchant_words import (
     ALIASES,
     ALSO_WORDS,
+    BANK_MATTER,
     BANK_PREFIX,
     CITIES,
     COLUMN_TAIL,
@@ -99,7 +100,7 @@ def _stripped(text: str) -> str:
         text = " ".join(_or_before(COLUMN_TAIL.sub("", text), text).split())
     text = _without_prefixes(text)
     for pattern, canonical in ALIASES.get(text.split(" ", 1)[0].rstrip("*"), ()):
-        if pattern.match(text) is not None:
+        if pattern.match(text) is not None and BANK_MATTER.search(text) is None:
             return canonical or text
     found = REFERENCE.search(text, 2)
     if found is not None:

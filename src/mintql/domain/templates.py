@@ -55,9 +55,7 @@ class Template:
             raise ValueError("tiers must be in ascending order of income")
 
 
-def monthly_limits(
-    template: Template, annual_income_minor: int | None, currency: str
-) -> dict[CategoryId, int]:
+def monthly_limits(template: Template, annual_income_minor: int | None, currency: str) -> dict[CategoryId, int]:
     """Return the template's monthly limit of each group, in minor units of `currency`.
 
     Each is rounded down to whole units of the currency and to three leading digits, so a year of them never
@@ -108,9 +106,7 @@ def _yearly_at(tier: Tier, income_minor: int) -> dict[CategoryId, int]:
 
 def _yearly_between(tiers: Sequence[Tier], income_minor: int) -> dict[CategoryId, int]:
     """Return yearly amounts on the line between the nearest tiers; beyond the outer ones, in proportion."""
-    above = next(
-        (index for index, tier in enumerate(tiers) if income_minor < _income_minor(tier)), len(tiers)
-    )
+    above = next((index for index, tier in enumerate(tiers) if income_minor < _income_minor(tier)), len(tiers))
     if above == 0:
         return _yearly_at(tiers[0], income_minor)
     if above == len(tiers):

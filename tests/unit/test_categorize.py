@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mintql.data import load_categories, load_keywords, load_merchant_codes, load_sellers, read_rows
+from mintql.domain.categories import UNCATEGORIZED, CategorySource
+from mintql.domain.merchants import normalize
+from mintql.domain.sellers import Direction, Keyword, KeywordIndex, Seller
+from mintql.services.categorize import PHRASE_WORDS_MAX, Categorizer, default_categorizer
+
+TREE = load_categories()
+COFFEE = TREE.by_slug["coffee"].category_id
+
+
+def categorized(description: str, amount_minor: int = -10_00, mcc: str = "", rules: dict | None = None):
+    found = default_categorizer().categorize(normalize(description), amount_minor, mcc, rules or {})
+    return TREE.by_id[found.category_id].slug, found.source.value, found.detail
+
+
+def test_a_persons_rule_comes_before_everything_else():
+    rules = {"starbucks": TREE.by_slug["business-services"].category_id}
+    assert categorized("STARBUCKS #123", mcc="5411", rules=rules) == ("business-services", "rule", "starbucks")
+    rules = {"acme payroll": TREE.by_slug["other-income"].category_id}
+    assert categorized("ACME PAYROLL", 2000_00, rules=rules) == ("other-income", "rule", "acme payroll")
+
+
+def test_the_institutions_code_comes_before_the_dictionary():
+    assert categorized("STARBUCKS #123", mcc="5411") == ("groceries", "institution", "MCC 5411")
+
+
+def test_a_vague_code_only_helps_where_nothing_else_does():
+    assert categorized("AMAZON.CA*M24NV0AI0", mcc="4816") == ("online-marketplaces", "dictionary", "amazon")
+    assert categorized("ZZYZX", mcc="5999") == ("other-shopping", "institution", "MCC 5999")
+
+
+def test_codes_nobody_assigned_are_passed_over():
+    for mcc in ("0000", "9999", "abc", "54110"):
+        assert categorized("STARBUCKS", mcc=mcc)[1] == "dictionary"
+
+
+def test_nothing_known_is_uncategorized():
+    assert default_categorizer().categorize(normalize("ZZYZX QWERT"), -1, "", {}) == UNCATEGORIZED
+
+
+@pytest.mark.parametrize(
+    ("description", "slug", "detail"),
+    [
+        ("STARBUCKS 04817", "coffee", "starbucks"),
+        ("PEET'S COFFEE 12 CONCORD", "coffee", "peets"),
+        ("THE HOME DEPOT #7080", "home-improvement", "the home depot"),
+        ("CDN TIRE GASBAR #01711", "fuel", "canadian tire gas"),
+        ("CDN TIRE STORE #00654", "superstores", "canadian tire"),
+        ("UBER EATS HELP.UBER.COM", "food-delivery", "uber eats"),
+        ("UBER *TRIP", "taxi-and-rideshare", "uber"),
+        ("APPLE.COM/BILL", "software-and-apps", "apple services"),
+        ("APPLE STORE #R123", "electronics", "apple store"),
+    ],
+)
+def test_the_dictionary_knows_whole_names_and_their_longest_beginning(description, slug, detail):
+    assert categorized(description) == (slug, "dictionary", detail)
+
+
+def test_a_common_word_is_a_seller_only_when_it_stands_alone():
+    assert categorized("SPECTRUM")[1] == "dictionary"
+    assert categorized("SPECTRUM YOGA") == ("gym-and-fitness", "keyword", "yoga")
+
+
+@pytest.mark.parametrize(
+    ("description", "slug"),
+    [
+        ("LUIGIS PIZZERIA", "restaurants"),
+        ("DOWNTOWN PARKING GARAGE", "parking"),
+        ("MAIN ST PHARMACY", "pharmacy"),
+        ("SEASIDE MOTEL", "lodging"),
+        ("SMITH FAMILY DENTISTRY", "dentist"),
+        ("ELM CAR WASH", "auto-service"),
+        ("APOTHEKE AM MARKT", "pharmacy"),
+    ],
+)
+def test_telling_words_categorize_sellers_nobody_knows(description, slug):
+    found = categorized(description)
+    assert (found[0], found[1]) == (slug, "keyword")
+
+
+@pytest.mark.parametrize(
+    ("description", "amount_minor", "slug"),
+    [
+        ("ACME CORP PAYROLL DIR DEP", 2500_00, "paycheck"),
+        ("WALMART PAYROLL", 1800_00, "paycheck"),
+        ("INTEREST PAYMENT", 1_23, "interest-income"),
+        ("INTEREST CHARGE ON PURCHASES", -12_00, "interest-charges"),
+        ("IRS TREAS 310 TAX REF", 900_00, "tax-refund"),
+        ("IRS USATAXPYMT", -900_00, "taxes"),
+        ("AUTOMATIC PAYMENT - THANK YOU", 500_00, "credit-card-payment"),
+        ("CHASE CREDIT CRD AUTOPAY", -500_00, "credit-card-payment"),
+        ("ONLINE TRANSFER TO SAV ...1234", -100_00, "savings-transfer"),
+        ("ONLINE TRANSFER FROM CHK ...1234", 100_00, "account-transfer"),
+        ("ZELLE PAYMENT TO ALEX", -20_00, "person-to-person"),
+        ("ATM WITHDRAWAL 001234", -60_00, "cash-withdrawal"),
+        ("ATM FEE", -3_00, "atm-fees"),
+        ("OVERDRAFT FEE", -35_00, "late-and-overdraft-fees"),
+    ],
+)
+def test_what_the_bank_itself_did_is_read_from_its_words_and_the_sign(description, amount_minor, slug):
+    assert categorized(description, amount_minor)[0] == slug
+
+
+def test_a_refund_keeps_the_category_of_its_seller():
+    assert categorized("STARBUCKS 04817", 5_00) == categorized("STARBUCKS 04817", -5_00)
+    assert categorized("SEASIDE MOTEL", 99_00) == categorized("SEASIDE MOTEL", -99_00)
+
+
+def test_words_of_income_say_nothing_about_money_that_goes_out():
+    assert categorized("ACME PAYROLL", -10_00) == ("uncategorized", "none", "")
+
+
+def test_names_are_shown_as_the_seller_writes_them():
+    show = default_categorizer().display_name
+    assert show(normalize("MCDONALD'S F1234")) == "McDonald's"
+    assert show(normalize("WHOLEFDS MDF 10380")) == "Whole Foods Market"
+    assert show(normalize("SQ *CORNER ESPRESSO")) == "Corner Espresso"
+
+
+@given(st.text(max_size=60), st.integers(-(10**6), 10**6), st.sampled_from(["", "5411", "4816", "9999"]))
+def test_every_transaction_gets_a_leaf_and_a_reason(description, amount_minor, mcc):
+    found = default_categorizer().categorize(normalize(description), amount_minor, mcc, {})
+    assert not TREE.is_group(found.category_id)
+    assert bool(found.detail) == (found.source is not CategorySource.NONE)
+
+
+def test_of_several_keywords_more_words_win_then_the_earlier_one():
+    index = KeywordIndex(
+        [
+            Keyword("hot", 1, Direction.EITHER, of_bank=False),
+            Keyword("dog*", 2, Direction.EITHER, of_bank=False),
+            Keyword("hot dogs", 3, Direction.EITHER, of_bank=False),
+            Keyword("cash", 4, Direction.IN, of_bank=False),
+            Keyword("cash", 5, Direction.OUT, of_bank=False),
+        ]
+    )
+    assert index.find(["the", "hot", "dogs"], -1).category_id == 3
+    assert index.find(["dogs", "hot"], -1).category_id == 1
+    assert index.find(["dogsled"], -1).category_id == 2
+    assert index.find(["hotdog"], -1) is None
+    assert index.find(["cash"], 1).category_id == 4
+    assert index.find(["cash"], -1).category_id == 5
+
+
+def test_a_categorizer_knows_only_what_it_is_given():
+    sellers = {"blue door": Seller("blue door", "Blue Door", COFFEE, distinctive=False)}
+    categorizer = Categorizer(sellers, (), {})
+    assert categorizer.categorize(normalize("BLUE DOOR 12 MAIN"), -1, "5411", {}).detail == "blue door"
+    assert categorizer.categorize(normalize("BLUE WINDOW"), -1, "5411", {}) == UNCATEGORIZED
+
+
+def test_every_seller_is_found_under_its_own_name_and_key():
+    for key, seller in load_sellers().items():
+        assert normalize(key).key == key
+        assert key.count(" ") < PHRASE_WORDS_MAX
+        assert not TREE.is_group(seller.category_id)
+        assert seller.name
+
+
+def test_sellers_are_sorted_and_matched_in_one_of_three_ways():
+    rows = read_rows("sellers.tsv")
+    assert len(rows) > 2500
+    assert all(earlier["key"] < later["key"] for earlier, later in pairwise(rows))
+    for row in rows:
+        assert row["match"] in ({"beginning"} if " " in row["key"] else {"first word", "whole key"})
+
+
+def test_every_keyword_can_be_met_in_a_key():
+    seen = set()
+    for keyword in load_keywords():
+        plain = keyword.phrase.removesuffix("*")
+        assert plain == plain.lower().strip()
+        assert plain.isascii()
+        assert not (keyword.phrase.endswith("*") and " " in plain)
+        assert (keyword.phrase, keyword.direction, keyword.of_bank) not in seen
+        seen.add((keyword.phrase, keyword.direction, keyword.of_bank))
+
+
+def test_ranges_of_merchant_codes_ascend_without_overlap():
+    rows = read_rows("mcc.tsv")
+    for row in rows:
+        assert int(row["first"]) <= int(row["last"])
+    for earlier, later in pairwise(rows):
+        assert int(earlier["last"]) < int(later["first"])
+    assert set(load_merchant_codes()) >= {"5411", "5812", "3000", "3501", "6011"}

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mintql.domain.errors import InvalidInput
+from mintql.domain.money import AMOUNT_MINOR_MAX, Money, check_currency, exponent, parse_minor, to_decimal_text
+
+amounts = st.integers(-AMOUNT_MINOR_MAX, AMOUNT_MINOR_MAX)
+currencies = st.sampled_from(["USD", "EUR", "JPY", "KWD", "CLF", "XYZ"])
+
+
+@given(amounts, currencies)
+def test_an_amount_that_is_written_reads_back_as_itself(amount_minor, currency):
+    assert parse_minor(to_decimal_text(amount_minor, currency), currency) == amount_minor
+
+
+@given(amounts, currencies)
+def test_written_amounts_have_exactly_the_decimals_of_their_currency(amount_minor, currency):
+    _, point, decimals = to_decimal_text(amount_minor, currency).partition(".")
+    assert len(decimals) == exponent(currency)
+    assert bool(point) == (exponent(currency) > 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "amount_minor"),
+    [
+        ("12.5", "USD", 1250),
+        ("-0.01", "USD", -1),
+        ("+3", "USD", 300),
+        (" 7.00 ", "USD", 700),
+        ("1.2300", "EUR", 123),
+        ("1250", "JPY", 1250),
+        ("1.250", "KWD", 1250),
+        ("0.0001", "CLF", 1),
+    ],
+)
+def test_decimals_are_read_by_the_exponent_of_the_currency(text, currency, amount_minor):
+    assert parse_minor(text, currency) == amount_minor
+
+
+@pytest.mark.parametrize(
+    "text", ["", "abc", "1,50", "1e3", "NaN", "Infinity", "--1", "1.", ".5", "٣", "1 000", "0x10", "1" * 19]
+)
+def test_what_is_not_a_plain_decimal_is_refused(text):
+    with pytest.raises(InvalidInput) as refused:
+        parse_minor(text, "USD", field="limit")
+    assert refused.value.field == "limit"
+
+
+def test_too_many_decimals_are_refused_in_words_that_name_the_amount():
+    with pytest.raises(InvalidInput, match=r"'1\.005' has too many decimals: USD amounts have 2"):
+        parse_minor("1.005", "USD")
+    with pytest.raises(InvalidInput, match="JPY amounts have 0"):
+        parse_minor("1.5", "JPY")
+
+
+def test_amounts_beyond_the_bound_are_refused():
+    assert parse_minor(to_decimal_text(AMOUNT_MINOR_MAX, "USD"), "USD") == AMOUNT_MINOR_MAX
+    with pytest.raises(InvalidInput, match="too large"):
+        parse_minor(to_decimal_text(AMOUNT_MINOR_MAX + 1, "USD"), "USD")
+    with pytest.raises(InvalidInput, match="too large"):
+        parse_minor(to_decimal_text(-AMOUNT_MINOR_MAX - 1, "USD"), "USD")
+
+
+def test_small_negative_amounts_keep_their_sign():
+    assert to_decimal_text(-5, "USD") == "-0.05"
+    assert to_decimal_text(0, "USD") == "0.00"
+    assert str(Money(-123456, "USD")) == "-1234.56 USD"
+
+
+def test_currency_codes_are_three_letters_in_any_case():
+    assert check_currency(" eur ") == "EUR"
+    for text in ("", "EU", "EURO", "E1R", "ÄÖÜ"):
+        with pytest.raises(InvalidInput, match="three letters"):
+            check_currency(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -30,6 +31,7 @@ from mintql.store.alerts_read import AlertRow
 CURSOR_KIND = "alert"
 NEWEST = AlertId(2**63 - 1)
 PERCENT = 100
+CAUSES_NAMED_MAX = 2
 
 
 @strawberry.type(description="Spending has reached a threshold of a budget. Raised once for each threshold of a limit.")
@@ -37,6 +39,7 @@ class BudgetAlert(Node):
     """An alert as shown; make it with `alert_node`."""
 
     transaction_ids: strawberry.Private[tuple[TransactionId, ...]]
+    summary: strawberry.Private[str]
     cursor: Cursor = strawberry.field(
         description="Its place among the viewer's alerts: `after` of the subscription `budgetAlerts` takes it."
     )
@@ -49,15 +52,26 @@ class BudgetAlert(Node):
     percent_used: int | None = strawberry.field(
         description="`spent` in whole percent of `limit`, rounded down; null when the limit was zero."
     )
-    message: str = strawberry.field(description="What happened and what is left, as sentences to show.")
     created_at: datetime = strawberry.field(description="When the threshold was reached.")
 
     @strawberry.field(
         description="The largest purchases behind it, largest first. Ones the institution took back since are left out."
     )
     async def transactions(self, info: Info) -> list[Transaction]:
-        loader = info.context.loader(load_transactions)
-        return [found for found in await loader.load_many(self.transaction_ids) if found is not None]
+        return await _causes(info.context, self.transaction_ids)
+
+    @strawberry.field(description="What happened, what is left and what most of it was, as sentences to show.")
+    async def message(self, info: Info) -> str:
+        causes = (await _causes(info.context, self.transaction_ids))[:CAUSES_NAMED_MAX]
+        if not causes:
+            return self.summary
+        named = ", ".join(f"{cause.merchant} {cause.amount.amount.lstrip('-')}" for cause in causes)
+        return f"{self.summary} Most of it: {named}."
+
+
+async def _causes(context: Context, ids: Sequence[TransactionId]) -> list[Transaction]:
+    found = await context.loader(load_transactions).load_many(ids)
+    return [transaction for transaction in found if transaction is not None]
 
 
 def alert_node(row: AlertRow) -> BudgetAlert:
@@ -75,13 +89,13 @@ def alert_node(row: AlertRow) -> BudgetAlert:
         spent=money(spent_minor, row.currency),
         pending=money(row.pending_minor, row.currency),
         percent_used=spent_minor * PERCENT // row.limit_minor if row.limit_minor else None,
-        message=message_of(row, category.name),
+        summary=summary_of(row, category.name),
         created_at=row.created_at,
     )
 
 
-def message_of(row: AlertRow, category: str) -> str:
-    """Say in words what happened, why, and what is left."""
+def summary_of(row: AlertRow, category: str) -> str:
+    """Say in words what happened and what is left."""
     limit, spent = row.limit_minor, row.spent_minor + row.pending_minor
     month = f"{row.month:%B %Y}"
     used = f"{Amount(spent, row.currency)} of {Amount(limit, row.currency)}"
@@ -132,13 +146,10 @@ class AlertsQuery:
             Cursor | None, strawberry.argument(description="Return only alerts older than the one of this cursor.")
         ] = None,
     ) -> Connection[BudgetAlert]:
-        request = PageRequest[AlertId](
-            check_size(first, "first"), after=None if after is None else decode_alert_cursor(after)
-        )
+        position = None if after is None else decode_alert_cursor(after)
+        request: PageRequest[AlertId] = PageRequest(check_size(first, "first"), after=position)
         async with info.context.person() as conn:
-            rows = await store.before(
-                conn, info.context.user_id, NEWEST if request.after is None else request.after, request.limit
-            )
+            rows = await store.before(conn, info.context.user_id, position or NEWEST, request.limit)
         return build_connection(
             [alert_node(row) for row in rows], request, lambda alert: alert, lambda alert: alert.cursor
         )

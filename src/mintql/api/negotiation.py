@@ -9,9 +9,6 @@ JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 HTML = "text/html"
 
-_OFFERED = (RESPONSE_JSON, JSON)
-"""In the order of our preference: the first says by its status what became of the request."""
-
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -66,8 +63,11 @@ class Accepted:
 def negotiate(accept: str | None) -> Accepted:
     """Choose among our media types. Without the header everything is accepted."""
     ranges = parse_accept(accept) if accept and accept.strip() else [Range("*", "*", 1.0)]
-    ranked = sorted(_OFFERED, key=lambda media: -_quality(ranges, media))
-    best = ranked[0] if _quality(ranges, ranked[0]) > 0 else None
     named = {f"{found.main}/{found.sub}" for found in ranges if found.quality > 0}
-    prefers_html = HTML in named and _quality(ranges, HTML) >= _quality(ranges, best or JSON)
+    # The newer type says by its status what became of the request, but only for those who know it by name.
+    offered = (RESPONSE_JSON, JSON) if RESPONSE_JSON in named else (JSON, RESPONSE_JSON)
+    best = max(offered, key=lambda media: _quality(ranges, media))
+    if _quality(ranges, best) == 0:
+        return Accepted(None, EVENT_STREAM in named, prefers_html=HTML in named)
+    prefers_html = HTML in named and _quality(ranges, HTML) >= _quality(ranges, best)
     return Accepted(best, EVENT_STREAM in named, prefers_html and JSON not in named)

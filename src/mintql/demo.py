@@ -78,14 +78,18 @@ query Connections {
 """
 REFRESH = """
 mutation Refresh($id: ID!) {
-  refreshConnection(id: $id) { ... on ConnectionRunSuccess { run { id } } ... on Error { code message } }
+  refreshConnection(id: $id) {
+    ... on ConnectionRunSuccess { run { id } }
+    ... on Error { code message }
+    ... on RateLimited { retryAt }
+  }
 }
 """
 BUDGETS = """
 query Budgets($month: Month!) { budgets(month: $month) { category { slug } remaining { amount } } }
 """
 ALERTS = """
-subscription Alerts($after: Cursor) { budgetAlerts(after: $after) { cursor message } }
+subscription Alerts($after: Cursor) { budgetAlerts(after: $after) { cursor thresholdPercent message } }
 """
 CHANGES = """
 subscription Changes($after: Cursor) {
@@ -222,13 +226,28 @@ async def buy(api_url: str, bank_url: str, amount: str | None, seller: str | Non
             chosen = await _purchase_that_alerts(api)
             amount, seller = amount or str(chosen.amount), seller or chosen.seller
         bought = await bank.post(
-            f"{bank_url}/control/{BANK_LOGIN}/purchases", json={"amount": amount, "description": seller}
+            f"{bank_url}/control/{BANK_LOGIN}/purchases", json={"amount": f"-{amount}", "description": seller}
         )
         if bought.is_error:
             raise DemoError(f"the sandbox bank refused the purchase: {bought.json()}")
+        say(f"Bought for {amount} at {seller}")
         for connection in (await api.run(CONNECTIONS))["connections"]:
-            await api.mutate("refreshConnection", REFRESH, id=connection["id"])
-    say(f"Bought for {amount} at {seller}, and asked for a refresh")
+            await _refresh(api, connection["id"], say)
+        say("Asked for a refresh")
+
+
+async def _refresh(api: Client, connection_id: str, say: Say) -> None:
+    """Ask for a refresh; when the API says that it is too early, do so when it no longer is."""
+    while True:
+        answer = (await api.run(REFRESH, id=connection_id))["refreshConnection"]
+        retry_at = answer.get("retryAt")
+        if retry_at is None:
+            break
+        seconds = max(0.0, (datetime.fromisoformat(retry_at) - datetime.now(UTC)).total_seconds())
+        say(f"{answer['message']} Waiting for that")
+        await asyncio.sleep(seconds)
+    if "message" in answer:
+        raise DemoError(answer["message"])
 
 
 async def watch(home: Path, api_url: str, say: Say) -> None:
@@ -244,7 +263,7 @@ async def watch(home: Path, api_url: str, say: Say) -> None:
                 subprotocols=[websockets.Subprotocol("graphql-transport-ws")],
             ) as socket:
                 await _watch_over(socket, token, cursors, say)
-        except (OSError, websockets.ConnectionClosed) as error:
+        except (OSError, websockets.WebSocketException) as error:
             say(f"The connection was lost ({error}); trying again")
         await asyncio.sleep(RECONNECT_SECONDS)
 
@@ -271,7 +290,7 @@ async def _watch_over(socket: ClientConnection, token: str, cursors: _Cursors, s
 
 def _in_words(name: str, item: Mapping[str, Any]) -> str:
     if name == "budgetAlerts":
-        return f"ALERT  {item['message']}"
+        return f"ALERT at {item['thresholdPercent']} %: {item['message']}"
     counts = (item["addedCount"], "added"), (item["changedCount"], "changed"), (item["removedCount"], "removed")
     return "Transactions: " + ", ".join(f"{count} {what}" for count, what in counts if count)
 

@@ -142,9 +142,6 @@ def demo(folder):
         yield up
 
 
-COUNT = "{ accounts { kind balance { amountMinor } } transactions(first: 100) { totalCount edges { node { id } } } }"
-
-
 def test_the_demo_person_has_three_accounts_and_two_years_of_history(demo):
     data = ask(demo, "{ accounts { kind } }", token_of(demo))
     assert sorted(account["kind"] for account in data["accounts"]) == ["CHECKING", "CREDIT_CARD", "SAVINGS"]
@@ -170,7 +167,7 @@ def test_a_process_that_dies_is_started_again(demo):
     deadline = time.monotonic() + READY_WITHIN_SECONDS
     while True:
         try:
-            if httpx.get(f"{demo.url}/health").is_success:
+            if httpx.get(f"{demo.url}/readyz").is_success:
                 break
         except httpx.TransportError:
             assert time.monotonic() < deadline, demo.logs()

@@ -103,4 +103,4 @@ async def _start(supervisor: Supervisor, environment: dict[str, str], port: int,
     api = supervisor.start("api", ["api", "--port", str(port)], environment)
     supervisor.start("worker", ["worker"], environment)
     await supervisor.until_ready(bank, f"http://{LOCAL_HOST}:{bank_port}/health")
-    await supervisor.until_ready(api, f"http://{LOCAL_HOST}:{port}/health")
+    await supervisor.until_ready(api, f"http://{LOCAL_HOST}:{port}/readyz")

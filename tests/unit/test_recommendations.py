@@ -54,8 +54,9 @@ def test_with_fewer_than_three_complete_months_the_template_speaks():
     assert advice.source is RecommendationSource.TEMPLATE
     assert advice.limit_minor == monthly_limits(TEMPLATE, PLAN.annual_income_minor, "USD")[FOOD]
     assert advice.median_minor is None
-    assert advice.basis.endswith("There is only 2 complete months of your own to go by.")
-    assert "no complete month yet" in food([]).basis
+    assert advice.basis.endswith("There are only 2 complete months of your own to go by.")
+    assert food(history(100_00, 100_00)).basis.endswith("There is only 1 complete month of your own to go by.")
+    assert "There is no complete month of your own yet" in food([]).basis
 
 
 def test_one_unusual_month_does_not_move_the_recommendation():

@@ -32,6 +32,7 @@ LAYERS_MAX = LENGTH_MAX
 CITY_WORDS_MAX = 3
 UNKNOWN_NAME = "Unknown"
 
+_DIGIT = re.compile(r"\d")
 _KEY_GAPS = re.compile(r"[^\w]+|_+")
 _LATIN_LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i", "ħ": "h", "ŧ": "t"}
@@ -102,13 +103,16 @@ def _stripped(text: str) -> str:
     for pattern, canonical in ALIASES.get(text.split(" ", 1)[0].rstrip("*"), ()):
         if pattern.match(text) is not None and BANK_MATTER.search(text) is None:
             return canonical or text
-    found = REFERENCE.search(text, 2)
-    if found is not None:
-        text = _or_before(text[: found.start()], text)
-    if "." in text:
-        text = _or_before(DOMAIN.sub(r"\1", text), text)
-    text = _or_before(" ".join(text.translate(_SEPARATORS).split()), text)
-    return _without_tail(text.strip(_STRAY) or text)
+    if _DIGIT.search(text, 2) is not None:
+        found = REFERENCE.search(text, 2)
+        if found is not None:
+            text = _or_before(text[: found.start()], text)
+    if not text.replace(" ", "").isalnum():
+        if "." in text:
+            text = _or_before(DOMAIN.sub(r"\1", text), text)
+        text = _or_before(" ".join(text.translate(_SEPARATORS).split()), text)
+        text = text.strip(_STRAY) or text
+    return _without_tail(text)
 
 
 def _without_prefixes(text: str) -> str:

@@ -89,9 +89,13 @@ def _spent_by_month(
 
 
 def _from_template(template: Template, plan: Plan, months: int) -> dict[CategoryId, Recommendation]:
-    known = "no complete month yet" if months == 0 else f"only {months} complete month{'s' if months > 1 else ''}"
-    words = template_basis(template, plan.annual_income_minor, plan.currency)
-    basis = f"{words} There is {known} of your own to go by."
+    if months == 0:
+        known = "There is no complete month of your own yet to go by."
+    elif months == 1:
+        known = "There is only 1 complete month of your own to go by."
+    else:
+        known = f"There are only {months} complete months of your own to go by."
+    basis = f"{template_basis(template, plan.annual_income_minor, plan.currency)} {known}"
     return {
         category_id: Recommendation(
             category_id, plan.currency, limit_minor, RecommendationSource.TEMPLATE, months, None, None, None, basis

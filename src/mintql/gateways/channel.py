@@ -7,7 +7,6 @@ the events themselves from the database, looks there by itself now and then, and
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
@@ -27,6 +26,7 @@ CHANNEL = "mintql:wake"
 PERSONS_PER_MESSAGE = 1_000
 PING_SECONDS = 5.0
 """How long the line may be silent before it is tried; silent for as long again, it counts as cut."""
+CANCEL_AGAIN_SECONDS = 0.2
 RECONNECT_SECONDS_MIN, RECONNECT_SECONDS_MAX = 0.1, 5.0
 
 OUTAGES = (RedisError, OSError, TimeoutError)
@@ -70,9 +70,10 @@ class Wakeups:
     async def stop(self) -> None:
         """Stop listening."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            # Again and again: a cancellation that meets a timeout of redis-py's own is swallowed by it.
+            while not self._task.done():
+                self._task.cancel()
+                await asyncio.wait([self._task], timeout=CANCEL_AGAIN_SECONDS)
             self._task = None
         self.connected = False
 

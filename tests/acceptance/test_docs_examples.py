@@ -1,0 +1,173 @@
+"""docs/api.md: its examples work as they stand, from top to bottom, and it leaves nothing out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+
+import httpx
+import orjson
+from graphql import FieldNode
+from websockets.asyncio.client import connect
+
+from mintql.api import errors, http, limits, paging, requests, websocket
+from mintql.api.nodes import encode_id
+from mintql.api.schema import build_schema
+from mintql.domain.errors import Failure
+from mintql.domain.months import MONTHS_PER_RANGE_MAX
+from mintql.services import alerts, connections, sync, transactions
+from mintql.services.categories import RECATEGORIZED_MAX
+from support.examples import Example, fill, matching, read_examples
+from support.people import category
+from support.repository import ROOT
+
+PAGE = (ROOT / "docs" / "api.md").read_text()
+EXAMPLES = read_examples(PAGE)
+PATIENCE_SECONDS = 60
+SHELL_SECONDS = 20
+
+
+class Reader:
+    """Works through the examples as one person. Subscriptions stay open; queries wait for what they show."""
+
+    def __init__(self, server, http: httpx.AsyncClient) -> None:
+        self.server = server
+        self.http = http
+        self.known = {
+            "email": "ada@example.org",
+            "password": "correct horse battery",
+            "month": f"{datetime.now(UTC):%Y-%m}",
+            "restaurantsId": encode_id("Category", category("restaurants")),
+            "foodId": encode_id("Category", category("food-and-dining")),
+        }
+        self.following: list[asyncio.Task[None]] = []
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.known['token']}"} if "token" in self.known else {}
+
+    async def work_through(self, example: Example) -> None:
+        if example.kind == "sh":
+            await self.run_shell(example)
+        elif example.kind == "subscription":
+            self.following.append(asyncio.create_task(self.follow(example, fill(example.variables, self.known))))
+            await asyncio.sleep(0.2)  # The page opens a subscription before it makes something happen.
+        else:
+            if example.kind == "query":
+                await asyncio.gather(*self.following)
+            await self.ask(example)
+
+    async def ask(self, example: Example) -> None:
+        body = {"query": example.text, "variables": fill(example.variables, self.known)}
+        answer = await self.http.post("/graphql", json=body, headers=self.authorization)
+        wrong = matching(example, _comparable(answer.json()), self.known)
+        assert not wrong, f"{example.text}{body['variables']}\n{wrong}\n{answer.text[:2000]}"
+
+    async def follow(self, example: Example, variables) -> None:
+        """Read items until one looks as shown."""
+        async with (
+            asyncio.timeout(PATIENCE_SECONDS),
+            connect(f"{self.server.ws_url}/graphql", subprotocols=["graphql-transport-ws"], max_size=None) as socket,
+        ):
+            await socket.send(orjson.dumps({"type": "connection_init", "payload": self.authorization}).decode())
+            assert orjson.loads(await socket.recv())["type"] == "connection_ack"
+            payload = {"query": example.text, "variables": variables}
+            await socket.send(orjson.dumps({"type": "subscribe", "id": "1", "payload": payload}).decode())
+            async for text in socket:
+                message = orjson.loads(text)
+                if message["type"] == "next" and not matching(example, message["payload"], self.known):
+                    return
+                assert message["type"] in ("next", "ping"), message
+        raise AssertionError(f"the stream ended before it gave what is shown: {example.text}")
+
+    async def run_shell(self, example: Example) -> None:
+        await asyncio.gather(*self.following)
+        if shutil.which("curl") is None:
+            return
+        environment = {
+            "PATH": os.environ["PATH"],
+            "API": self.server.url,
+            "TOKEN": self.known.get("token", ""),
+            "CURSOR": self.known.get("oldestCursor", ""),
+        }
+        process = await asyncio.create_subprocess_exec(
+            "sh", "-euc", example.text, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        output, complaints = await asyncio.wait_for(process.communicate(), SHELL_SECONDS)
+        assert process.returncode == 0, complaints.decode()
+        assert b'"data":' in output
+        assert b'"errors"' not in output
+
+
+def _comparable(answer):
+    """Without what only describes where in the text an error is."""
+    for error in answer.get("errors", ()):
+        error.pop("locations", None)
+        error.pop("path", None)
+    return answer
+
+
+async def test_the_examples_work_from_top_to_bottom(bank, server, worker):
+    purchase = {"amount": "-284.20", "description": "WHOLEFDS MDF 10380"}
+    (await bank.control.post("/control/ada/purchases", json=purchase)).raise_for_status()
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=server.url, timeout=PATIENCE_SECONDS))
+        reader = Reader(server, client)
+        for example in EXAMPLES:
+            await reader.work_through(example)
+        await asyncio.gather(*reader.following)
+    assert len(EXAMPLES) > 30
+
+
+def test_every_operation_of_the_schema_has_an_example():
+    shown: dict[str, set[str]] = {"query": set(), "mutation": set(), "subscription": set()}
+    for example in EXAMPLES:
+        if example.language == "graphql":
+            assert example.answers, f"no answer is shown for {example.text}"
+            fields = example.operation.selection_set.selections
+            shown[example.kind] |= {node.name.value for node in fields if isinstance(node, FieldNode)}
+    schema = build_schema()._schema
+    assert shown["query"] == set(schema.query_type.fields)
+    assert shown["mutation"] == set(schema.mutation_type.fields)
+    assert shown["subscription"] == set(schema.subscription_type.fields)
+
+
+def test_every_code_of_a_failure_is_explained():
+    def below(kind):
+        return {kind.code}.union(*(below(inner) for inner in kind.__subclasses__()))
+
+    ours = [kind for kind in Failure.__subclasses__() if kind.__module__ == Failure.__module__]
+    codes = set().union(*map(below, ours))
+    codes |= {errors.BAD_USER_INPUT, errors.UNAUTHENTICATED, errors.PARSE_FAILED, errors.INTERNAL}
+    codes |= {limits.TOO_COMPLEX, requests.BAD_REQUEST, "FORBIDDEN_ORIGIN", "DISCONNECTED"}
+    assert len(codes) > 20
+    assert {code for code in codes if f"`{code}`" not in PAGE} == set()
+
+
+def test_the_limits_are_those_of_the_code():
+    table = dict(re.findall(r"^\| ([^|]+) \| ([\d,]+) \|$", PAGE, re.MULTILINE))
+    assert sorted(int(number.replace(",", "")) for number in table.values()) == sorted(
+        [
+            paging.PAGE_SIZE_MAX, requests.BODY_BYTES_MAX, limits.TOKENS_MAX, limits.DEPTH_MAX, limits.FIELDS_MAX,
+            limits.ALIASES_MAX, limits.DIRECTIVES_MAX, limits.FRAGMENTS_MAX, limits.SAME_KEY_MAX, limits.MUTATIONS_MAX,
+            limits.COST_MAX, http.OPERATIONS_PER_SOCKET_MAX, RECATEGORIZED_MAX, transactions.FILTER_IDS_MAX,
+            MONTHS_PER_RANGE_MAX, connections.CONNECTIONS_MAX,
+        ]
+    )  # fmt: skip
+
+
+def test_the_numbers_in_the_text_are_those_of_the_code():
+    for words in (
+        f"{paging.PAGE_SIZE_DEFAULT} unless given, {paging.PAGE_SIZE_MAX} at most",
+        f"counts as {limits.LIST_SIZE_ASSUMED} items",
+        f"{connections.REFRESH_PAUSE_SECONDS_MIN} seconds after one that",
+        f"(seen within {sync.ACTIVE_DAYS} days)",
+        f"ended more than {alerts.GRACE_DAYS} days ago",
+        f"within {http.CONNECTION_INIT_SECONDS_MAX} seconds",
+        f"{websocket.GOING_AWAY} when this server goes away",
+    ):
+        assert words in " ".join(PAGE.split()), words

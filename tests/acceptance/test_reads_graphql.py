@@ -433,13 +433,13 @@ async def test_a_limit_is_set_shown_with_what_was_spent_and_taken_back(conn, cli
         ({"limit": {"amount": "10", "currency": "EUR"}}, "Your budgets are in USD, not in EUR.", "limit"),
         ({"thresholds": [0]}, "A threshold of 0 % cannot be used; give 1 to 200.", "thresholds"),
         ({"categoryId": encode_id("Category", 424_242)}, "There is no category 424242.", "categoryId"),
-        ({"categoryId": "nonsense"}, "'nonsense' is not an id of this API.", "id"),
+        ({"categoryId": "nonsense"}, "'nonsense' is not an id of this API.", "categoryId"),
     ],
 )
 async def test_limits_that_cannot_be_are_typed_and_worded_and_leave_nothing(conn, client, changes, words, field):
     wanted = {"categoryId": FOOD, "month": "2026-11", "scope": "FROM_THIS_MONTH", "limit": usd("100")} | changes
     outcome = (await client.ask(SET_OVERRIDE, **wanted))["setBudgetOverride"]
-    assert (outcome["__typename"], outcome["message"]) == ("InvalidInput", words)
+    assert (outcome["__typename"], outcome["message"], outcome["field"]) == ("InvalidInput", words, field)
     assert await conn.fetchval("SELECT count(*) FROM budget_overrides") == 0
 
 

@@ -41,9 +41,7 @@ async def list_by_ids(conn: Conn, user_id: UserId, account_ids: Sequence[Account
     return [_account(row) for row in await conn.fetch(SQL.list_by_ids, user_id, account_ids)]
 
 
-async def list_by_connections(
-    conn: Conn, user_id: UserId, connection_ids: Sequence[ConnectionId]
-) -> list[AccountRow]:
+async def list_by_connections(conn: Conn, user_id: UserId, connection_ids: Sequence[ConnectionId]) -> list[AccountRow]:
     """Return the accounts of these connections, oldest first."""
     return [_account(row) for row in await conn.fetch(SQL.list_by_connections, user_id, connection_ids)]
 

@@ -39,6 +39,11 @@ class Prepared:
     errors: list[GraphQLError]
     by_variables: bool
 
+    @property
+    def operation_count(self) -> int:
+        """How many operations the document has."""
+        return sum(isinstance(node, OperationDefinitionNode) for node in self.document.definitions)
+
     def query_fields(self, operation_name: str | None) -> frozenset[str]:
         """Return the root fields of the query that would run; empty when no query would."""
         operation = self._operation(operation_name)
@@ -144,8 +149,18 @@ class UsePrepared(SchemaExtension):
     def on_validate(self) -> Iterator[None]:
         """Set the errors, an empty list meaning that there is nothing left to validate."""
         if self._prepared is not None:
-            self.execution_context.pre_execution_errors = list(self._prepared.errors)
+            self.execution_context.pre_execution_errors = [*self._prepared.errors, *self._ambiguity()]
         yield
+
+    def _ambiguity(self) -> list[GraphQLError]:
+        """Return the error of a request that does not say which of several operations it means.
+
+        The specification (section 6.1, GetOperation) wants it; strawberry would take the first.
+        """
+        named = self.execution_context._provided_operation_name  # noqa: SLF001 - the other one is strawberry's guess
+        if named is not None or self._prepared is None or self._prepared.operation_count <= 1:
+            return []
+        return [GraphQLError("The document has several operations; say by `operationName` which one to run.")]
 
 
 class Preparing:

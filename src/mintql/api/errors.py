@@ -20,6 +20,7 @@ from strawberry.schema.exception_handlers import ExceptionHandler
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import StreamExecutionResult
 
+from mintql.api.limits import TOO_COMPLEX
 from mintql.domain import errors as failures
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ log = logging.getLogger(__name__)
 BAD_USER_INPUT = "BAD_USER_INPUT"
 UNAUTHENTICATED = "UNAUTHENTICATED"
 PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
-VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+PARSER_LIMIT = "Parsing aborted."
+"""How the parser ends its words when a document passes one of its limits."""
 INTERNAL = "INTERNAL_SERVER_ERROR"
 ERROR_ID_BYTES = 8
 
@@ -143,7 +145,7 @@ def dress(error: GraphQLError) -> GraphQLError:
     if original is not None:
         return _masked(error, original)
     if isinstance(error, GraphQLSyntaxError):
-        return _with_code(error, PARSE_FAILED)
+        return _with_code(error, TOO_COMPLEX if error.message.endswith(PARSER_LIMIT) else PARSE_FAILED)
     return error if (error.extensions or {}).get("code") else _with_code(error, BAD_USER_INPUT)
 
 

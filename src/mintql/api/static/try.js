@@ -138,7 +138,9 @@ function subscribe(query, variables) {
 function pick() {
   const example = page.example.examples[page.example.selectedIndex];
   page.query.value = example.query.join("\n");
-  page.variables.value = example.variables ? JSON.stringify(example.variables, null, 2) : "";
+  const variables = { ...example.variables };
+  if (variables.month) variables.month = new Date().toISOString().slice(0, 7);
+  page.variables.value = example.variables ? JSON.stringify(variables, null, 2) : "";
 }
 
 async function begin() {

@@ -1,0 +1,149 @@
+"""The cache never gives one person another's answer, nor a stale one, whatever Redis does."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from mintql.domain.ids import UserId
+from mintql.gateways import cache as module
+from mintql.gateways.cache import BODY_BYTES_MAX, Cache
+from support.clients import eventually
+
+ADA, BOB = UserId(1), UserId(2)
+TIMEOUT_SECONDS = 0.2
+
+
+def redis_at(url):
+    return Redis.from_url(
+        url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0)
+    )
+
+
+@pytest.fixture
+async def redis(redis_url):
+    client = redis_at(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def cache(redis):
+    opened = Cache(redis, 60)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def silent_url():
+    """A server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+async def test_an_answer_is_found_again_under_the_version_it_was_made_for(cache):
+    version = await cache.version(ADA)
+    assert await cache.get(ADA, version, "digest") is None
+    await cache.put(ADA, version, "digest", b"answer")
+    assert await cache.version(ADA) == version
+    assert await cache.get(ADA, version, "digest") == b"answer"
+    assert await cache.get(ADA, version, "another") is None
+
+
+async def test_a_bump_makes_everything_stale_for_one_person_only(cache):
+    versions = {user: await cache.version(user) for user in (ADA, BOB)}
+    for user, version in versions.items():
+        await cache.put(user, version, "digest", b"answer")
+    await cache.bump({ADA})
+    renewed = await cache.version(ADA)
+    assert renewed != versions[ADA]
+    assert await cache.get(ADA, renewed, "digest") is None
+    assert await cache.version(BOB) == versions[BOB]
+    assert await cache.get(BOB, versions[BOB], "digest") == b"answer"
+
+
+async def test_an_answer_made_before_a_bump_is_never_found_after_it(cache):
+    version = await cache.version(ADA)
+    await cache.bump({ADA})
+    await cache.put(ADA, version, "digest", b"made from what was true before")
+    assert await cache.get(ADA, await cache.version(ADA), "digest") is None
+
+
+async def test_a_version_that_was_lost_does_not_come_back(cache, redis):
+    version = await cache.version(ADA)
+    await cache.put(ADA, version, "digest", b"answer")
+    await redis.delete("version:1")
+    assert await cache.version(ADA) != version
+
+
+async def test_two_readers_at_once_agree_on_a_version(redis_url):
+    clients = [redis_at(redis_url) for _ in range(8)]
+    caches = [Cache(client, 60) for client in clients]
+    versions = await asyncio.gather(*(cache.version(ADA) for cache in caches))
+    assert len(set(versions)) == 1
+    for client in clients:
+        await client.aclose()
+
+
+async def test_entries_and_versions_have_an_end(cache, redis):
+    version = await cache.version(ADA)
+    await cache.put(ADA, version, "digest", b"answer")
+    assert 0 < await redis.ttl(f"1:{version}:digest") <= 60
+    assert await redis.ttl("version:1") > 60
+
+
+async def test_an_answer_that_is_too_large_is_not_kept(cache):
+    version = await cache.version(ADA)
+    await cache.put(ADA, version, "digest", b"x" * (BODY_BYTES_MAX + 1))
+    assert await cache.get(ADA, version, "digest") is None
+
+
+async def test_a_life_of_nothing_switches_the_cache_off(redis):
+    cache = Cache(redis, 0)
+    assert await cache.version(ADA) is None
+    await cache.bump({ADA})
+    assert await redis.dbsize() == 0
+
+
+async def test_a_redis_that_never_answers_is_waited_for_once_and_not_by_each_reader(silent_url):
+    cache = Cache(redis_at(silent_url), 60)
+    begun = time.monotonic()
+    for _ in range(50):
+        assert await cache.version(ADA) is None
+    assert time.monotonic() - begun < 4 * TIMEOUT_SECONDS
+    await cache.close()
+
+
+async def test_after_a_failed_bump_the_person_is_served_uncached_until_it_succeeds(redis_url, silent_url, monkeypatch):
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.05)
+    away, back = redis_at(silent_url), redis_at(redis_url)
+    cache = Cache(back, 60)
+    version = await cache.version(ADA)
+    await cache.put(ADA, version, "digest", b"soon stale")
+    other = await cache.version(BOB)
+    cache._redis = away
+    await cache.bump({ADA})
+    cache._redis = back
+    assert await cache.version(ADA) is None
+    renewed = await eventually(lambda: cache.version(ADA))
+    assert renewed != version
+    assert await cache.get(ADA, renewed, "digest") is None
+    assert await cache.version(BOB) == other
+    await cache.close()
+    await away.aclose()
+    await back.aclose()
+
+
+async def test_failed_bumps_are_forgotten_once_nothing_stale_can_be_left(silent_url, monkeypatch):
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(module, "BUMP_MEMORY_MARGIN_SECONDS", -1)
+    cache = Cache(redis_at(silent_url), 1)
+    await cache.bump(UserId(number) for number in range(1000))
+    await eventually(lambda: not cache._unbumped)
+    await cache.close()

@@ -1,0 +1,295 @@
+"""Connecting institutions, refreshing and ending connections, against the sandbox bank."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import asyncpg
+import pytest
+
+from mintql.api.nodes import encode_id
+from support.clients import client_of, eventually
+from support.factories import create_account, create_transaction
+
+CONNECTIONS = """
+{
+  connections {
+    id status loginHint institution { id name } accounts { name }
+    sync { lastSuccessAt lastAttemptAt nextAttemptAt error { code message action } latestRun { id state reason rowsAdded percentDone } }
+  }
+}
+"""
+REFRESH = """
+mutation Refresh($id: ID!) {
+  refreshConnection(id: $id) {
+    __typename
+    ... on ConnectionRunSuccess { run { id state reason } }
+    ... on RateLimited { retryAt }
+    ... on InstitutionError { action }
+    ... on Error { code message field }
+  }
+}
+"""
+UPDATE = """
+mutation Update($id: ID!, $password: String!) {
+  updateCredentials(id: $id, login: "ada-lovelace", password: $password) {
+    __typename
+    ... on ConnectionRunSuccess { connection { status loginHint sync { error { code } } } run { id } }
+    ... on Error { code message field }
+  }
+}
+"""
+DISCONNECT = """
+mutation Disconnect($id: ID!, $keep: Boolean!) {
+  disconnect(id: $id, keepHistory: $keep) {
+    __typename
+    ... on DisconnectSuccess { connection { id status disconnectedAt } }
+    ... on Error { code message field }
+  }
+}
+"""
+
+
+@pytest.fixture
+async def client(bank, server):
+    async with client_of(server) as opened:
+        await opened.sign_up()
+        yield opened
+
+
+@pytest.fixture
+async def owner(database_url):
+    conn = await asyncpg.connect(database_url)
+    yield conn
+    await conn.close()
+
+
+async def counts(owner):
+    tables = ("connections", "connection_secrets", "sync_runs", "accounts", "events")
+    return {table: await owner.fetchval(f"SELECT count(*) FROM {table}") for table in tables}
+
+
+NOTHING = {"connections": 0, "connection_secrets": 0, "sync_runs": 0, "accounts": 0, "events": 0}
+
+
+async def state_of(client):
+    (connection,) = (await client.ask(CONNECTIONS))["connections"]
+    return connection
+
+
+async def succeeded(client):
+    async def look():
+        connection = await state_of(client)
+        return connection if connection["sync"]["latestRun"]["state"] == "SUCCEEDED" else None
+
+    return await eventually(look, 30)
+
+
+async def test_institutions_are_listed_without_a_session(client):
+    client.token = None
+    found = await client.ask("{ institutions { id name showsPending historyDays } }")
+    assert found == {
+        "institutions": [{"id": "sandbox", "name": "Sandbox Bank", "showsPending": True, "historyDays": 730}]
+    }
+
+
+async def test_a_login_that_works_is_kept_sealed_and_a_run_is_opened(client, owner):
+    result = await client.connect("ada-lovelace")
+    assert result["__typename"] == "ConnectionRunSuccess"
+    assert result["connection"]["status"] == "ACTIVE"
+    assert result["run"]["state"] == "QUEUED"
+    connection = await state_of(client)
+    assert connection["loginHint"] == "a…e"
+    assert connection["institution"] == {"id": "sandbox", "name": "Sandbox Bank"}
+    assert connection["sync"]["latestRun"] == {
+        "id": result["run"]["id"],
+        "state": "QUEUED",
+        "reason": "LINK",
+        "rowsAdded": 0,
+        "percentDone": 0,
+    }
+    assert connection["sync"]["lastSuccessAt"] is None
+    secret = await owner.fetchrow("SELECT wrapped_key, ciphertext FROM connection_secrets")
+    assert b"sandbox" not in secret["ciphertext"] + secret["wrapped_key"]
+    assert b"lovelace" not in secret["ciphertext"]
+
+
+async def test_a_wrong_password_is_told_in_words_and_leaves_nothing(client, owner):
+    result = await client.connect(password="wrong")
+    assert (result["__typename"], result["code"]) == ("InstitutionError", "AUTH_REQUIRED")
+    assert "login or password" in result["message"]
+    assert result["action"]
+    assert result["retryable"] is False
+    assert await counts(owner) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("scenario", "code"),
+    [({"name": "outage"}, "INSTITUTION_DOWN"), ({"name": "garbage"}, "PROTOCOL_ERROR")],
+)
+async def test_a_bank_that_is_down_or_talks_nonsense_is_told_in_words_and_leaves_nothing(
+    client, owner, bank, scenario, code
+):
+    (await bank.control.put("/control/ada/scenario", json=scenario)).raise_for_status()
+    result = await client.connect("ada")
+    assert (result["__typename"], result["code"]) == ("InstitutionError", code)
+    assert result["message"].endswith(".")
+    assert await counts(owner) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("login", "password", "field"),
+    [("", "sandbox", "login"), (" ", "sandbox", "login"), ("ada", "", "password"), ("a" * 201, "x", "login")],
+)
+async def test_a_login_that_cannot_be_one_is_refused_before_anybody_is_asked(client, owner, login, password, field):
+    result = await client.connect(login, password)
+    assert (result["__typename"], result["field"]) == ("InvalidInput", field)
+    assert await counts(owner) == NOTHING
+
+
+async def test_an_institution_that_is_not_offered_is_not_found(client):
+    result = await client.ask(
+        'mutation { connectInstitution(institutionId: "moon", login: "a", password: "b") '
+        "{ __typename ... on Error { field message } } }"
+    )
+    assert result["connectInstitution"]["__typename"] == "NotFound"
+    assert "'moon'" in result["connectInstitution"]["message"]
+
+
+async def test_connecting_needs_a_session(client, owner):
+    client.token = None
+    assert (await client.connect())["__typename"] == "NotSignedIn"
+    assert await counts(owner) == NOTHING
+
+
+async def test_refreshing_joins_the_run_that_is_open(client, owner):
+    opened = await client.connect()
+    refreshed = await client.ask(REFRESH, id=opened["connection"]["id"])
+    assert refreshed["refreshConnection"]["run"]["id"] == opened["run"]["id"]
+    assert await owner.fetchval("SELECT count(*) FROM sync_runs") == 1
+
+
+async def test_refreshing_again_at_once_has_to_wait_and_is_told_until_when(client, owner):
+    opened = await client.connect()
+    await owner.execute("UPDATE sync_runs SET state = 'succeeded', started_at = now(), finished_at = now()")
+    result = (await client.ask(REFRESH, id=opened["connection"]["id"]))["refreshConnection"]
+    assert (result["__typename"], result["code"]) == ("RateLimited", "RATE_LIMITED")
+    started_at = await owner.fetchval("SELECT started_at FROM sync_runs")
+    assert (datetime.fromisoformat(result["retryAt"]) - started_at).total_seconds() == pytest.approx(30, abs=0.01)
+    await owner.execute("UPDATE sync_runs SET started_at = now() - interval '31 seconds'")
+    result = (await client.ask(REFRESH, id=opened["connection"]["id"]))["refreshConnection"]
+    assert result["run"]["reason"] == "REQUEST"
+    assert result["run"]["id"] != opened["run"]["id"]
+
+
+async def test_a_failed_run_does_not_make_the_person_wait(client, owner):
+    opened = await client.connect()
+    await owner.execute("UPDATE sync_runs SET state = 'failed', started_at = now(), finished_at = now()")
+    result = (await client.ask(REFRESH, id=opened["connection"]["id"]))["refreshConnection"]
+    assert result["__typename"] == "ConnectionRunSuccess"
+
+
+async def test_a_login_that_expired_is_shown_with_what_to_do_and_mended_with_a_new_one(client, owner):
+    opened = await client.connect()
+    connection_id = opened["connection"]["id"]
+    await owner.execute("UPDATE sync_runs SET state = 'failed', finished_at = now()")
+    await owner.execute(
+        "UPDATE connections SET status = 'action_required', error_code = 'AUTH_REQUIRED', failures = 3, "
+        "error_message = 'The bank refused.', error_action = 'Enter it again.'"
+    )
+    connection = await state_of(client)
+    assert connection["status"] == "ACTION_REQUIRED"
+    assert connection["sync"]["error"] == {
+        "code": "AUTH_REQUIRED",
+        "message": "The bank refused.",
+        "action": "Enter it again.",
+    }
+    refused = (await client.ask(REFRESH, id=connection_id))["refreshConnection"]
+    assert (refused["code"], refused["message"]) == ("AUTH_REQUIRED", "The bank refused.")
+    before = await owner.fetchrow("SELECT * FROM connection_secrets")
+    wrong = (await client.ask(UPDATE, id=connection_id, password="wrong"))["updateCredentials"]
+    assert wrong["code"] == "AUTH_REQUIRED"
+    assert await owner.fetchrow("SELECT * FROM connection_secrets") == before
+    right = (await client.ask(UPDATE, id=connection_id, password="sandbox"))["updateCredentials"]
+    assert right["connection"] == {"status": "ACTIVE", "loginHint": "a…e", "sync": {"error": None}}
+    assert await owner.fetchrow("SELECT * FROM connection_secrets") != before
+    assert await owner.fetchval("SELECT count(*) FROM connection_secrets") == 1
+
+
+async def with_history(client, owner):
+    connection_id = (await client.connect())["connection"]["id"]
+    user_id, number = await owner.fetchrow("SELECT user_id, connection_id FROM connections")
+    account_id = await create_account(owner, user_id, number)
+    await create_transaction(owner, user_id, account_id, amount_minor=-1234)
+    return connection_id
+
+
+async def test_ending_a_connection_forgets_its_login_at_once_and_keeps_its_history(client, owner):
+    connection_id = await with_history(client, owner)
+    result = (await client.ask(DISCONNECT, id=connection_id, keep=True))["disconnect"]
+    assert result["connection"]["status"] == "DISCONNECTED"
+    assert result["connection"]["disconnectedAt"]
+    assert await owner.fetchval("SELECT count(*) FROM connection_secrets") == 0
+    assert await owner.fetchval("SELECT state FROM sync_runs") == "failed"
+    assert await owner.fetchval("SELECT sum(posted_minor)::bigint FROM monthly_spending") == -1234
+    for operation, variables in ((REFRESH, {}), (UPDATE, {"password": "sandbox"}), (DISCONNECT, {"keep": True})):
+        (again,) = (await client.ask(operation, id=connection_id, **variables)).values()
+        assert again["__typename"] == "NotFound"
+    later = (await client.ask(DISCONNECT, id=connection_id, keep=False))["disconnect"]
+    assert later["connection"] is None
+    assert await owner.fetchval("SELECT count(*) FROM transactions") == 0
+
+
+async def test_ending_a_connection_with_its_history_takes_it_out_of_the_sums_and_tells_so(client, owner):
+    connection_id = await with_history(client, owner)
+    result = (await client.ask(DISCONNECT, id=connection_id, keep=False))["disconnect"]
+    assert result == {"__typename": "DisconnectSuccess", "connection": None}
+    for table in ("connections", "connection_secrets", "accounts", "transactions", "sync_runs"):
+        assert await owner.fetchval(f"SELECT count(*) FROM {table}") == 0
+    assert await owner.fetchval("SELECT sum(posted_minor)::bigint FROM monthly_spending") == 0
+    told = await owner.fetchval("SELECT payload ->> 'removed_count' FROM events WHERE kind = 'transactions_changed'")
+    assert told == "1"
+
+
+async def test_another_persons_connection_looks_like_none_and_stays_as_it_is(client, owner):
+    connection_id = (await client.connect())["connection"]["id"]
+    before = await owner.fetch("SELECT * FROM connections"), await owner.fetch("SELECT * FROM connection_secrets")
+    await client.sign_up()
+    missing = encode_id("Connection", 999)
+    for operation, variables in (
+        (REFRESH, {}),
+        (UPDATE, {"password": "sandbox"}),
+        (DISCONNECT, {"keep": True}),
+        (DISCONNECT, {"keep": False}),
+    ):
+        (theirs,) = (await client.ask(operation, id=connection_id, **variables)).values()
+        (none,) = (await client.ask(operation, id=missing, **variables)).values()
+        assert theirs == none
+        assert theirs["__typename"] == "NotFound"
+    assert (await client.ask(CONNECTIONS))["connections"] == []
+    after = await owner.fetch("SELECT * FROM connections"), await owner.fetch("SELECT * FROM connection_secrets")
+    assert before == after
+
+
+async def test_the_ids_of_other_things_are_refused(client):
+    result = (await client.ask(REFRESH, id=encode_id("Account", 1)))["refreshConnection"]
+    assert (result["__typename"], result["field"]) == ("InvalidInput", "id")
+
+
+async def test_one_person_cannot_have_connections_without_end(client, owner, monkeypatch):
+    monkeypatch.setattr("mintql.services.connections.CONNECTIONS_MAX", 2)
+    await client.connect("ada1")
+    await client.connect("ada2")
+    result = await client.connect("ada3")
+    assert result["__typename"] == "InvalidInput"
+    assert await owner.fetchval("SELECT count(*) FROM connection_secrets") == 2
+
+
+async def test_from_connecting_to_accounts_and_back(client, worker):
+    await client.connect("ada")
+    connection = await succeeded(client)
+    assert len(connection["accounts"]) == 3
+    assert connection["sync"]["latestRun"]["percentDone"] == 100
+    assert connection["sync"]["latestRun"]["rowsAdded"] > 500
+    assert connection["sync"]["lastSuccessAt"]
+    assert connection["sync"]["error"] is None

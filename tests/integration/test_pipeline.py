@@ -137,6 +137,10 @@ async def test_changed_and_removed_rows_move_the_sums_and_a_removed_one_may_come
     await bank.refresh(user_id, connection_id, page(moved, row("t2", -100, DAY), window=WINDOW))
     assert await counted(bank, user_id) == {"t1": -500, "t2": -100}
     assert await total(bank, user_id) == (-600, 0)
+    await bank.refresh(user_id, connection_id, page(removed=(("card", "t1"), ("card", "t2"))))
+    assert await total(bank, user_id) == (0, 0)
+    await bank.refresh(user_id, connection_id, page(row("t2", -100, DAY)))
+    assert await counted(bank, user_id) == {"t2": -100}
 
 
 async def test_a_manual_category_and_one_the_machine_chose_both_stay(bank: Pipeline) -> None:

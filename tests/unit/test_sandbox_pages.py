@@ -158,7 +158,7 @@ def test_a_page_that_cannot_be_read_as_a_whole_is_a_protocol_error(content):
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*ROW, *ACCOUNT]), inner, max_size=6),
     max_leaves=12,
 )

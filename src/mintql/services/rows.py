@@ -87,6 +87,7 @@ class RowWriter:
         self._changes: dict[RunKey, Changes] = {}
         self._rules: dict[UserId, dict[str, CategoryId]] = {}
         self._merchants: dict[str, Merchant] = {}
+        self._taken_from: set[Account] = set()
 
     async def write(self, slices: Sequence[Slice]) -> dict[RunKey, Changes]:
         """Write the slices; return what became of each run's rows."""
@@ -265,6 +266,7 @@ class RowWriter:
         gone = [(key, row) for key, row in plan.gone.items() if row.transaction_id not in superseded]
         await store.remove_rows(self._conn, [(account[0], row.transaction_id) for (account, _), row in gone], self._now)
         for (account, _), row in gone:
+            self._taken_from.add(account)
             self._note(plan.runs[account], row.posted_on).removed.append(row.transaction_id)
 
     def _note(self, run: RunKey, *days: date) -> Changes:
@@ -273,13 +275,19 @@ class RowWriter:
         return changes
 
     async def _write_seen(self, works: Sequence[_AccountWork]) -> None:
-        """Remember the run's recent rows by their fingerprints, once the run is closed."""
+        """Remember the run's recent rows by their fingerprints, once the run is closed.
+
+        A run without rows leaves what is known as it is, unless it took rows back: should those be given
+        again, they must not be taken for known.
+        """
         lists: list[tuple[UserId, AccountId, bytes]] = []
         for work in works:
             if not work.closing:
                 continue
             newest = max((row.posted_on for row in work.said.rows.values()), default=None)
             if newest is None:
+                if work.account in self._taken_from:
+                    lists.append((*work.account, pack([])))
                 continue
             since = newest - timedelta(days=SEEN_DAYS)
             recent = sorted(fingerprint(row) for row in work.said.rows.values() if row.posted_on >= since)

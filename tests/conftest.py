@@ -98,9 +98,9 @@ async def bank(tmp_path: Path):
     """A sandbox bank over real HTTP: `.url`, and `.control`, a client of it that can make things happen."""
     from mintql.sandbox import create_bank  # noqa: PLC0415 - only tests that ask for it need it
 
-    async with serving(create_bank(tmp_path / "bank.sqlite")) as running:
-        async with httpx.AsyncClient(base_url=running.url) as client:
-            yield BankServer(running.url, client)
+    serving_bank = serving(create_bank(tmp_path / "bank.sqlite"))
+    async with serving_bank as running, httpx.AsyncClient(base_url=running.url) as client:
+        yield BankServer(running.url, client)
 
 
 @pytest.fixture

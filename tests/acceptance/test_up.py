@@ -71,7 +71,6 @@ class Up:
 
 def start(folder: Path, *options: str, ports: tuple[int, int] | None = None) -> Up:
     port, bank_port = ports or (free_port(), free_port())
-    env = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     command = [sys.executable, "-m", "mintql", "up", "--port", str(port), "--bank-port", str(bank_port), *options]
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(
@@ -79,7 +78,7 @@ def start(folder: Path, *options: str, ports: tuple[int, int] | None = None) -> 
             cwd=folder,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**env, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=bare_env(),
         )
     return Up(folder, process, port, bank_port)
 
@@ -128,6 +127,37 @@ def token_of(up: Up) -> str:
     return re.search(r"Bearer ([^']+)'", up.output)[1]
 
 
+def newest_transactions(up: Up) -> list[tuple[str, str]]:
+    query = "{ transactions(first: 100) { edges { node { id amount { amount } } } } }"
+    edges = ask(up, query, token_of(up))["transactions"]["edges"]
+    return [(edge["node"]["id"], edge["node"]["amount"]["amount"]) for edge in edges]
+
+
+def wait_for(path: Path, text: str) -> None:
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    while text not in path.read_text():
+        assert time.monotonic() < deadline, path.read_text()
+        time.sleep(0.05)
+
+
+def mintql(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mintql", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=bare_env(),
+        timeout=READY_WITHIN_SECONDS,
+        check=False,
+    )
+
+
+def bare_env() -> dict[str, str]:
+    """Our environment without what would point the command at other servers."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return {**env, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("project")
@@ -147,16 +177,8 @@ def test_the_demo_person_has_three_accounts_and_two_years_of_history(demo):
     assert sorted(account["kind"] for account in data["accounts"]) == ["CHECKING", "CREDIT_CARD", "SAVINGS"]
 
 
-def test_a_second_up_in_the_same_folder_says_that_one_runs(demo, folder, tmp_path):
-    second = subprocess.run(
-        [sys.executable, "-m", "mintql", "up"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        timeout=READY_WITHIN_SECONDS,
-        check=False,
-    )
+def test_a_second_up_in_the_same_folder_says_that_one_runs(demo, folder):
+    second = mintql(folder, "up")
     assert second.returncode == 1
     assert f"mintql runs in this folder already (process {demo.process.pid})" in second.stdout
 
@@ -185,17 +207,21 @@ def test_a_port_that_is_taken_is_named_with_the_flag_to_use(tmp_path):
 
 def test_killing_the_parent_leaves_no_process_and_the_next_run_keeps_the_data(tmp_path):
     try:
-        up = start(tmp_path, "--no-demo")
+        up = start(tmp_path)
         up.wait_until_ready()
         key = (tmp_path / ".mintql/secret_keys").read_text()
+        before = newest_transactions(up)
+        assert len(before) == 100
         family = up.family()
         assert len(family) > 5
         up.process.send_signal(signal.SIGKILL)
         up.process.wait()
         assert_gone(family)
-        with running(tmp_path, "--no-demo") as again:
+        with running(tmp_path) as again:
             family = again.family()
             assert "Migrations applied" not in again.output
+            assert "transactions extracted" not in again.output
+            assert newest_transactions(again) == before
             assert (tmp_path / ".mintql/secret_keys").read_text() == key
             assert (tmp_path / ".mintql/secret_keys").stat().st_mode & 0o077 == 0
         assert again.process.returncode == 0
@@ -204,3 +230,35 @@ def test_killing_the_parent_leaves_no_process_and_the_next_run_keeps_the_data(tm
             assert "Migrations applied" in fresh.output
     finally:
         remove_home(tmp_path / ".mintql")
+
+
+def test_a_purchase_becomes_an_alert_on_a_watching_terminal(demo, folder):
+    with (folder / "watch.txt").open("wb") as output:
+        watching = subprocess.Popen(
+            [sys.executable, "-m", "mintql", "watch"], cwd=folder, stdout=output, env=bare_env()
+        )
+    try:
+        wait_for(folder / "watch.txt", "Watching")
+        bought = mintql(folder, "buy")
+        assert bought.returncode == 0, bought.stderr
+        wait_for(folder / "watch.txt", "ALERT at 100 %: You are over your")
+        wait_for(folder / "watch.txt", "Transactions: 1 added")
+    finally:
+        watching.terminate()
+        watching.wait()
+
+
+def test_the_doctor_finds_everything_well_beside_a_run_and_the_sums_agree_with_the_raw_objects(demo, folder):
+    doctor = mintql(folder, "doctor")
+    assert doctor.returncode == 0, doctor.stdout
+    assert [line[:2] for line in doctor.stdout.splitlines()] == ["ok"] * 5
+    replayed = mintql(folder, "replay", "1")
+    assert replayed.returncode == 0, replayed.stdout
+    assert "the database says the same" in replayed.stdout
+    assert "all sums are right" in mintql(folder, "reconcile").stdout
+
+
+def test_commands_that_need_a_run_say_so_when_there_is_none(tmp_path):
+    done = mintql(tmp_path, "buy")
+    assert done.returncode == 1
+    assert "nothing runs in this folder" in done.stderr

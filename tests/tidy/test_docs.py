@@ -44,10 +44,7 @@ def shown_default(value) -> str:
 
 
 def test_the_readme_lists_every_setting_with_its_default():
-    table = {
-        name: default
-        for name, default in re.findall(r"^\| `([A-Z_0-9]+)` \| ([^|]*?) ?\| .+ \|$", README, re.MULTILINE)
-    }
+    table = dict(re.findall(r"^\| `([A-Z_0-9]+)` \| ([^|]*?) ?\| .+ \|$", README, re.MULTILINE))
     expected = {
         str(field.validation_alias or f"MINTQL_{name.upper()}"): shown_default(field.default)
         for name, field in Settings.model_fields.items()

@@ -1,0 +1,125 @@
+"""The commands and health checks of docker-compose.yml, run as they stand there, without containers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+
+from support.compose import compose, filled, made_variables
+from support.servers import fresh_database
+
+SERVICES = compose()["services"]
+PATIENCE_SECONDS = 30
+STOP_SECONDS = 15
+MINTQL = [sys.executable, "-m", "mintql"]
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@pytest.fixture
+async def container(cluster, redis_url, tmp_path) -> AsyncIterator[dict[str, str]]:
+    """The environment of our containers, with the servers of this test in the place of those of compose."""
+    given = {name: filled(value, made_variables()) for name, value in _environment("api-1").items() if value}
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    async with fresh_database(cluster, f"compose_{worker}", template="template0") as url:
+        yield {
+            **given,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "DATABASE_URL": url,
+            "REDIS_URL": redis_url,
+            "MINTQL_OBJECT_STORE": f"file:{tmp_path / 'objects'}",
+            "MINTQL_SANDBOX_STORE": str(tmp_path / "bank.sqlite"),
+        }
+
+
+def _environment(service: str) -> dict[str, str]:
+    return SERVICES[service]["environment"]
+
+
+def _moved(words: list[str], port: int) -> list[str]:
+    """The words with the port of the container replaced by one that is free here."""
+    return [word.replace("8000", str(port)).replace("8001", str(port)) for word in words]
+
+
+async def _run(words: list[str], env: dict[str, str], folder: Path) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *words, env=env, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
+    return process.returncode or 0, output.decode()
+
+
+@asynccontextmanager
+async def _running(service: str, env: dict[str, str], folder: Path, port: int) -> AsyncIterator[None]:
+    """Run a service until its health check succeeds, then the block; stopped by SIGTERM it has to end well."""
+    command = [*MINTQL, *_moved(SERVICES[service]["command"], port)]
+    check = _moved(SERVICES[service]["healthcheck"]["test"][1:], port)
+    assert (await _run(check, env, folder))[0] != 0, "the health check succeeds before anything runs"
+    process = await asyncio.create_subprocess_exec(*command, env=env, cwd=folder)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (await _run(check, env, folder))[0] != 0:
+                assert process.returncode is None
+                await asyncio.sleep(0.1)
+        yield
+        process.terminate()
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def test_migrate_brings_an_empty_database_to_the_schema_and_is_done_the_second_time(container, tmp_path):
+    command = [*MINTQL, *SERVICES["migrate"]["command"]]
+    assert await _run(command, container, tmp_path) == (0, "applied 0001_init.sql\n")
+    assert (await _run(command, container, tmp_path))[0] == 0
+    conn = await asyncpg.connect(container["DATABASE_URL"])
+    try:
+        assert await conn.fetchval("SELECT count(*) FROM schema_migrations") == 1
+    finally:
+        await conn.close()
+
+
+async def test_the_api_becomes_healthy_and_the_path_the_proxy_asks_says_that_it_is_ready(
+    container, tmp_path, free_port
+):
+    await _run([*MINTQL, "migrate"], container, tmp_path)
+    async with _running("api-1", container, tmp_path, free_port), httpx.AsyncClient() as client:
+        ready = await client.get(f"http://127.0.0.1:{free_port}/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+        page = await client.get(f"http://127.0.0.1:{free_port}/graphql", headers={"accept": "text/html"})
+        assert page.status_code == 406, "production serves no IDE"
+
+
+async def test_the_worker_becomes_healthy(container, tmp_path, free_port):
+    await _run([*MINTQL, "migrate"], container, tmp_path)
+    async with _running("worker", container, tmp_path, free_port):
+        pass
+
+
+async def test_the_sandbox_bank_becomes_healthy(container, tmp_path, free_port):
+    async with _running("sandbox", container, tmp_path, free_port):
+        pass
+
+
+async def test_nothing_runs_in_production_with_the_public_key(container, tmp_path):
+    env = {name: value for name, value in container.items() if name != "MINTQL_SECRET_KEYS"}
+    status, output = await _run([*MINTQL, "migrate"], env, tmp_path)
+    assert status == 1
+    assert "MINTQL_SECRET_KEYS must be set in production" in output

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime
 
 import asyncpg
@@ -11,10 +13,12 @@ import pytest
 import websockets
 
 from mintql.api.nodes import encode_id
+from mintql.app import create_app
 from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events
 from mintql.store.locks import lock_users
 from support.clients import client_of, raw_socket, socket_of
+from support.servers import serving
 
 ALERTS = """
 subscription Alerts($after: Cursor) {
@@ -305,6 +309,23 @@ async def test_limits_hold_on_sockets_too(client):
         assert message["payload"][0]["extensions"]["code"] == "QUERY_TOO_COMPLEX"
         await socket.raw.send("x" * 200_000)
         assert await socket.closed() == 1009
+
+
+async def test_a_server_that_stops_lets_its_sockets_go_at_once(settings, caplog):
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(serving(create_app(settings)))
+        # uvicorn sets its logger up when it starts, and passes nothing on to the root.
+        logging.getLogger("uvicorn.error").addHandler(caplog.handler)
+        async with client_of(server) as client:
+            await client.sign_up()
+            async with socket_of(client) as socket:
+                await socket.subscribe(ALERTS)
+                await begun()
+                stopped_at = time.monotonic()
+                await stack.aclose()
+                assert await socket.closed() in (1001, 1012)
+    assert time.monotonic() - stopped_at < 2
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_other_protocols_are_not_spoken(client):

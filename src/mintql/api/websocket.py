@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any, cast
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -45,9 +46,10 @@ class SocketAdapter(ASGIWebSocketAdapter):
 
 
 async def close_socket(socket: WebSocket, code: int, reason: str) -> None:
-    """Close a WebSocket, unless it is closed."""
+    """Close a WebSocket, unless it is closed. The server or the client may have done so without our knowing."""
     if socket.application_state == WebSocketState.CONNECTED:
-        await socket.close(code, reason)
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await socket.close(code, reason)
 
 
 class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):

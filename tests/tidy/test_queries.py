@@ -65,21 +65,24 @@ async def prepare(conn: asyncpg.Connection, name: str, text: str) -> Prepared:
         text=text,
         parameters=[kind.name for kind in statement.get_parameters()],
         columns=[(column.name, column.type.name) for column in statement.get_attributes()],
-        roles=["owner", *(["mintql_api"] if await api_may_run(conn, text) else [])],
+        roles=["owner", *(["mintql_api"] if await api_may_run(conn, text, len(statement.get_parameters())) else [])],
     )
 
 
-async def api_may_run(conn: asyncpg.Connection, text: str) -> bool:
-    """Preparing checks no privileges; making a plan for execution does."""
+async def api_may_run(conn: asyncpg.Connection, text: str, parameters: int) -> bool:
+    """Preparing checks no privileges; beginning to execute does, and EXPLAIN goes no further."""
     transaction = conn.transaction()
     await transaction.start()
     try:
-        await conn.execute("SET LOCAL ROLE mintql_api")
-        await conn.execute(f"EXPLAIN (GENERIC_PLAN) {text}")
+        await conn.execute("SET LOCAL ROLE mintql_api; SET LOCAL plan_cache_mode = force_generic_plan")
+        await conn.execute(f"PREPARE asked AS {text}")
+        values = f"({', '.join(['NULL'] * parameters)})" if parameters else ""
+        await conn.execute(f"EXPLAIN EXECUTE asked{values}")
     except asyncpg.InsufficientPrivilegeError:
         return False
     finally:
         await transaction.rollback()
+        await conn.execute("DEALLOCATE asked")
     return True
 
 

@@ -14,11 +14,12 @@ import orjson
 from graphql import FieldNode
 from websockets.asyncio.client import connect
 
-from mintql.api import errors, http, limits, paging, requests, websocket
+from mintql.api import caching, errors, http, limits, paging, requests, websocket
 from mintql.api.nodes import encode_id
 from mintql.api.schema import build_schema
 from mintql.domain.errors import Failure
 from mintql.domain.months import MONTHS_PER_RANGE_MAX
+from mintql.jobs import EVENTS_KEPT_DAYS
 from mintql.services import alerts, connections, sync, transactions
 from mintql.services.categories import RECATEGORIZED_MAX
 from support.examples import Example, fill, matching, read_examples
@@ -169,5 +170,11 @@ def test_the_numbers_in_the_text_are_those_of_the_code():
         f"ended more than {alerts.GRACE_DAYS} days ago",
         f"within {http.CONNECTION_INIT_SECONDS_MAX} seconds",
         f"{websocket.GOING_AWAY} when this server goes away",
+        f"kept for {EVENTS_KEPT_DAYS} days",
     ):
         assert words in " ".join(PAGE.split()), words
+
+
+def test_the_operations_said_to_be_cached_are():
+    (sentence,) = re.findall(r"^Answers to (.+?) are\s+kept", PAGE, re.DOTALL | re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", sentence)) == caching.CACHEABLE_FIELDS - {"__typename"}

@@ -60,11 +60,23 @@ def test_every_package_says_who_lives_in_it():
     assert silent == []
 
 
+def anchors(page: str) -> set[str]:
+    """The anchors that GitHub makes of the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_links_between_pages_lead_somewhere():
+    pages = dict(text_files(".md"))
     links = [
-        (path, target)
-        for path, text in text_files(".md")
-        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)\s]*)?\)", text)
+        (path, target or path.name, anchor)
+        for path, text in pages.items()
+        for target, anchor in re.findall(r"\]\(([^)#:\s]*)#?([^)\s:]*)\)", text)
     ]
-    assert len(links) > 10
-    assert [f"{path}: {target}" for path, target in links if not (ROOT / path.parent / target).exists()] == []
+    assert len(links) > 30
+    lost = []
+    for path, target, anchor in links:
+        goal = ROOT / path.parent / target
+        if not goal.exists() or (anchor and anchor not in anchors(goal.read_text())):
+            lost.append(f"{path}: {target}#{anchor}")
+    assert lost == []

@@ -142,4 +142,10 @@ async def worker(settings: Settings):
     yield running
     task.cancel()
     await asyncio.wait([task])
+    # A job that is cancelled must not raise here: pytest would skip the teardown of all other fixtures.
+    jobs = list(running.tasks.values())
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
+    running.tasks.clear()
     await running.close()

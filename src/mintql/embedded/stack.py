@@ -73,7 +73,12 @@ async def _environment(project: Project, servers: ExitStack, said: Announce) -> 
     else:
         postgres = servers.enter_context(running_postgres(project.home))
         environment["DATABASE_URL"] = await _database(postgres)
-        said(f"PostgreSQL {postgres.binaries.major} ({postgres.binaries.source}), data in {postgres.data_dir}")
+        elsewhere = (
+            "" if postgres.data_dir.is_relative_to(project.home) else ", since its user cannot enter this folder"
+        )
+        said(
+            f"PostgreSQL {postgres.binaries.major} ({postgres.binaries.source}), data in {postgres.data_dir}{elsewhere}"
+        )
     if url := os.environ.get("REDIS_URL"):
         environment["REDIS_URL"] = url
         said("Redis: the one REDIS_URL names")

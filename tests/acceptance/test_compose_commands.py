@@ -7,13 +7,14 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 import httpx
 import pytest
+from moto.server import ThreadedMotoServer
 
 from support.compose import compose, filled, made_variables
 from support.servers import fresh_database
@@ -116,6 +117,30 @@ async def test_the_worker_becomes_healthy(container, tmp_path, free_port):
 async def test_the_sandbox_bank_becomes_healthy(container, tmp_path, free_port):
     async with _running("sandbox", container, tmp_path, free_port):
         pass
+
+
+@pytest.fixture
+def s3_url() -> Iterator[str]:
+    """moto's S3 server in the place of the object store of compose."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+async def test_the_object_store_can_be_used_with_the_keys_and_the_bucket_of_compose(container, tmp_path, s3_url):
+    given = {name: filled(value, made_variables()) for name, value in _environment("worker").items() if value}
+    keys = {name: value for name, value in given.items() if name.startswith("AWS_")}
+    env = {**container, **keys, "MINTQL_OBJECT_STORE": given["MINTQL_OBJECT_STORE"], "MINTQL_S3_ENDPOINT_URL": s3_url}
+    await _run([*MINTQL, "migrate"], container, tmp_path)
+    status, output = await _run([*MINTQL, "doctor"], env, tmp_path)
+    assert (status, "BAD  object store" in output) == (1, True), "the bucket is not there yet"
+    bucket = next(word for word in SERVICES["objects"]["command"] if word.startswith("-bucket=")).removeprefix(
+        "-bucket="
+    )
+    httpx.put(f"{s3_url}/{bucket}").raise_for_status()
+    status, output = await _run([*MINTQL, "doctor"], env, tmp_path)
+    assert (status, "BAD" in output) == (0, False), output
 
 
 async def test_nothing_runs_in_production_with_the_public_key(container, tmp_path):

@@ -153,9 +153,7 @@ def certificate(tmp_path, monkeypatch):
         .sign(key, hashes.SHA256())
     )
     path = tmp_path / "bank.pem"
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + pem)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

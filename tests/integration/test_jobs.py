@@ -59,7 +59,7 @@ async def state_of(runtime: Runtime, key: RunKey) -> str:
 
 async def until(runtime: Runtime, key: RunKey, *states: str) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while await state_of(runtime, key) not in states:
+        while await state_of(runtime, key) not in states:  # noqa: ASYNC110 - it becomes true in another process.
             await asyncio.sleep(0.05)
 
 
@@ -153,7 +153,13 @@ async def worker_process(settings: Settings) -> AsyncIterator[asyncio.subprocess
         "MINTQL_SWEEP_SECONDS": "1",
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "arq", "worker.WorkerSettings", cwd=ROOT, env=environment, stderr=asyncio.subprocess.DEVNULL
+        sys.executable,
+        "-m",
+        "arq",
+        "worker.WorkerSettings",
+        cwd=ROOT,
+        env=environment,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     try:
         yield process

@@ -45,7 +45,7 @@ class ScriptedInstitution:
     async def connect(self, credentials: Credentials) -> Credentials:
         return credentials
 
-    async def fetch(self, credentials: Credentials, request: FetchRequest) -> AsyncIterator[RawPage]:
+    async def fetch(self, credentials: Credentials, request: FetchRequest) -> AsyncIterator[RawPage]:  # noqa: ARG002
         self.requests.append(request)
         for content in self.pages:
             yield RawPage(content, "application/json")

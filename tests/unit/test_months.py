@@ -54,7 +54,19 @@ def test_a_range_holds_as_many_months_as_it_says(first, count):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2026", "2026-13", "2026-00", "2026-1", "26-11", "2026-11-01", "1969-12", "2200-01", "\u0662\u0660\u0662\u0666-11"]
+    "text",
+    [
+        "",
+        "2026",
+        "2026-13",
+        "2026-00",
+        "2026-1",
+        "26-11",
+        "2026-11-01",
+        "1969-12",
+        "2200-01",
+        "\u0662\u0660\u0662\u0666-11",
+    ],
 )
 def test_what_is_no_month_is_refused(text):
     with pytest.raises(InvalidInput, match="is not a month") as refused:

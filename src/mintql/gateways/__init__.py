@@ -1,1 +1,4 @@
-"""The outside: cache, channel, queue, object store, secrets, guarded HTTP. One file each, every call bounded in time."""
+"""The outside: cache, channel, queue, object store, secrets, passwords, guarded HTTP.
+
+One file each; every call is bounded in time.
+"""

@@ -64,9 +64,7 @@ class Answer:
 class GuardedClient:
     """Sends requests within the rules of this module. Get one from `open_http`."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, allowed_origins: frozenset[Origin], requests_at_once: int
-    ) -> None:
+    def __init__(self, client: httpx.AsyncClient, allowed_origins: frozenset[Origin], requests_at_once: int) -> None:
         self._client = client
         self._allowed_origins = allowed_origins
         self._slots = asyncio.Semaphore(requests_at_once)
@@ -98,9 +96,7 @@ class GuardedClient:
                 async with asyncio.timeout(deadline_seconds):
                     return await self._send(request, body_limit_bytes)
             except (TimeoutError, httpcore.TimeoutException):
-                raise InstitutionDown(
-                    f"{target.host} did not answer within {deadline_seconds:g} seconds."
-                ) from None
+                raise InstitutionDown(f"{target.host} did not answer within {deadline_seconds:g} seconds.") from None
             except httpcore.ProtocolError:
                 raise InstitutionDown(f"{target.host} broke off, or does not answer in HTTP.") from None
             except (httpcore.NetworkError, OSError):
@@ -213,9 +209,7 @@ class _VettedTransport(httpx.AsyncBaseTransport):
         answer = await self._pool.handle_async_request(
             httpcore.Request(
                 method=request.method,
-                url=httpcore.URL(
-                    scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-                ),
+                url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
                 headers=request.headers.raw,
                 content=request.stream,
                 extensions=request.extensions,

@@ -67,13 +67,9 @@ class Vault:
             data_key = _decrypt(
                 wrapping_key, sealed.wrapped_key, _place(user_id, connection_id, f"wrapped_key.{version}")
             )
-            plain = _decrypt(
-                AESGCM(data_key), sealed.ciphertext, _place(user_id, connection_id, "ciphertext")
-            )
+            plain = _decrypt(AESGCM(data_key), sealed.ciphertext, _place(user_id, connection_id, "ciphertext"))
         except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce and a tag.
-            raise SecretUnreadable(
-                f"the secret of connection {connection_id} is not the one sealed there"
-            ) from None
+            raise SecretUnreadable(f"the secret of connection {connection_id} is not the one sealed there") from None
         url, login, password = json.loads(plain)
         return Credentials(url=url, login=login, password=password)
 

@@ -138,7 +138,8 @@ async def test_the_object_store_can_be_used_with_the_keys_and_the_bucket_of_comp
     bucket = next(word for word in SERVICES["objects"]["command"] if word.startswith("-bucket=")).removeprefix(
         "-bucket="
     )
-    httpx.put(f"{s3_url}/{bucket}").raise_for_status()
+    async with httpx.AsyncClient() as client:
+        (await client.put(f"{s3_url}/{bucket}")).raise_for_status()
     status, output = await _run([*MINTQL, "doctor"], env, tmp_path)
     assert (status, "BAD" in output) == (0, False), output
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 import redis as redis_client
+from hypothesis import settings as hypothesis_settings
 
 from mintql.embedded.valkey import running_valkey
 from mintql.settings import Settings
@@ -26,6 +27,13 @@ SWEEP_SECONDS = 1
 _cluster_key = pytest.StashKey[Cluster]()
 _stack_key = pytest.StashKey[ExitStack]()
 _database_serial = itertools.count(1)
+
+
+# The same examples every time, so that a change is judged by what it changes; `MINTQL_HYPOTHESIS=search` looks
+# for new ones.
+hypothesis_settings.register_profile("fixed", derandomize=True, database=None)
+hypothesis_settings.register_profile("search", print_blob=True)
+hypothesis_settings.load_profile(os.environ.get("MINTQL_HYPOTHESIS", "fixed"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     event_poll_seconds: float = Field(default=5.0, gt=0, le=60)
     """How often a subscription looks into the database by itself, in case a wake-up was lost."""
 
+    refresh_pause_seconds: int = Field(default=30, ge=0, le=86_400)
+    """How long after a refresh that a person asked for the next one is refused; an institution may want longer."""
+
     worker_max_jobs: int = Field(default=100, ge=1, le=1000)
     worker_poll_seconds: float = Field(default=0.02, gt=0, le=5)
     daily_spread_seconds: int = Field(default=1800, ge=0, le=20 * 3600)

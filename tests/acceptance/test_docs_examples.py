@@ -22,6 +22,7 @@ from mintql.domain.months import MONTHS_PER_RANGE_MAX
 from mintql.jobs import EVENTS_KEPT_DAYS
 from mintql.services import alerts, connections, sync, transactions
 from mintql.services.categories import RECATEGORIZED_MAX
+from mintql.settings import Settings
 from support.examples import Example, fill, matching, read_examples
 from support.people import category
 from support.repository import ROOT
@@ -165,7 +166,7 @@ def test_the_numbers_in_the_text_are_those_of_the_code():
     for words in (
         f"{paging.PAGE_SIZE_DEFAULT} unless given, {paging.PAGE_SIZE_MAX} at most",
         f"counts as {limits.LIST_SIZE_ASSUMED} items",
-        f"{connections.REFRESH_PAUSE_SECONDS_MIN} seconds after one that",
+        f"{Settings().refresh_pause_seconds} seconds after one that",
         f"(seen within {sync.ACTIVE_DAYS} days)",
         f"ended more than {alerts.GRACE_DAYS} days ago",
         f"within {http.CONNECTION_INIT_SECONDS_MAX} seconds",

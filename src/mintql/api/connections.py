@@ -208,7 +208,9 @@ class ConnectionsMutation:
             found = await service.open_connection(conn, user_id, connection_id)
         connector = _connector(context, found.institution_id, "id")
         async with context.person() as conn:
-            pause = connector.capabilities.refresh_interval_seconds_min
+            pause = max(
+                connector.capabilities.refresh_interval_seconds_min, context.runtime.settings.refresh_pause_seconds
+            )
             run_id, effects = await service.refresh(conn, user_id, connection_id, pause, context.now())
         await context.runtime.perform(effects)
         return await _success(context, connection_id, run_id)

@@ -52,6 +52,8 @@ async def running_stack(project: Project, *, port: int, bank_port: int, announce
     with ExitStack() as servers:
         environment = await _environment(project, servers, said)
         bank_url = f"http://{LOCAL_HOST}:{bank_port}"
+        # The bank is our own and next door: whoever tries things out need not wait between two refreshes.
+        environment.setdefault("MINTQL_REFRESH_PAUSE_SECONDS", os.environ.get("MINTQL_REFRESH_PAUSE_SECONDS", "0"))
         environment.setdefault("MINTQL_SANDBOX_URL", os.environ.get("MINTQL_SANDBOX_URL", bank_url))
         applied = await migrate(environment["DATABASE_URL"])
         if applied:

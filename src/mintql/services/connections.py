@@ -22,8 +22,6 @@ from mintql.store.queries import Conn
 
 CONNECTIONS_MAX = 50
 """How many connections one person may have at a time."""
-REFRESH_PAUSE_SECONDS_MIN = 30
-"""How long after a refresh that went well the next one may be asked for."""
 URL_LENGTH_MAX, LOGIN_LENGTH_MAX, PASSWORD_LENGTH_MAX = 500, 200, 500
 REMOVED_IDS_TOLD_MAX = 100
 
@@ -83,7 +81,7 @@ async def refresh(
 ) -> tuple[SyncRunId, Effects]:
     """Open a run because the person asks for it, or join the one that is open.
 
-    `pause_seconds` is what the institution wants between two runs; ours applies when it is longer.
+    `pause_seconds` is how long the next refresh has to wait after one that went well.
 
     Raises:
         NotFound: Not this person's connection, or ended.
@@ -96,7 +94,7 @@ async def refresh(
         raise AuthRequired(found.error_message or "The institution refuses the login that is stored.")
     last = await store.last_refresh(conn, user_id, connection_id)
     if not last.is_open and last.last_started_at is not None:
-        allowed_at = last.last_started_at + timedelta(seconds=max(pause_seconds, REFRESH_PAUSE_SECONDS_MIN))
+        allowed_at = last.last_started_at + timedelta(seconds=pause_seconds)
         if now < allowed_at:
             raise RateLimited(
                 f"This was refreshed a moment ago. Try again in {(allowed_at - now).seconds + 1} seconds.",

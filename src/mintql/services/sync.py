@@ -33,13 +33,13 @@ async def open_or_join_run(
     Raises:
         NotFound: The connection is not this person's, or was disconnected.
     """
+    await lock_users(conn, [user_id])
     run_id = await store.open_run(conn, user_id, connection_id, reason, now, timedelta(seconds=CARRY_SECONDS))
     if run_id is None:
         run_id = await store.open_run_of(conn, user_id, connection_id)
         if run_id is None:
             raise NotFound("There is no such connection, or it was disconnected.", field="connectionId")
         return run_id, Effects()
-    await lock_users(conn, [user_id])
     effects = await tell_progress(conn, [RunKey(user_id, run_id)])
     effects.jobs.insert(0, Job("extract", ([[user_id, run_id]],)))
     return run_id, effects

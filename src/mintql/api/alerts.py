@@ -104,6 +104,9 @@ def summary_of(row: AlertRow, category: str) -> str:
     if limit == 0:
         return f"You spent {Amount(spent, row.currency)} on {category} in {month}, where your budget is nothing."
     percent = spent * PERCENT // limit
+    if spent >= limit and row.threshold_percent < PERCENT:
+        # Both thresholds were reached at once: the alert of the higher one says how far it went.
+        return f"You have passed {row.threshold_percent} % of your {category} budget for {month}: {used} spent."
     if spent > limit:
         return (
             f"You are over your {category} budget for {month}: {used} spent, {percent} %. "

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -109,15 +108,16 @@ class Wakeups:
             pause = min(pause * 2, RECONNECT_SECONDS_MAX)
 
     async def _receive(self, pubsub: PubSub) -> None:
-        heard_at = time.monotonic()
+        pinged = False
         while True:
             message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=PING_SECONDS)
             if message is not None:
-                heard_at = time.monotonic()
+                pinged = False
                 self._handle(message)
-            elif time.monotonic() - heard_at > 2 * PING_SECONDS:
+            elif pinged:
                 raise TimeoutError("no answer to a ping")
-            elif time.monotonic() - heard_at >= PING_SECONDS:
+            else:
+                pinged = True
                 await pubsub.ping()
 
     def _handle(self, message: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import asyncio
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -293,3 +294,58 @@ async def test_from_connecting_to_accounts_and_back(client, worker):
     assert connection["sync"]["latestRun"]["rowsAdded"] > 500
     assert connection["sync"]["lastSuccessAt"]
     assert connection["sync"]["error"] is None
+
+
+SPENT = '{ spending(from: "2024-01", to: "2026-12") { month totals { currency spent { amountMinor } received { amountMinor } } } }'
+UPDATE_LOGIN = """
+mutation Update($id: ID!, $login: String!) {
+  updateCredentials(id: $id, login: $login, password: "sandbox") {
+    __typename
+    ... on ConnectionRunSuccess { connection { id } }
+    ... on Error { code message field }
+  }
+}
+"""
+
+
+async def test_one_login_connected_again_and_again_at_once_is_one_connection(client, owner):
+    results = await asyncio.gather(*(client.connect("ada-lovelace") for _ in range(4)))
+    assert {result["__typename"] for result in results} == {"ConnectionRunSuccess"}
+    assert len({result["connection"]["id"] for result in results}) == 1
+    assert (await counts(owner))["connections"] == 1
+    assert (await counts(owner))["connection_secrets"] == 1
+
+
+async def test_a_login_that_is_connected_again_after_it_was_ended_goes_on_with_its_history(client, owner, worker):
+    first = await client.connect("ada-lovelace")
+    await succeeded(client)
+    rows = await owner.fetchval("SELECT count(*) FROM transactions")
+    spent = await client.ask(SPENT)
+    await client.ask(DISCONNECT, id=first["connection"]["id"], keep=True)
+    again = await client.connect("ada-lovelace")
+    assert again["connection"]["id"] == first["connection"]["id"]
+    assert again["connection"]["status"] == "ACTIVE"
+    await succeeded(client)
+    assert await owner.fetchval("SELECT count(*) FROM transactions") == rows > 1_000
+    assert await client.ask(SPENT) == spent
+    assert len((await client.ask("{ accounts { name } }"))["accounts"]) == 3
+
+
+async def test_another_login_on_a_connection_brings_its_whole_history_and_marks_the_old_accounts(client, owner, worker):
+    first = await client.connect("ada-lovelace")
+    await succeeded(client)
+    await client.ask(UPDATE_LOGIN, id=first["connection"]["id"], login="grace-hopper")
+    await succeeded(client)
+    accounts = (await client.ask("{ accounts { missingSince } }"))["accounts"]
+    assert sorted(account["missingSince"] is None for account in accounts) == [False] * 3 + [True] * 3
+    oldest = await owner.fetch("SELECT min(posted_on) AS day FROM transactions GROUP BY account_id")
+    assert len(oldest) == 6
+    assert all((datetime.now(UTC).date() - row["day"]).days > 600 for row in oldest)
+
+
+async def test_a_login_that_another_connection_has_is_refused_for_this_one(client, owner):
+    await client.connect("ada-lovelace")
+    second = await client.connect("grace-hopper")
+    result = (await client.ask(UPDATE_LOGIN, id=second["connection"]["id"], login="ada-lovelace"))["updateCredentials"]
+    assert (result["__typename"], result["field"]) == ("InvalidInput", "login")
+    assert (await counts(owner))["connections"] == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -347,13 +347,65 @@ async def test_every_run_tells_its_progress_and_what_it_changed(bank: Pipeline) 
     assert user_id in bank.effects.told
 
 
-async def test_the_window_of_a_refresh_overlaps_the_last_one_by_two_weeks(bank: Pipeline) -> None:
+async def test_a_refresh_reaches_back_two_weeks_and_to_the_first_of_every_month_that_may_still_alert(
+    bank: Pipeline,
+) -> None:
     user_id, connection_id = await bank.person()
     await bank.refresh(user_id, connection_id, page(window=WINDOW), reason="link")
+    days = []
+    for day in (12, 25, 30):
+        bank.now = datetime(2026, 11, day, 10, tzinfo=UTC)
+        await bank.refresh(user_id, connection_id, page(window=WINDOW))
+    bank.now = datetime(2026, 12, 7, 10, tzinfo=UTC)
     await bank.refresh(user_id, connection_id, page(window=WINDOW))
-    first, second = bank.institution.requests
-    assert (first.first, first.last) == (date(2024, 11, 12), date(2026, 11, 13))
-    assert (second.first, second.last) == (date(2026, 10, 30), date(2026, 11, 13))
+    days = [(request.first, request.last) for request in bank.institution.requests]
+    assert days == [
+        (date(2024, 11, 12), date(2026, 11, 13)),
+        (date(2026, 10, 30), date(2026, 11, 13)),
+        (date(2026, 10, 30), date(2026, 11, 26)),
+        (date(2026, 11, 1), date(2026, 12, 1)),
+        (date(2026, 11, 1), date(2026, 12, 8)),
+    ]
+
+
+async def test_one_daily_refresh_a_week_reaches_back_three_months(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    await bank.refresh(user_id, connection_id, page(window=WINDOW), reason="link")
+    for day in range(13, 27):
+        bank.now = datetime(2026, 11, day, 10, tzinfo=UTC)
+        await bank.refresh(user_id, connection_id, page(window=WINDOW), reason="daily")
+    deep = [request for request in bank.institution.requests[1:] if request.last - request.first > timedelta(days=60)]
+    assert len(deep) == 2
+    assert deep[1].first - deep[0].first == timedelta(days=7)
+
+
+async def test_an_account_first_seen_in_a_refresh_is_read_from_its_beginning(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY), window=WINDOW), reason="link")
+    both = page(row("t1", -450, DAY), row("s1", 900, DAY, account_external_id="savings"), accounts=("card", "savings"))
+    await bank.refresh(user_id, connection_id, both)
+    first_days = [request.first for request in bank.institution.requests]
+    assert first_days == [date(2024, 11, 12), date(2026, 10, 30), date(2024, 11, 12)]
+    assert await bank.fetch("SELECT state, count(*) FROM sync_runs GROUP BY 1") == [("succeeded", 3)]
+    assert await counted(bank, user_id) == {"t1": -450, "s1": 900}
+    await bank.refresh(user_id, connection_id, both)
+    assert len(bank.institution.requests) == 4
+
+
+async def test_an_account_that_is_no_longer_named_is_marked_until_it_is_named_again(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    both = page(accounts=("card", "savings"), window=WINDOW)
+    missing = "SELECT external_id, missing_since FROM accounts ORDER BY external_id"
+    await bank.refresh(user_id, connection_id, both, reason="link")
+    assert await bank.fetch(missing) == [("card", None), ("savings", None)]
+    await bank.refresh(user_id, connection_id, page(accounts=("card",), window=WINDOW))
+    since = bank.now
+    assert await bank.fetch(missing) == [("card", None), ("savings", since)]
+    bank.now += timedelta(days=1)
+    await bank.refresh(user_id, connection_id, page(accounts=("card",), window=WINDOW))
+    assert await bank.fetch(missing) == [("card", None), ("savings", since)]
+    await bank.refresh(user_id, connection_id, both)
+    assert await bank.fetch(missing) == [("card", None), ("savings", None)]
 
 
 async def test_the_log_has_each_new_row_once_and_in_the_folder_of_its_month(bank: Pipeline) -> None:

@@ -38,6 +38,10 @@ class Account(Node):
     available: Money | None = strawberry.field(description="What can be spent from it now, if the institution tells.")
     balance_at: datetime | None = strawberry.field(description="When the institution found these balances.")
     created_at: datetime = strawberry.field(description="When the account was first seen.")
+    missing_since: datetime | None = strawberry.field(
+        description="Since when the institution no longer names the account, so that its balance is an old one; null "
+        "while it does."
+    )
 
     @strawberry.field(
         description="The connection it is read through: when that last worked, and what is wrong if it does not."
@@ -64,6 +68,7 @@ def account_node(row: AccountRow) -> Account:
         available=money_or_none(row.available_minor, row.currency),
         balance_at=row.balance_at,
         created_at=row.created_at,
+        missing_since=row.missing_since,
     )
 
 

@@ -178,7 +178,8 @@ class ConnectionsMutation:
     """Changes of connections."""
 
     @strawberry.mutation(
-        description="Connects an institution. The login is tried there first; nothing is stored unless it works."
+        description="Connects an institution. The login is tried there first; nothing is stored unless it works. "
+        "A login that is connected already, or was before, goes on with that connection and its history."
     )
     async def connect_institution(
         self,

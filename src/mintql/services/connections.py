@@ -5,6 +5,7 @@ The institution is asked between these calls, never inside a transaction: it may
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -46,22 +47,54 @@ def login_hint(login: str) -> str:
     return "…" if len(login) < 4 else f"{login[0]}…{login[-1]}"  # noqa: PLR2004 - less would be most of it
 
 
+def login_key(user_id: UserId, institution_id: str, credentials: Credentials) -> bytes:
+    """Return what tells whether two logins of a person are the same; empty where there is no login to tell by."""
+    if not credentials.login:
+        return b""
+    parts = (str(user_id), institution_id, credentials.url, credentials.login)
+    return hashlib.sha256("\0".join(parts).encode()).digest()
+
+
 async def create(
     conn: Conn, user_id: UserId, institution_id: str, credentials: Credentials, seal: Seal, now: datetime
 ) -> tuple[ConnectionId, SyncRunId, Effects]:
     """Store a connection whose login the institution has accepted, and open its first run.
 
+    A login that is connected already, or was before, goes on with that connection and its history: the same
+    purchases never stand there twice.
+
     Raises:
         InvalidInput: The person has as many connections as they may.
     """
     await lock_users(conn, [user_id])
+    key = login_key(user_id, institution_id, credentials)
+    known_id = await store.find_by_login(conn, user_id, institution_id, key) if key else None
+    if known_id is not None:
+        return known_id, *await _resume(conn, user_id, known_id, credentials, key, seal, now)
     if await store.count_open(conn, user_id) >= CONNECTIONS_MAX:
         raise InvalidInput(f"You have {CONNECTIONS_MAX} connections, which is the most; end one first.")
-    connection_id = await store.insert(conn, user_id, institution_id, login_hint(credentials.login), now)
+    connection_id = await store.insert(conn, user_id, institution_id, login_hint(credentials.login), key, now)
     await _keep_secret(conn, user_id, connection_id, seal(user_id, connection_id, credentials))
     run_id, effects = await open_or_join_run(conn, user_id, connection_id, "link", now)
     effects.changed.add(user_id)
     return connection_id, run_id, effects
+
+
+async def _resume(
+    conn: Conn,
+    user_id: UserId,
+    connection_id: ConnectionId,
+    credentials: Credentials,
+    key: bytes,
+    seal: Seal,
+    now: datetime,
+) -> tuple[SyncRunId, Effects]:
+    """Go on with a connection, with a login that the institution has accepted."""
+    await _keep_secret(conn, user_id, connection_id, seal(user_id, connection_id, credentials))
+    await store.reactivate(conn, user_id, connection_id, login_hint(credentials.login), key)
+    run_id, effects = await open_or_join_run(conn, user_id, connection_id, "request", now)
+    effects.changed.add(user_id)
+    return run_id, effects
 
 
 async def _keep_secret(conn: Conn, user_id: UserId, connection_id: ConnectionId, sealed: Sealed) -> None:
@@ -106,14 +139,18 @@ async def refresh(
 async def replace_credentials(
     conn: Conn, user_id: UserId, connection_id: ConnectionId, credentials: Credentials, seal: Seal, now: datetime
 ) -> tuple[SyncRunId, Effects]:
-    """Store a login that the institution has accepted in place of the old one, and open a run."""
+    """Store a login that the institution has accepted in place of the old one, and open a run.
+
+    Raises:
+        NotFound: Not this person's connection, or ended.
+        InvalidInput: Another connection of this person has that login.
+    """
     await lock_users(conn, [user_id])
-    await open_connection(conn, user_id, connection_id)
-    await _keep_secret(conn, user_id, connection_id, seal(user_id, connection_id, credentials))
-    await store.reactivate(conn, user_id, connection_id, login_hint(credentials.login))
-    run_id, effects = await open_or_join_run(conn, user_id, connection_id, "request", now)
-    effects.changed.add(user_id)
-    return run_id, effects
+    found = await open_connection(conn, user_id, connection_id)
+    key = login_key(user_id, found.institution_id, credentials)
+    if key and await store.find_by_login(conn, user_id, found.institution_id, key) not in (None, connection_id):
+        raise InvalidInput("Another connection of yours has this login; refresh that one instead.", field="login")
+    return await _resume(conn, user_id, connection_id, credentials, key, seal, now)
 
 
 async def disconnect(

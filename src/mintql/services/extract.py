@@ -18,9 +18,11 @@ from datetime import UTC, date, datetime, timedelta
 
 from mintql.domain.credentials import Credentials
 from mintql.domain.errors import AuthRequired, InstitutionFailure, InternalFailure
+from mintql.domain.months import first_day
 from mintql.gateways.objects import ObjectStore
 from mintql.gateways.vault import Sealed, Vault
 from mintql.institutions.base import Connector, FetchRequest
+from mintql.services.alerts import GRACE_DAYS
 from mintql.services.effects import Effects, Job
 from mintql.services.sync import CARRY_SECONDS, next_daily, tell_progress
 from mintql.store import sync as store
@@ -35,7 +37,11 @@ HEARTBEAT_SECONDS = 3.0
 FETCHES_AT_ONCE_MAX = 20
 PAGES_PER_RUN_MAX = 10_000
 OVERLAP_DAYS = 14
-"""Days fetched again with every refresh: pending rows post, and institutions correct, within these."""
+"""Days fetched again with every refresh: pending rows post, and institutions correct, within these. And all days
+of months that can still raise alerts: what people look at is what the institution says now."""
+DEEP_DAYS = 90
+DEEP_EVERY_DAYS = 7
+"""One daily refresh a week reaches this far back, for what institutions correct late."""
 DAYS_AHEAD = 1
 """Institutions east of UTC are a day ahead."""
 CLAIMS_MAX = 120
@@ -145,8 +151,17 @@ def _connector(place: Workplace, run: Extraction) -> Connector:
 
 def _request(run: Extraction, connector: Connector, today: date) -> FetchRequest:
     oldest = today - timedelta(days=connector.capabilities.history_days_max)
-    first = run.synced_through - timedelta(days=OVERLAP_DAYS) if run.synced_through else oldest
+    first = _refresh_first(run, run.synced_through, today) if run.synced_through else oldest
     return FetchRequest(max(first, oldest), today + timedelta(days=DAYS_AHEAD), run.sync_cursor)
+
+
+def _refresh_first(run: Extraction, synced_through: date, today: date) -> date:
+    """Return the first day of a refresh, whose connection was read up to `synced_through` before."""
+    open_month = first_day(today - timedelta(days=GRACE_DAYS))
+    first = min(synced_through - timedelta(days=OVERLAP_DAYS), open_month)
+    if run.reason == "daily" and (today.toordinal() + run.connection_id) % DEEP_EVERY_DAYS == 0:
+        first = min(first, today - timedelta(days=DEEP_DAYS))
+    return first
 
 
 async def _store_pages(

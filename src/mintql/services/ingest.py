@@ -28,7 +28,7 @@ from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events
 from mintql.services.extract import CLAIMS_MAX, LEASE, Workplace, keep_leases, settle_failure
 from mintql.services.rows import Changes, RowWriter, Slice
-from mintql.services.sync import next_daily, progress_events
+from mintql.services.sync import next_daily, open_or_join_run, progress_events
 from mintql.store import sync as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
@@ -52,6 +52,7 @@ class Work:
     folded: Folded
     objects: list[RawObject]
     dead: dict[RawObjectId, str] = field(default_factory=dict)
+    new_accounts: int = 0
 
     @property
     def read_ids(self) -> list[RawObjectId]:
@@ -229,12 +230,15 @@ async def write_slices(conn: Conn, pairs: Sequence[tuple[Work, Slice]], now: dat
         return Effects()
     writer = RowWriter(conn, now)
     changes = await writer.write([part for _, part in pairs])
+    for work, _ in pairs:
+        work.new_accounts += changes[work.run.key].new_accounts
     works = [work for work, part in pairs if part.closing]
     await _settle(conn, works, now)
     progress = await store.note_rows(conn, [_counts(work, part, changes[work.run.key]) for work, part in pairs])
     events = progress_events(progress) + _change_events([(work.run, changes[work.run.key]) for work, _ in pairs])
     _, effects = await append_events(conn, events)
     effects.changed |= effects.told
+    effects.merge(await _read_new_accounts_whole(conn, works, now))
     effects.merge(await alerts.evaluate(conn, _months(pairs, changes), now))
     return effects
 
@@ -260,6 +264,20 @@ async def _settle(conn: Conn, works: Sequence[Work], now: datetime) -> None:
     whole = [work.run.key for work in works if not work.dead]
     if whole:
         await store.succeed_runs(conn, whole, now, next_daily(now))
+
+
+async def _read_new_accounts_whole(conn: Conn, works: Sequence[Work], now: datetime) -> Effects:
+    """Open another run for connections that have shown an account for the first time in a refresh.
+
+    A refresh reaches back some weeks; the new account's whole history comes with a run from the beginning.
+    """
+    effects = Effects()
+    grown = [work.run for work in works if work.new_accounts and work.run.synced_through and not work.dead]
+    await store.start_over(conn, [(run.key.user_id, run.connection_id) for run in grown])
+    for run in grown:
+        _, opened = await open_or_join_run(conn, run.key.user_id, run.connection_id, "request", now)
+        effects.merge(opened)
+    return effects
 
 
 def _counts(work: Work, part: Slice, changes: Changes) -> RowCounts:

@@ -41,12 +41,13 @@ class Slice:
 
 @dataclass(slots=True)
 class Changes:
-    """What a transaction did to a run's rows, and the months whose sums it moved."""
+    """What a transaction did to a run's rows, the months whose sums it moved, and how many accounts are new."""
 
     added: list[TransactionId] = field(default_factory=list)
     changed: list[TransactionId] = field(default_factory=list)
     removed: list[TransactionId] = field(default_factory=list)
     months: set[date] = field(default_factory=set)
+    new_accounts: int = 0
 
     @property
     def any(self) -> bool:
@@ -116,10 +117,25 @@ class RowWriter:
         await store.upsert_accounts(self._conn, said)
         connections = [(part.run.key.user_id, part.run.connection_id) for part in slices]
         by_connection = {(part.run.key.user_id, part.run.connection_id): part.run.key for part in slices}
-        return {
+        known = {
             (by_connection[account.user_id, account.connection_id], account.external_id): account
             for account in await store.lock_seen(self._conn, connections)
         }
+        for (run, _), account in known.items():
+            self._changes[run].new_accounts += account.is_new
+        await self._note_missing([part for part in slices if part.closing])
+        return known
+
+    async def _note_missing(self, slices: Sequence[Slice]) -> None:
+        """Note accounts that the institution does not name any more. A run that names none says nothing of that."""
+        telling = [part for part in slices if part.folded.accounts]
+        named = [
+            (part.run.key.user_id, part.run.connection_id, external_id)
+            for part in telling
+            for external_id in part.folded.accounts
+        ]
+        connections = [(part.run.key.user_id, part.run.connection_id) for part in telling]
+        await store.note_missing(self._conn, connections, named, self._now)
 
     def _sift(self, slices: Sequence[Slice], known: dict[tuple[RunKey, str], KnownAccount]) -> list[_AccountWork]:
         """Drop rows whose fingerprints are known; put rows of unknown accounts aside."""

@@ -29,6 +29,7 @@ class AccountRow:
     available_minor: int | None
     balance_at: datetime | None
     created_at: datetime
+    missing_since: datetime | None
 
 
 async def list_by_user(conn: Conn, user_id: UserId) -> list[AccountRow]:
@@ -58,4 +59,5 @@ def _account(row: asyncpg.Record) -> AccountRow:
         available_minor=row["available_minor"],
         balance_at=row["balance_at"],
         created_at=row["created_at"],
+        missing_since=row["missing_since"],
     )

@@ -62,6 +62,7 @@ class LockedConnection:
     connection_id: ConnectionId
     institution_id: str
     status: str
+    login_key: bytes
     error_code: str | None
     error_message: str | None
 
@@ -132,9 +133,17 @@ async def count_open(conn: Conn, user_id: UserId) -> int:
     return int(await conn.fetchval(SQL.count_open, user_id))
 
 
-async def insert(conn: Conn, user_id: UserId, institution_id: str, login_hint: str, now: datetime) -> ConnectionId:
+async def insert(
+    conn: Conn, user_id: UserId, institution_id: str, login_hint: str, login_key: bytes, now: datetime
+) -> ConnectionId:
     """Store a connection."""
-    return ConnectionId(await conn.fetchval(SQL.insert, user_id, institution_id, login_hint, now))
+    return ConnectionId(await conn.fetchval(SQL.insert, user_id, institution_id, login_hint, login_key, now))
+
+
+async def find_by_login(conn: Conn, user_id: UserId, institution_id: str, login_key: bytes) -> ConnectionId | None:
+    """Return the connection that this person made with a login before, ended or not."""
+    found = await conn.fetchval(SQL.find_by_login, user_id, institution_id, login_key)
+    return None if found is None else ConnectionId(found)
 
 
 async def replace_secret(
@@ -167,9 +176,11 @@ async def last_refresh(conn: Conn, user_id: UserId, connection_id: ConnectionId)
     return LastRefresh(row["last_started_at"], row["is_open"]) if row else LastRefresh(None, is_open=False)
 
 
-async def reactivate(conn: Conn, user_id: UserId, connection_id: ConnectionId, login_hint: str) -> None:
-    """Note that a connection has a login again that works."""
-    await conn.execute(SQL.reactivate, user_id, connection_id, login_hint)
+async def reactivate(
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, login_hint: str, login_key: bytes
+) -> None:
+    """Note that a connection has a login again that works; another one than before is read from its beginning."""
+    await conn.execute(SQL.reactivate, user_id, connection_id, login_hint, login_key)
 
 
 async def disconnect(conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime) -> None:

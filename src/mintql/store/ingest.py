@@ -35,6 +35,7 @@ class KnownAccount:
     external_id: str
     account_id: AccountId
     seen: bytes
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +97,24 @@ async def read_seen(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId
 
 
 def _known(row: asyncpg.Record) -> KnownAccount:
-    return KnownAccount(row["user_id"], row["connection_id"], row["external_id"], row["account_id"], row["seen"])
+    return KnownAccount(
+        row["user_id"], row["connection_id"], row["external_id"], row["account_id"], row["seen"], row["is_new"]
+    )
 
 
 def _pairs(items: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
     return [first for first, _ in items], [second for _, second in items]
+
+
+async def note_missing(
+    conn: Conn,
+    connections: Sequence[tuple[UserId, ConnectionId]],
+    named: Sequence[tuple[UserId, ConnectionId, str]],
+    now: datetime,
+) -> None:
+    """Note which accounts of these connections are not named any more: (person, connection, external id) are."""
+    columns = [list(column) for column in zip(*named, strict=True)] or [[], [], []]
+    await conn.execute(SQL.note_missing, *_pairs(connections), *columns, now)
 
 
 async def write_seen(conn: Conn, lists: Sequence[tuple[UserId, AccountId, bytes]]) -> None:

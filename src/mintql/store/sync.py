@@ -62,6 +62,7 @@ class Ingestion:
     institution_id: str
     window_first: date | None
     window_last: date | None
+    synced_through: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +245,7 @@ async def claim_ingest(conn: Conn, keys: Sequence[RunKey], now: datetime, lease:
             institution_id=row["institution_id"],
             window_first=row["window_first"],
             window_last=row["window_last"],
+            synced_through=row["synced_through"],
         )
         for row in rows
     ]
@@ -295,6 +297,12 @@ async def succeed_runs(conn: Conn, keys: Sequence[RunKey], now: datetime, next_a
     users, ids = _columns(keys)
     await conn.execute(SQL.succeed_runs, users, ids, now)
     await conn.execute(SQL.advance_connections, users, ids, now, next_attempt_at)
+
+
+async def start_over(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId]]) -> None:
+    """Make connections be read from their beginning with their next run."""
+    users, ids = [user_id for user_id, _ in connections], [connection_id for _, connection_id in connections]
+    await conn.execute(SQL.start_over, users, ids)
 
 
 async def settle_raw_objects(

@@ -27,8 +27,12 @@ SELECT count(*)::int AS connections FROM connections WHERE user_id = $1 AND stat
 
 -- name: insert
 -- Stores a connection.
-INSERT INTO connections (user_id, institution_id, login_hint, created_at) VALUES ($1, $2, $3, $4)
+INSERT INTO connections (user_id, institution_id, login_hint, login_key, created_at) VALUES ($1, $2, $3, $4, $5)
 RETURNING connection_id
+
+-- name: find_by_login
+-- The connection that a person made with a login before, ended or not.
+SELECT connection_id FROM connections WHERE user_id = $1 AND institution_id = $2 AND login_key = $3
 
 -- name: insert_secret
 -- Stores the sealed login of a connection.
@@ -41,7 +45,7 @@ DELETE FROM connection_secrets WHERE user_id = $1 AND connection_id = $2
 
 -- name: lock
 -- One connection, locked against other writers.
-SELECT connection_id, institution_id, status, error_code, error_message FROM connections
+SELECT connection_id, institution_id, status, login_key, error_code, error_message FROM connections
 WHERE user_id = $1 AND connection_id = $2 FOR UPDATE
 
 -- name: last_refresh
@@ -51,9 +55,11 @@ SELECT max(coalesce(started_at, created_at)) FILTER (WHERE state = 'succeeded') 
 FROM sync_runs WHERE user_id = $1 AND connection_id = $2
 
 -- name: reactivate
--- Notes that a connection has a login again that works.
+-- Notes that a connection has a login again that works; another login than before is read from its beginning.
 UPDATE connections SET status = 'active', login_hint = $3, failures = 0, error_code = NULL, error_message = NULL,
-    error_action = NULL, next_attempt_at = NULL
+    error_action = NULL, next_attempt_at = NULL, disconnected_at = NULL, login_key = $4,
+    synced_through = CASE WHEN login_key = $4 THEN synced_through END,
+    sync_cursor = CASE WHEN login_key = $4 THEN sync_cursor ELSE '' END
 WHERE user_id = $1 AND connection_id = $2
 
 -- name: disconnect

@@ -26,8 +26,9 @@ WHERE NOT EXISTS (
 ON CONFLICT DO NOTHING
 
 -- name: lock_seen
--- Accounts of these connections with what of their rows is known, locked in order.
-SELECT account.user_id, account.connection_id, account.external_id, account.account_id, sync.seen
+-- Accounts of these connections with what of their rows is known, locked in order; new ones are of this transaction.
+SELECT account.user_id, account.connection_id, account.external_id, account.account_id, sync.seen,
+    account.created_at = now() AS is_new
 FROM accounts AS account
 JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, connection_id)
     ON asked.user_id = account.user_id AND asked.connection_id = account.connection_id
@@ -37,11 +38,28 @@ FOR UPDATE OF sync
 
 -- name: read_seen
 -- Accounts of these connections with what of their rows is known, as it stands, without a lock.
-SELECT account.user_id, account.connection_id, account.external_id, account.account_id, sync.seen
+SELECT account.user_id, account.connection_id, account.external_id, account.account_id, sync.seen, false AS is_new
 FROM accounts AS account
 JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, connection_id)
     ON asked.user_id = account.user_id AND asked.connection_id = account.connection_id
 JOIN account_sync AS sync ON sync.user_id = account.user_id AND sync.account_id = account.account_id
+
+-- name: note_missing
+-- Notes since when accounts of these connections are not named any more, or that they are again.
+WITH named AS (
+    SELECT account.user_id, account.account_id, EXISTS (
+        SELECT FROM unnest($3::bigint[], $4::bigint[], $5::text[]) AS said (user_id, connection_id, external_id)
+        WHERE said.user_id = account.user_id AND said.connection_id = account.connection_id
+          AND said.external_id = account.external_id
+    ) AS is_named
+    FROM accounts AS account
+    JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, connection_id)
+        ON asked.user_id = account.user_id AND asked.connection_id = account.connection_id
+)
+UPDATE accounts AS account SET missing_since = CASE WHEN NOT named.is_named THEN $6::timestamptz END
+FROM named
+WHERE account.user_id = named.user_id AND account.account_id = named.account_id
+  AND (account.missing_since IS NOT NULL) = named.is_named
 
 -- name: write_seen
 -- Replaces the packed lists of known rows.

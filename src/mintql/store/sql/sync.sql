@@ -129,7 +129,7 @@ WHERE run.user_id = wanted.user_id AND run.run_id = wanted.run_id
   AND link.user_id = run.user_id AND link.connection_id = run.connection_id
 RETURNING run.user_id, run.run_id, run.connection_id, run.attempt, run.ingest_attempt, run.reason,
     run.window_first, run.window_last, run.next_cursor, run.pages, run.rows_added, run.rows_changed,
-    run.rows_removed, link.institution_id
+    run.rows_removed, link.institution_id, link.synced_through
 
 -- name: raw_objects_of_runs
 -- The raw pages of the given attempts of runs, in the order they were fetched.
@@ -175,6 +175,12 @@ UPDATE connections AS link SET sync_cursor = run.next_cursor, synced_through = r
 FROM unnest($1::bigint[], $2::bigint[]) AS done (user_id, run_id)
 JOIN sync_runs AS run ON run.user_id = done.user_id AND run.run_id = done.run_id
 WHERE link.user_id = run.user_id AND link.connection_id = run.connection_id
+
+-- name: start_over
+-- Makes connections be read from their beginning with their next run.
+UPDATE connections AS link SET synced_through = NULL, sync_cursor = ''
+FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, connection_id)
+WHERE link.user_id = asked.user_id AND link.connection_id = asked.connection_id
 
 -- name: settle_raw_objects
 -- Records what became of raw pages: ingested, or dead with a reason.

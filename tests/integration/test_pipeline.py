@@ -204,6 +204,60 @@ async def test_a_page_that_cannot_be_read_is_dead_with_its_reason_and_is_fetched
     assert tuple(link) == (None, 0, bank.now)
 
 
+async def test_a_dead_page_makes_no_pending_row_vanish_and_no_purchase_is_lost(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    await bank.refresh(user_id, connection_id, page(row("p1", -2000, DAY, pending=True), window=WINDOW))
+    await bank.refresh(user_id, connection_id, GARBAGE, page(row("t9", -2000, DAY), window=WINDOW))
+    assert await total(bank, user_id) == (-2000, -2000)
+    bank.institution.pages = [page(row("p1", -2000, DAY), row("t9", -2000, DAY), window=WINDOW)]
+    await bank.sweep(after=timedelta(seconds=10))
+    assert await total(bank, user_id) == (-4000, 0)
+
+
+async def test_a_purchase_that_was_taken_for_the_posting_of_another_counts_once_it_posts_itself(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    await bank.refresh(user_id, connection_id, page(row("p1", -2000, DAY, pending=True), window=WINDOW))
+    await bank.refresh(user_id, connection_id, page(row("t9", -2000, DAY), window=WINDOW))
+    assert await total(bank, user_id) == (-2000, 0)
+    await bank.refresh(user_id, connection_id, page(row("p1", -2000, DAY), row("t9", -2000, DAY), window=WINDOW))
+    assert await counted(bank, user_id) == {"p1": -2000, "t9": -2000}
+    assert await total(bank, user_id) == (-4000, 0)
+    assert (await bank.replay(user_id)).differences == []
+
+
+async def test_a_choice_moves_along_to_a_posted_row_that_was_there_before_the_link(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    both = (row("p1", -2000, DAY, pending=True), row("t1", -2000, DAY))
+    await bank.refresh(user_id, connection_id, page(*both, window=WINDOW))
+    await bank.fetch("UPDATE transactions SET category_id = 603, category_source = 'manual' WHERE external_id = 'p1'")
+    await bank.refresh(user_id, connection_id, page(row("t1", -2000, DAY, pending_external_id="p1"), window=WINDOW))
+    rows = await bank.fetch("SELECT category_id, category_source FROM transactions WHERE external_id = 't1'")
+    assert [tuple(item) for item in rows] == [(603, "manual")]
+    assert await total(bank, user_id) == (-2000, 0)
+
+
+async def test_two_pages_of_the_same_bytes_without_ids_count_once(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    same = page(row("", -450, DAY), row("", -450, DAY))
+    await bank.refresh(user_id, connection_id, same, same)
+    assert await total(bank, user_id) == (-900, 0)
+
+
+async def test_a_row_of_the_far_future_leaves_the_others_remembered(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    rows = [row(f"t{number}", -450, DAY) for number in range(50)] + [row("far", -1, date(2199, 1, 1))]
+    await bank.refresh(user_id, connection_id, page(*rows, window=WINDOW))
+    assert await bank.value("SELECT length(seen) FROM account_sync") == 16 * 51
+
+
+async def test_a_balance_in_another_currency_is_shown_in_that_currency(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY)))
+    await bank.fetch("UPDATE accounts SET currency = 'JPY'")
+    await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY)))
+    assert await bank.value("SELECT currency FROM accounts") == "USD"
+
+
 @pytest.mark.parametrize("harm", ["missing", "changed"])
 async def test_a_raw_object_that_is_missing_or_changed_is_noticed(bank: Pipeline, harm: str) -> None:
     bank.carry = False

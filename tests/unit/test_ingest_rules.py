@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,9 +129,49 @@ def test_a_manual_category_stays_when_amount_and_text_change() -> None:
     assert (after.amount_minor, after.category_id, after.category_source) == (-999, before.category_id, "manual")
 
 
-def test_posted_never_becomes_pending_and_superseded_rows_stay_as_they_are() -> None:
+def test_posted_never_becomes_pending_and_a_superseded_row_does_not_count_again_as_pending() -> None:
     assert merge(stored("t1", pending=False), said("t1", pending=True), "x", "x") is None
-    assert merge(stored("p1", successor_id=TransactionId(9)), said("p1", amount_minor=-1), "x", "x") is None
+    superseded = stored("p1", successor_id=TransactionId(9))
+    assert merge(superseded, said("p1", amount_minor=-1, pending=True), "x", "x") is None
+
+
+def test_a_superseded_row_that_posts_under_its_own_id_was_another_purchase_and_counts_again() -> None:
+    after = merge(stored("p1", successor_id=TransactionId(9)), said("p1"), "Blue Bottle", "blue bottle")
+    assert after is not None
+    assert after.live
+    assert not after.pending
+
+
+def test_a_row_that_names_a_pending_one_which_is_posted_itself_does_not_succeed_it() -> None:
+    account = window(said("t1", pending_external_id="p1"), said("p1"))
+    assert match_pending([stored("p1")], account, ["t1"], {}) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"description": "A\0B"},
+        {"description": "\ud800"},
+        {"description": "x" * 1_001},
+        {"external_id": "x" * 256},
+        {"pending_external_id": "\0"},
+        {"amount_minor": 2**63},
+        {"posted_on": date(9999, 1, 1)},
+        {"posted_on": date(1, 1, 1)},
+    ],
+)
+def test_a_row_that_no_institution_can_mean_is_rejected_alone(odd: dict[str, object]) -> None:
+    folded = fold([ParsedPage(transactions=(said("t1"), said(**({"external_id": "t2"} | odd))))])
+    assert list(folded.by_account["card"].rows) == ["t1"]
+    [(number, rejected)] = folded.rejected
+    assert (number, rejected.account_external_id) == (0, "card")
+    assert rejected.reason
+    rejected.excerpt.encode()
+
+
+def test_a_run_with_a_page_that_cannot_be_read_has_no_complete_window() -> None:
+    page = ParsedPage(transactions=(said(),), windows=(Window("card", DAY, DAY),))
+    assert fold([page], complete=False).by_account["card"].window is None
 
 
 def test_a_removed_row_that_is_given_again_counts_again() -> None:

@@ -13,7 +13,13 @@ from datetime import date, timedelta
 
 from mintql.domain.ids import CategoryId, TransactionId
 from mintql.domain.institutions import ParsedPage, ProviderAccount, ProviderTransaction, RejectedRow, Window
+from mintql.domain.money import AMOUNT_MINOR_MAX
+from mintql.domain.months import YEAR_MAX, YEAR_MIN
 
+EXTERNAL_ID_CHARACTERS_MAX = 255
+DESCRIPTION_CHARACTERS_MAX = 1_000
+MERCHANT_CATEGORY_CODE_CHARACTERS_MAX = 20
+EXCERPT_CHARACTERS_MAX = 200
 PENDING_MATCH_DAYS = 7
 """A pending row that has vanished is taken to be a new posted one of the same amount this many days later."""
 
@@ -69,20 +75,27 @@ class StoredRow:
         return self.successor_id is None and not self.removed
 
 
-def fold(pages: Iterable[ParsedPage]) -> Folded:
+def fold(pages: Iterable[ParsedPage], *, complete: bool = True) -> Folded:
     """Lay the pages of one run over each other: of rows with one id the last page's word holds.
 
     A page that comes twice changes nothing. A pending row whose posted successor is in the same run is
     dropped, so that the two are never both counted. Rows without an id get one made of their content and
-    how many equal rows came before. Where a row of an account could not be read, the account's window is not
-    taken for complete: what it seems to lack may be that row.
+    how many equal rows came before. A row that no institution can mean, by its date, amount or text, is
+    rejected. Where a row of an account could not be read, or, with `complete` False, a page of the run, no
+    window is taken for complete: what it seems to lack may be there.
     """
     folded = Folded()
     counters: Counter[tuple[str, str]] = Counter()
     for number, page in enumerate(pages):
         for account in page.accounts:
             folded.accounts[account.external_id] = account
-        for row in page.transactions:
+        for place, row in enumerate(page.transactions):
+            reason = unfit(row)
+            if reason is not None:
+                excerpt = _printable(row.description)[:EXCERPT_CHARACTERS_MAX]
+                rejected = RejectedRow(-1 - place, reason, excerpt, row.account_external_id)
+                folded.rejected.append((number, rejected))
+                continue
             named = row if row.external_id else _name_by_content(row, counters)
             account_rows = folded.by_account.setdefault(row.account_external_id, AccountRows())
             account_rows.removed.discard(named.external_id)
@@ -99,9 +112,33 @@ def fold(pages: Iterable[ParsedPage]) -> Folded:
     unreadable = {rejected.account_external_id for _, rejected in folded.rejected}
     for account_id, account_rows in folded.by_account.items():
         _drop_superseded(account_rows)
-        if account_id in unreadable or "" in unreadable:
+        if not complete or account_id in unreadable or "" in unreadable:
             account_rows.window = None
     return folded
+
+
+def unfit(row: ProviderTransaction) -> str | None:
+    """Return why a row cannot be what an institution means, None when it can."""
+    for name, text, most in (
+        ("id", row.external_id, EXTERNAL_ID_CHARACTERS_MAX),
+        ("pending id", row.pending_external_id, EXTERNAL_ID_CHARACTERS_MAX),
+        ("text", row.description, DESCRIPTION_CHARACTERS_MAX),
+        ("merchant category code", row.merchant_category_code, MERCHANT_CATEGORY_CODE_CHARACTERS_MAX),
+    ):
+        if len(text) > most:
+            return f"its {name} has {len(text)} characters, more than {most}"
+        if text != _printable(text):
+            return f"its {name} holds characters that no text can have"
+    if abs(row.amount_minor) > AMOUNT_MINOR_MAX:
+        return "its amount is beyond what an account can hold"
+    if not YEAR_MIN <= row.posted_on.year <= YEAR_MAX:
+        return f"its date {row.posted_on} is not between {YEAR_MIN} and {YEAR_MAX}"
+    return None
+
+
+def _printable(text: str) -> str:
+    """Return the text without what neither UTF-8 nor PostgreSQL can hold: NUL and lone surrogates."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()
 
 
 def _name_by_content(row: ProviderTransaction, counters: Counter[tuple[str, str]]) -> ProviderTransaction:
@@ -118,7 +155,6 @@ def _drop_superseded(account: AccountRows) -> None:
         pending = account.rows.get(pending_id)
         if pending is not None and pending.pending:
             del account.rows[pending_id]
-            account.removed.discard(pending_id)
 
 
 def match_pending(
@@ -149,7 +185,8 @@ def match_pending(
     for row in account.rows.values():
         if not row.pending and row.pending_external_id != row.external_id:
             pending = pending_by_id.get(row.pending_external_id)
-            if pending is not None and pending.pending:
+            itself = account.rows.get(row.pending_external_id)
+            if pending is not None and pending.pending and (itself is None or itself.pending):
                 claimed[row.external_id] = pending
                 del pending_by_id[row.pending_external_id]
     if account.window is None:
@@ -194,11 +231,12 @@ def _nearest(
 def merge(stored: StoredRow, said: ProviderTransaction, merchant: str, merchant_key: str) -> StoredRow | None:
     """Return the stored row as it should be after what the institution says now; None when nothing changes.
 
-    A superseded row stays as it is, and a posted row never becomes pending again: such words come from an
-    older page. The category stays, whoever chose it; only a row without one may get one by its new text,
+    A posted row never becomes pending again, nor does a superseded one count again as pending: such words come
+    from an older page. A superseded row that is posted under its own id was no forerunner of the row it was
+    taken for, and counts again. The category stays, whoever chose it; only a row without one may get one by its new text,
     which is the caller's to look up.
     """
-    if stored.successor_id is not None or (said.pending and not stored.pending):
+    if said.pending and (stored.successor_id is not None or not stored.pending):
         return None
     now = replace(
         stored,
@@ -209,6 +247,7 @@ def merge(stored: StoredRow, said: ProviderTransaction, merchant: str, merchant_
         description=said.description,
         merchant=merchant,
         merchant_key=merchant_key,
+        successor_id=None,
         removed=False,
     )
     return None if now == stored else now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -18,7 +19,7 @@ from mintql.domain.institutions import (
     RejectedRow,
     Window,
 )
-from mintql.domain.money import check_currency, parse_minor
+from mintql.domain.money import check_currency_form, parse_minor
 from mintql.domain.months import YEAR_MAX, YEAR_MIN
 
 EXTERNAL_ID_LENGTH_MAX = 255
@@ -79,10 +80,22 @@ def _load(content: bytes) -> dict[str, Any]:
     try:
         page = orjson.loads(content)
     except orjson.JSONDecodeError:
-        raise ProtocolError("The bank answered with something that is not JSON.") from None
+        page = _load_leniently(content)
     if not isinstance(page, dict):
         raise ProtocolError("The bank answered with JSON of another shape.")
     return page
+
+
+def _load_leniently(content: bytes) -> Any:
+    """Read JSON that the fast reader refuses for a lone surrogate in one text: that row is bad, not the page."""
+    try:
+        return json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise ProtocolError("The bank answered with something that is not JSON.") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _each(rows: Sequence[Any], read: Callable[[Row], T], account_id: str) -> tuple[list[T], list[RejectedRow]]:
@@ -101,7 +114,7 @@ def _each(rows: Sequence[Any], read: Callable[[Row], T], account_id: str) -> tup
 
 
 def _account(row: Row, as_of: datetime | None) -> ProviderAccount:
-    currency = check_currency(_text(row, "currency", NAME_LENGTH_MAX))
+    currency = check_currency_form(_text(row, "currency", NAME_LENGTH_MAX))
     kind = _text(row, "kind", NAME_LENGTH_MAX)
     return ProviderAccount(
         external_id=_identifier(row, "id"),
@@ -116,7 +129,7 @@ def _account(row: Row, as_of: datetime | None) -> ProviderAccount:
 
 
 def _transaction(row: Row, account_id: str) -> ProviderTransaction:
-    currency = check_currency(_text(row, "currency", NAME_LENGTH_MAX))
+    currency = check_currency_form(_text(row, "currency", NAME_LENGTH_MAX))
     pending = row.get("pending")
     if not isinstance(pending, bool):
         raise _BadRow("`pending` is neither true nor false")

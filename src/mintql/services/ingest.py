@@ -145,13 +145,17 @@ async def read_run(place: Workplace, run: Ingestion, objects: list[RawObject]) -
     connector = place.connectors.get(run.institution_id)
     dead: dict[RawObjectId, str] = {}
     pages: list[ParsedPage] = []
+    digests: set[bytes] = set()
     for item in objects:
         try:
-            pages.append(await _read_page(place, connector, item))
+            page = await _read_page(place, connector, item)
+            # The same bytes once more say nothing more, even of rows that have no ids to tell them apart by.
+            pages.append(ParsedPage() if item.sha256 in digests else page)
+            digests.add(item.sha256)
         except PageUnreadable as problem:
             dead[item.object_id] = str(problem)
             log.warning("page %s is dead: %s", item.object_key, problem)
-    return Work(run, fold(pages), objects, dead)
+    return Work(run, fold(pages, complete=not dead), objects, dead)
 
 
 async def _read_page(place: Workplace, connector: Connector | None, item: RawObject) -> ParsedPage:

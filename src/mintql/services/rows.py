@@ -23,6 +23,8 @@ from mintql.store.ingest import Account, KnownAccount, NewRow
 from mintql.store.queries import Conn
 from mintql.store.sync import Ingestion, RunKey
 
+REJECTED_ACCOUNT_POSITION = -1_000_000
+"""Positions of rows whose account is unknown count down from here, clear of all others."""
 SEEN_DAYS = 45
 """How far back known rows are remembered by fingerprint: more than any window fetched again and again."""
 
@@ -251,7 +253,8 @@ class RowWriter:
         changed: list[tuple[UserId, StoredRow]] = []
         for item, before in plan.known:
             after = merge(before, item.row, item.merchant.name, item.merchant.key)
-            if after is None:
+            after = _take_over(plan.links.get((item.account, item.row.external_id)), after or before)
+            if after == before:
                 continue
             if after.category_source == CategorySource.NONE:
                 category = self._categorize(item)
@@ -301,6 +304,8 @@ class RowWriter:
             if not work.closing:
                 continue
             newest = max((row.posted_on for row in work.said.rows.values()), default=None)
+            if newest is not None and work.run.window_last is not None:
+                newest = min(newest, work.run.window_last)
             if newest is None:
                 if work.account in self._taken_from:
                     lists.append((*work.account, pack([])))
@@ -362,6 +367,20 @@ def _taken_back(works: Sequence[_AccountWork]) -> list[tuple[UserId, AccountId, 
     return [(*work.account, external_id) for work in works if work.closing for external_id in sorted(work.said.removed)]
 
 
+def _take_over(pending: StoredRow | None, posted: StoredRow) -> StoredRow:
+    """Move a person's own choice from a pending row along to the posted one that succeeds it."""
+    if pending is None or pending.category_source != CategorySource.MANUAL:
+        return posted
+    if posted.category_source == CategorySource.MANUAL:
+        return posted
+    return replace(
+        posted,
+        category_id=pending.category_id,
+        category_source=pending.category_source,
+        category_detail=pending.category_detail,
+    )
+
+
 def _object_id(part: Slice, said: AccountRows, external_id: str) -> RawObjectId | None:
     """Return the raw page that had the last word on a row."""
     page = said.pages.get(external_id)
@@ -373,6 +392,6 @@ def _reject_account(folded: Folded, external_id: str, said: AccountRows) -> None
     reason = f"it belongs to account {external_id!r}, which the institution did not describe"
     known = {(number, row.position, row.account_external_id) for number, row in folded.rejected}
     for place, row in enumerate(said.rows.values()):
-        position = -1 - place
+        position = REJECTED_ACCOUNT_POSITION - place
         if (0, position, external_id) not in known:
             folded.rejected.append((0, RejectedRow(position, reason, row.description, external_id)))

@@ -8,10 +8,12 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::tex
         balance_at)
 ORDER BY user_id, connection_id, external_id
 ON CONFLICT (user_id, connection_id, external_id) DO UPDATE SET
-    name = excluded.name, kind = excluded.kind, mask = excluded.mask, balance_minor = excluded.balance_minor,
+    name = excluded.name, kind = excluded.kind, mask = excluded.mask, currency = excluded.currency,
+    balance_minor = excluded.balance_minor,
     available_minor = excluded.available_minor, balance_at = excluded.balance_at
-WHERE (account.name, account.kind, account.mask, account.balance_minor, account.available_minor, account.balance_at)
-    IS DISTINCT FROM (excluded.name, excluded.kind, excluded.mask, excluded.balance_minor,
+WHERE (account.name, account.kind, account.mask, account.currency, account.balance_minor, account.available_minor,
+        account.balance_at)
+    IS DISTINCT FROM (excluded.name, excluded.kind, excluded.mask, excluded.currency, excluded.balance_minor,
         excluded.available_minor, excluded.balance_at)
 
 -- name: open_account_sync
@@ -96,7 +98,7 @@ WHERE user_id = ANY ($1::bigint[]) AND merchant_key = ANY ($2::text[])
 UPDATE transactions AS row SET posted_on = said.posted_on, amount_minor = said.amount_minor,
     currency = said.currency, pending = said.pending, description = said.description, merchant = said.merchant,
     merchant_key = said.merchant_key, category_id = said.category_id, category_source = said.category_source,
-    category_detail = said.category_detail, removed_at = NULL, updated_at = $13
+    category_detail = said.category_detail, successor_id = NULL, removed_at = NULL, updated_at = $13
 FROM unnest($1::bigint[], $2::bigint[], $3::date[], $4::bigint[], $5::text[], $6::boolean[], $7::text[],
     $8::text[], $9::text[], $10::int[], $11::text[], $12::text[])
     AS said (user_id, transaction_id, posted_on, amount_minor, currency, pending, description, merchant,

@@ -121,10 +121,12 @@ async def sweep(context: Context) -> None:
     now = utc_now()
     async with runtime.system() as conn:
         effects = await sync.sweep_runs(conn, now)
-        await event_rows.purge(conn, now - timedelta(days=EVENTS_KEPT_DAYS), PURGE_ROWS_MAX)
-        await sync_rows.purge_sessions(conn, now, PURGE_ROWS_MAX)
     effects.merge(Effects(jobs=[Job("notify")]))
     await runtime.perform(effects)
+    async with runtime.system() as conn:
+        await event_rows.purge(conn, now - timedelta(days=EVENTS_KEPT_DAYS), PURGE_ROWS_MAX)
+    async with runtime.system() as conn:
+        await sync_rows.purge_sessions(conn, now, PURGE_ROWS_MAX)
 
 
 @guarded
@@ -142,7 +144,8 @@ async def reconcile_all(runtime: Runtime) -> int:
             after, suspected = await reconciliation.reconcile_page(conn, after)
         if suspected:
             async with runtime.system() as conn:
-                found, effects = await reconciliation.mend(conn, sorted({item.user_id for item in suspected}))
+                wanted = sorted({item.user_id for item in suspected})
+                found, effects = await reconciliation.mend(conn, wanted, utc_now())
             await runtime.perform(effects)
             wrong += len(found)
     return wrong

@@ -108,7 +108,7 @@ async def test_reconcile_finds_mends_and_records_every_kind_of_wrong_sum(bank: P
     )
     async with bank.begin() as conn:
         _, suspected = await reconcile.reconcile_page(conn, 0)
-        found, effects = await reconcile.mend(conn, [item.user_id for item in suspected])
+        found, effects = await reconcile.mend(conn, [item.user_id for item in suspected], bank.now)
     assert [(item.month.month, item.stored_posted_minor, item.posted_minor) for item in found] == [
         (9, 0, 0), (10, 0, -300), (11, -451, -450),
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from mintql.data import load_categories, load_template
 from mintql.domain.budgets import NOTHING_SPENT, crossed, limits_for_month, spent_by_budget
 from mintql.domain.ids import UserId
-from mintql.domain.months import last_day, local_date
+from mintql.domain.months import add_months, first_day, last_day, local_date
 from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events
 from mintql.store import alerts as store
@@ -56,6 +56,12 @@ async def evaluate(conn: Conn, touched: Mapping[UserId, set[date]], now: datetim
             spent = by_currency[limit.currency].get(category_id, NOTHING_SPENT)
             crossings += [Crossing(user_id, limit, threshold, spent) for threshold in crossed(limit, spent.total_minor)]
     return await _raise(conn, crossings, now)
+
+
+def recent_months(now: datetime) -> set[date]:
+    """Return the months that may be news to anybody anywhere: the last, the current and the next one."""
+    month = first_day(now.date())
+    return {add_months(month, -1), month, add_months(month, 1)}
 
 
 def is_news(month: date, now: datetime, time_zone: str) -> bool:

@@ -22,13 +22,13 @@ from mintql.domain.months import first_day
 from mintql.gateways.objects import ObjectStore
 from mintql.gateways.vault import Sealed, Vault
 from mintql.institutions.base import Connector, FetchRequest
-from mintql.services.alerts import GRACE_DAYS
+from mintql.services import alerts
 from mintql.services.effects import Effects, Job
 from mintql.services.sync import CARRY_SECONDS, next_daily, tell_progress
 from mintql.store import sync as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
-from mintql.store.sync import Extraction, RunKey, StoredPage
+from mintql.store.sync import Claim, Extraction, RunKey, StoredPage
 
 log = logging.getLogger(__name__)
 
@@ -79,13 +79,14 @@ async def extract(place: Workplace, keys: Sequence[RunKey]) -> None:
     """
     async with place.begin() as conn:
         runs = await store.claim_extraction(conn, keys, place.clock(), LEASE)
+    await place.perform(Effects(changed={run.key.user_id for run in runs}))
     slots = asyncio.Semaphore(FETCHES_AT_ONCE_MAX)
 
     async def one(run: Extraction) -> bool:
         async with slots:
             return await _extract_one(place, run)
 
-    async with keep_leases(place, [(run.key, run.attempt) for run in runs]):
+    async with keep_leases(place, runs):
         complete = await asyncio.gather(*(one(run) for run in runs))
     ready = [list(run.key) for run, done in zip(runs, complete, strict=True) if done]
     if ready:
@@ -93,8 +94,8 @@ async def extract(place: Workplace, keys: Sequence[RunKey]) -> None:
 
 
 @asynccontextmanager
-async def keep_leases(place: Workplace, runs: Sequence[tuple[RunKey, int]]) -> AsyncIterator[None]:
-    """Extend the leases of these (run, attempt) for as long as the body takes."""
+async def keep_leases(place: Workplace, runs: Sequence[Claim]) -> AsyncIterator[None]:
+    """Extend the leases of these runs for as long as the body takes."""
 
     async def beat() -> None:
         while True:
@@ -114,7 +115,7 @@ async def keep_leases(place: Workplace, runs: Sequence[tuple[RunKey, int]]) -> A
 
 
 async def _extract_one(place: Workplace, run: Extraction) -> bool:
-    """Fetch and store the pages of one run; True when they are complete. Never raises."""
+    """Fetch and store the pages of one run; True when they are complete."""
     pages: list[StoredPage] = []
     try:
         connector = _connector(place, run)
@@ -157,7 +158,7 @@ def _request(run: Extraction, connector: Connector, today: date) -> FetchRequest
 
 def _refresh_first(run: Extraction, synced_through: date, today: date) -> date:
     """Return the first day of a refresh, whose connection was read up to `synced_through` before."""
-    open_month = first_day(today - timedelta(days=GRACE_DAYS))
+    open_month = first_day(today - timedelta(days=alerts.GRACE_DAYS))
     first = min(synced_through - timedelta(days=OVERLAP_DAYS), open_month)
     if run.reason == "daily" and (today.toordinal() + run.connection_id) % DEEP_EVERY_DAYS == 0:
         first = min(first, today - timedelta(days=DEEP_DAYS))
@@ -208,7 +209,7 @@ async def _tell_page(place: Workplace, run: Extraction, pages: int) -> None:
 
 async def settle_failure(
     place: Workplace,
-    run: Extraction | store.Ingestion,
+    run: Claim,
     failure: InstitutionFailure,
     back_to: str,
     attempts: int,
@@ -225,10 +226,9 @@ async def settle_failure(
     async with place.begin() as conn:
         await lock_users(conn, [run.key.user_id])
         if again:
-            held = await store.retry_run(conn, run.key, run.attempt, back_to, at, failure.code, failure.message)
+            held = await store.retry_run(conn, run, back_to, at, failure.code, failure.message)
         else:
-            held = await store.fail_run(conn, run.key, run.attempt, now, failure.code, failure.message)
-            await store.bury_objects(conn, run.key, failure.message)
+            held = await store.fail_run(conn, run, now, failure.code, failure.message)
         if not held:
             return
         await store.insert_raw_objects(conn, run.key, run.attempt, pages, "abandoned")
@@ -243,4 +243,8 @@ async def settle_failure(
             action_required=not failure.retryable,
         )
         effects = await tell_progress(conn, [run.key])
+        if not again:
+            await store.bury_objects(conn, run.key, failure.message)
+            # Slices of a large result may have come in before the run was given up.
+            effects.merge(await alerts.evaluate(conn, {run.key.user_id: alerts.recent_months(now)}, now))
     await place.perform(effects)

@@ -74,7 +74,7 @@ async def ingest(place: Workplace, keys: Sequence[RunKey]) -> None:
     async with place.begin() as conn:
         runs = await store.claim_ingest(conn, keys, place.clock(), LEASE)
         objects = await store.raw_objects_of_runs(conn, [(run.key, run.attempt) for run in runs])
-    async with keep_leases(place, [(run.key, run.attempt) for run in runs]):
+    async with keep_leases(place, runs):
         runs = [run for run in runs if not await _given_up(place, run)]
         works = [work for work in await _read(place, runs, objects) if work is not None]
         for batch in _batches(works):
@@ -191,7 +191,7 @@ def _unpack(packed: bytes) -> bytes:
 
 
 def _batches(works: Sequence[Work]) -> Iterator[list[Work]]:
-    """Group runs so that a transaction holds a bounded number of rows, runs, and no person twice."""
+    """Group runs so that a transaction holds a bounded number of rows and runs."""
     batch: list[Work] = []
     rows = 0
     for work in sorted(works, key=lambda item: item.run.key):

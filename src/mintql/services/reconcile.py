@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import date, datetime
 
 from mintql.domain.ids import UserId
+from mintql.services import alerts
 from mintql.services.effects import Effects
 from mintql.store import reconcile as store
 from mintql.store.locks import lock_users
@@ -29,12 +31,17 @@ async def reconcile_page(conn: Conn, after: UserId) -> tuple[UserId | None, list
     return (user_ids[-1] if len(user_ids) == USERS_PER_PAGE else None), found
 
 
-async def mend(conn: Conn, user_ids: Sequence[UserId]) -> tuple[list[Difference], Effects]:
-    """Look again at these persons under their locks, and mend and record what is really wrong."""
+async def mend(conn: Conn, user_ids: Sequence[UserId], now: datetime) -> tuple[list[Difference], Effects]:
+    """Look again at these persons under their locks; mend and record what is really wrong, and judge it anew."""
     await lock_users(conn, user_ids)
     found = await store.differences(conn, sorted(set(user_ids)))
     for item in found:
         log.error("sum of person %s, %s, category %s was wrong: %s", item.user_id, item.month, item.category_id, item)
     if found:
         await store.mend(conn, found)
-    return found, Effects(changed={item.user_id for item in found})
+    effects = Effects(changed={item.user_id for item in found})
+    touched: dict[UserId, set[date]] = {}
+    for item in found:
+        touched.setdefault(item.user_id, set()).add(item.month)
+    effects.merge(await alerts.evaluate(conn, touched, now))
+    return found, effects

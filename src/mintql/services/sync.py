@@ -28,7 +28,7 @@ RUNS_PER_JOB = 50
 async def open_or_join_run(
     conn: Conn, user_id: UserId, connection_id: ConnectionId, reason: str, now: datetime
 ) -> tuple[SyncRunId, Effects]:
-    """Open a sync run for a connection, or return the one that is open.
+    """Open a sync run for a connection, or return the one that is open, which waits no longer.
 
     Raises:
         NotFound: The connection is not this person's, or was disconnected.
@@ -39,10 +39,19 @@ async def open_or_join_run(
         run_id = await store.open_run_of(conn, user_id, connection_id)
         if run_id is None:
             raise NotFound("There is no such connection, or it was disconnected.", field="connectionId")
-        return run_id, Effects()
+        return run_id, await _hurry(conn, user_id, connection_id, now)
     effects = await tell_progress(conn, [RunKey(user_id, run_id)])
     effects.jobs.insert(0, Job("extract", ([[user_id, run_id]],)))
     return run_id, effects
+
+
+async def _hurry(conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime) -> Effects:
+    """Let an open run that waits for its time begin now: the day's spread or a pause after an outage."""
+    hurried = await store.hurry_run(conn, user_id, connection_id, now, timedelta(seconds=CARRY_SECONDS))
+    if hurried is None:
+        return Effects()
+    run_id, state = hurried
+    return Effects(jobs=[Job("extract" if state == "queued" else "ingest", ([[user_id, run_id]],))])
 
 
 async def tell_progress(conn: Conn, keys: Iterable[RunKey]) -> Effects:
@@ -79,7 +88,7 @@ async def open_daily_page(
         for place, (user_id, connection_id) in enumerate(page)
     ]
     opened = await store.open_daily_runs(conn, due, day, timedelta(seconds=CARRY_SECONDS_MAX))
-    effects = Effects()
+    effects = Effects(changed={key.user_id for key, _ in opened})
     for key_list, at in _by_time(opened):
         for batch in _batches(key_list, DAILY_RUNS_PER_JOB):
             effects.jobs.append(Job("extract", (batch,), max(0.0, (at - now).total_seconds())))

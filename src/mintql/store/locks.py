@@ -1,7 +1,7 @@
 """The order in which writers lock, so that none can wait for another in a circle.
 
 1. advisory locks of the persons, ascending (`lock_users`)
-2. rows of sync_runs, connections and account_sync, ascending by person and id
+2. rows of connections, then of sync_runs, then of account_sync, each ascending by person and id
 3. rows of transactions
 4. rows of monthly_spending, in the order of their key (the triggers sort)
 5. rows of user_counters, ascending, then what is appended under them: alerts, events, outbox

@@ -29,9 +29,9 @@ class Extraction:
     key: RunKey
     connection_id: ConnectionId
     attempt: int
+    ingest_attempt: int
     reason: str
     institution_id: str
-    status: str
     sync_cursor: str
     synced_through: date | None
     key_version: int | None
@@ -63,6 +63,10 @@ class Ingestion:
     window_first: date | None
     window_last: date | None
     synced_through: date | None = None
+
+
+Claim = Extraction | Ingestion
+"""A run that this worker holds: by its key and the two attempt numbers, which a later claim raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,14 @@ async def open_run(
     return None if run_id is None else SyncRunId(run_id)
 
 
+async def hurry_run(
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime, carry: timedelta
+) -> tuple[SyncRunId, str] | None:
+    """Make the open run of a connection due now; return it and its state, None where that changes nothing."""
+    row = await conn.fetchrow(SQL.hurry_run, user_id, connection_id, now, now + carry)
+    return None if row is None else (SyncRunId(row["run_id"]), row["state"])
+
+
 async def open_run_of(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> SyncRunId | None:
     """Return the run that is open for a connection."""
     run_id = await conn.fetchval(SQL.open_run_of, user_id, connection_id)
@@ -143,9 +155,9 @@ async def claim_extraction(conn: Conn, keys: Sequence[RunKey], now: datetime, le
             key=RunKey(row["user_id"], row["run_id"]),
             connection_id=ConnectionId(row["connection_id"]),
             attempt=row["attempt"],
+            ingest_attempt=row["ingest_attempt"],
             reason=row["reason"],
             institution_id=row["institution_id"],
-            status=row["status"],
             sync_cursor=row["sync_cursor"],
             synced_through=row["synced_through"],
             key_version=row["key_version"],
@@ -156,10 +168,11 @@ async def claim_extraction(conn: Conn, keys: Sequence[RunKey], now: datetime, le
     ]
 
 
-async def extend_leases(conn: Conn, runs: Sequence[tuple[RunKey, int]], now: datetime, lease: timedelta) -> int:
-    """Say that the worker of these (run, attempt) is alive; return how many it still holds."""
-    users, ids = _columns([key for key, _ in runs])
-    return int(await conn.fetchval(SQL.extend_leases, users, ids, [attempt for _, attempt in runs], now + lease))
+async def extend_leases(conn: Conn, claims: Sequence[Claim], now: datetime, lease: timedelta) -> int:
+    """Say that the worker of these runs is alive; return how many leases were extended."""
+    users, ids = _columns([claim.key for claim in claims])
+    attempts, ingest_attempts = [claim.attempt for claim in claims], [claim.ingest_attempt for claim in claims]
+    return int(await conn.fetchval(SQL.extend_leases, users, ids, attempts, ingest_attempts, now + lease))
 
 
 async def note_page(conn: Conn, key: RunKey, attempt: int, pages: int) -> bool:
@@ -200,14 +213,16 @@ async def insert_raw_objects(conn: Conn, key: RunKey, attempt: int, pages: Seque
     )
 
 
-async def retry_run(conn: Conn, key: RunKey, attempt: int, state: str, at: datetime, code: str, message: str) -> bool:
-    """Put a run back into `state`, to be tried at `at`; False when it is no longer this attempt's."""
-    return await conn.fetchval(SQL.retry_run, *key, attempt, state, at, code, message) is not None
+async def retry_run(conn: Conn, claim: Claim, state: str, at: datetime, code: str, message: str) -> bool:
+    """Put a run back into `state`, to be tried at `at`; False when this worker no longer holds it."""
+    attempts = (claim.attempt, claim.ingest_attempt)
+    return await conn.fetchval(SQL.retry_run, *claim.key, *attempts, state, at, code, message) is not None
 
 
-async def fail_run(conn: Conn, key: RunKey, attempt: int, now: datetime, code: str, message: str) -> bool:
-    """End a run as failed; False when it is no longer this attempt's."""
-    return await conn.fetchval(SQL.fail_run, *key, attempt, now, code, message) is not None
+async def fail_run(conn: Conn, claim: Claim, now: datetime, code: str, message: str) -> bool:
+    """End a run as failed; False when this worker no longer holds it."""
+    attempts = (claim.attempt, claim.ingest_attempt)
+    return await conn.fetchval(SQL.fail_run, *claim.key, *attempts, now, code, message) is not None
 
 
 async def bury_objects(conn: Conn, key: RunKey, reason: str) -> None:

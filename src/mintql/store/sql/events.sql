@@ -24,6 +24,7 @@ SELECT event_seq FROM user_counters WHERE user_id = $1
 -- Forgets events older than a moment, a bounded number at a time; returns how many went.
 WITH old AS (
     SELECT user_id, seq FROM events WHERE created_at < $1 LIMIT $2
+    FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM events USING old WHERE events.user_id = old.user_id AND events.seq = old.seq RETURNING 1
 )

@@ -11,6 +11,13 @@ RETURNING run_id
 SELECT run_id FROM sync_runs
 WHERE user_id = $1 AND connection_id = $2 AND state NOT IN ('succeeded', 'failed')
 
+-- name: hurry_run
+-- Makes the open run of a connection due now, unless it is under way or the institution asked us to wait.
+UPDATE sync_runs SET next_attempt_at = $3, carried_until = $4, carries = 1
+WHERE user_id = $1 AND connection_id = $2 AND state IN ('queued', 'extracted') AND next_attempt_at > $3
+  AND error_code IS DISTINCT FROM 'INSTITUTION_RATE_LIMITED'
+RETURNING run_id, state
+
 -- name: due_connections
 -- Connections of persons active since a day that had no run today, after a key, in its order.
 SELECT link.user_id, link.connection_id FROM connections AS link JOIN users USING (user_id)
@@ -32,10 +39,16 @@ RETURNING user_id, run_id, next_attempt_at
 
 -- name: claim_extraction
 -- Takes runs that wait to be extracted, or whose worker has let its lease run out.
-WITH wanted AS (
-    SELECT run.user_id, run.run_id FROM sync_runs AS run
+WITH links AS (
+    SELECT link.user_id, link.connection_id, run.run_id FROM connections AS link
+    JOIN sync_runs AS run ON run.user_id = link.user_id AND run.connection_id = link.connection_id
     JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, run_id)
         ON asked.user_id = run.user_id AND asked.run_id = run.run_id
+    ORDER BY link.user_id, link.connection_id
+    FOR UPDATE OF link
+), wanted AS (
+    SELECT run.user_id, run.run_id FROM sync_runs AS run
+    JOIN links ON links.user_id = run.user_id AND links.run_id = run.run_id
     WHERE run.next_attempt_at <= $3
       AND (run.state = 'queued' OR (run.state = 'extracting' AND run.lease_until < $3))
     ORDER BY run.user_id, run.run_id
@@ -44,26 +57,32 @@ WITH wanted AS (
     UPDATE sync_runs AS run SET state = 'extracting', attempt = run.attempt + 1, lease_until = $4,
         started_at = coalesce(run.started_at, $3), pages = 0, rows_done = 0, rows_total = 0
     FROM wanted WHERE run.user_id = wanted.user_id AND run.run_id = wanted.run_id
-    RETURNING run.user_id, run.run_id, run.connection_id, run.attempt, run.reason
+    RETURNING run.user_id, run.run_id, run.connection_id, run.attempt, run.ingest_attempt, run.reason
 ), tried AS (
     UPDATE connections AS link SET last_attempt_at = $3
     FROM claimed WHERE link.user_id = claimed.user_id AND link.connection_id = claimed.connection_id
-    RETURNING link.user_id, link.connection_id, link.institution_id, link.status, link.sync_cursor,
-        link.synced_through, link.failures
+    RETURNING link.user_id, link.connection_id, link.institution_id, link.sync_cursor, link.synced_through
 )
-SELECT claimed.user_id, claimed.run_id, claimed.connection_id, claimed.attempt, claimed.reason,
-    tried.institution_id, tried.status, tried.sync_cursor, tried.synced_through,
+SELECT claimed.user_id, claimed.run_id, claimed.connection_id, claimed.attempt, claimed.ingest_attempt,
+    claimed.reason, tried.institution_id, tried.sync_cursor, tried.synced_through,
     secret.key_version, secret.wrapped_key, secret.ciphertext
 FROM claimed JOIN tried USING (user_id, connection_id)
 LEFT JOIN connection_secrets AS secret USING (user_id, connection_id)
 
 -- name: extend_leases
 -- Says that the worker of these runs is alive; returns how many are still its own.
-WITH extended AS (
-    UPDATE sync_runs AS run SET lease_until = $4
-    FROM unnest($1::bigint[], $2::bigint[], $3::int[]) AS mine (user_id, run_id, attempt)
-    WHERE run.user_id = mine.user_id AND run.run_id = mine.run_id AND run.attempt = mine.attempt
-      AND run.state IN ('extracting', 'ingesting')
+WITH mine AS (
+    SELECT run.user_id, run.run_id FROM sync_runs AS run
+    JOIN unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[]) AS asked (user_id, run_id, attempt, ingest_attempt)
+        ON asked.user_id = run.user_id AND asked.run_id = run.run_id AND asked.attempt = run.attempt
+        AND asked.ingest_attempt = run.ingest_attempt
+    WHERE run.state IN ('extracting', 'ingesting')
+    ORDER BY run.user_id, run.run_id
+    -- A run that its own worker is writing at the moment needs no sign of life, and must not hold up the others'.
+    FOR UPDATE OF run SKIP LOCKED
+), extended AS (
+    UPDATE sync_runs AS run SET lease_until = $5
+    FROM mine WHERE run.user_id = mine.user_id AND run.run_id = mine.run_id
     RETURNING 1
 )
 SELECT count(*)::int AS extended FROM extended
@@ -91,15 +110,15 @@ ON CONFLICT (user_id, run_id, attempt, page) DO NOTHING
 
 -- name: retry_run
 -- Puts a run back to be tried again later, with the reason.
-UPDATE sync_runs SET state = $4, lease_until = NULL, next_attempt_at = $5, carried_until = $5, carries = 0,
-    error_code = $6, error_message = $7
-WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND state IN ('extracting', 'ingesting')
+UPDATE sync_runs SET state = $5, lease_until = NULL, next_attempt_at = $6, carried_until = $6, carries = 0,
+    error_code = $7, error_message = $8
+WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND ingest_attempt = $4 AND state IN ('extracting', 'ingesting')
 RETURNING run_id
 
 -- name: fail_run
 -- Ends a run that cannot succeed, with the reason.
-UPDATE sync_runs SET state = 'failed', lease_until = NULL, finished_at = $4, error_code = $5, error_message = $6
-WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND state IN ('extracting', 'ingesting')
+UPDATE sync_runs SET state = 'failed', lease_until = NULL, finished_at = $5, error_code = $6, error_message = $7
+WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND ingest_attempt = $4 AND state IN ('extracting', 'ingesting')
 RETURNING run_id
 
 -- name: bury_objects
@@ -219,6 +238,7 @@ RETURNING run.user_id, run.run_id, run.state
 -- Forgets sessions that have ended; returns how many went.
 WITH old AS (
     SELECT user_id, session_id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
+    FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM sessions USING old
     WHERE sessions.user_id = old.user_id AND sessions.session_id = old.session_id RETURNING 1

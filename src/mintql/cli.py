@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mintql.domain.errors import Failure
+from mintql.domain.errors import Failure, NotFound
 from mintql.embedded.processes import EmbeddedError
 from mintql.embedded.project import LOCAL_HOST, Project
 from mintql.store.migrate import MigrationError
@@ -21,9 +22,15 @@ from mintql.store.migrate import MigrationError
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from mintql.domain.ids import UserId
+    from mintql.store.queries import Conn
+
 API_PORT = 8000
 BANK_PORT = 8001
 GRACEFUL_STOP_SECONDS = 3
+USER_ID_MAX = 2**63 - 1
+"""The largest bigint."""
+NOTHING_RUNS = "nothing runs in this folder: start it with `mintql up` (in the repository: ./dev up)"
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -69,16 +76,12 @@ def api(host: HostOption = LOCAL_HOST, port: PortOption = API_PORT) -> None:
 
 @app.command()
 def worker() -> None:
-    """Run a worker alone."""
-    from arq.worker import Worker
-
-    from mintql.jobs import worker_options
+    """Run a worker alone; while Redis is away it waits."""
     from mintql.settings import load_settings
+    from mintql.work import work
 
     _prepare()
-    settings = load_settings()
-    asyncio.set_event_loop(asyncio.new_event_loop())  # arq takes the current loop, and newer Pythons have none.
-    Worker(**worker_options(settings), ctx={"settings": settings}).run()
+    asyncio.run(work(load_settings()))
 
 
 @app.command()
@@ -113,10 +116,12 @@ def schema() -> None:
 
 
 @app.command()
-def replay(user_id: Annotated[int, typer.Argument(help="Number of the person in the database.", min=1)]) -> None:
+def replay(
+    user: Annotated[str, typer.Argument(help="The person: their number in the database, or their e-mail address.")],
+) -> None:
     """Rebuild one person's transactions, sums and alerts from the raw objects; compare them with the database."""
     _prepare()
-    report = asyncio.run(_replay(user_id))
+    report = asyncio.run(_replay(user))
     print(
         f"{report.pages} raw pages gave {report.transactions} transactions, {report.sums} monthly sums and "
         f"{report.alerts} alerts; {report.dead_pages} pages could not be read"
@@ -125,15 +130,28 @@ def replay(user_id: Annotated[int, typer.Argument(help="Number of the person in 
     raise SystemExit(1 if report.differences else 0)
 
 
-async def _replay(user_id: int) -> Any:
-    from mintql.domain.ids import UserId
+async def _replay(user: str) -> Any:
     from mintql.jobs import workplace
     from mintql.runtime import open_runtime
     from mintql.services.replay import replay as rebuild
     from mintql.settings import load_settings
 
     async with open_runtime(load_settings(), role="worker") as runtime, runtime.system() as conn:
-        return await rebuild(workplace(runtime), conn, UserId(user_id))
+        return await rebuild(workplace(runtime), conn, await _find_user(conn, user))
+
+
+async def _find_user(conn: Conn, user: str) -> UserId:
+    """Return whose number or e-mail address this is; raise `NotFound` when it is nobody's."""
+    from mintql.domain.ids import UserId
+    from mintql.store import users
+
+    if user.isascii() and user.isdecimal():
+        person = await users.get(conn, UserId(int(user))) if int(user) <= USER_ID_MAX else None
+        if person:
+            return person.user_id
+    elif credentials := await users.credentials_by_email(conn, user.strip()):
+        return credentials[0]
+    raise NotFound(f"there is no person {user!r}; give the number or the e-mail address of one")
 
 
 @app.command()
@@ -165,6 +183,16 @@ def doctor() -> None:
     for finding in findings:
         print(f"{'ok ' if finding.well else 'BAD'}  {finding.name}: {finding.words}")
     raise SystemExit(0 if all(finding.well for finding in findings) else 1)
+
+
+@app.command()
+def env() -> None:
+    """Print the environment of the `up` that runs in this folder as `export` lines, for a shell's `eval`."""
+    environment = Project.here().environment_of_up()
+    if not environment:
+        raise EmbeddedError(NOTHING_RUNS)
+    for name, value in environment.items():
+        print(f"export {name}={shlex.quote(value)}")
 
 
 @app.command()
@@ -209,7 +237,7 @@ def _bank_url() -> str:
 
 def _noted(name: str) -> str:
     if not Project.here().join() and name not in os.environ:
-        raise EmbeddedError("nothing runs in this folder: start it with `mintql up` (in the repository: ./dev up)")
+        raise EmbeddedError(NOTHING_RUNS)
     return os.environ[name]
 
 

@@ -19,12 +19,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from websockets.asyncio.client import ClientConnection, connect
 
-from mintql.domain.errors import Failure
+from mintql.domain.errors import Failure, InvalidInput
+from mintql.domain.money import parse_minor
 
 EMAIL = "demo@mintql.example"
 PASSWORD = "a demo person's password"  # noqa: S105 - everybody may know it, and it is printed
 NAME = "Demo Person"
 TIME_ZONE = "America/New_York"
+CURRENCY = "USD"
 ANNUAL_INCOME = "72000.00"
 INSTITUTION = "sandbox"
 BANK_LOGIN = "demo"
@@ -130,9 +132,13 @@ class Client:
         self.token = ""
 
     async def run(self, operation: str, **variables: Any) -> dict[str, Any]:
-        """Run an operation; raise `DemoError` for GraphQL errors."""
+        """Run an operation; raise `DemoError` for GraphQL errors, and when nobody answers."""
         headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
-        answer = await self._http.post("/graphql", json={"query": operation, "variables": variables}, headers=headers)
+        request = {"query": operation, "variables": variables}
+        try:
+            answer = await self._http.post("/graphql", json=request, headers=headers)
+        except httpx.TransportError as error:
+            raise DemoError(f"the API at {self._http.base_url} does not answer ({error})") from error
         body = answer.json()
         if body.get("errors"):
             raise DemoError("; ".join(error["message"] for error in body["errors"]))
@@ -175,7 +181,8 @@ async def _token(api: Client) -> str:
     signed_in = (await api.run(SIGN_IN, email=EMAIL, password=PASSWORD))["signIn"]
     if "token" not in signed_in:
         person = {"email": EMAIL, "password": PASSWORD, "name": NAME, "timeZone": TIME_ZONE}
-        signed_in = await api.mutate("signUp", SIGN_UP, **person, income={"amount": ANNUAL_INCOME, "currency": "USD"})
+        income = {"amount": ANNUAL_INCOME, "currency": CURRENCY}
+        signed_in = await api.mutate("signUp", SIGN_UP, **person, income=income)
     token: str = signed_in["token"]
     return token
 
@@ -219,21 +226,41 @@ async def buy(api_url: str, bank_url: str, amount: str | None, seller: str | Non
     """Buy something at the bank with the demo person's card, and ask for a refresh.
 
     What is not said is chosen such that a budget is exceeded.
+
+    Raises:
+        InvalidInput: The amount is none that can be paid.
+        DemoError: The API or the bank refused something or does not answer.
     """
+    if amount is not None and parse_minor(amount, CURRENCY) <= 0:
+        raise InvalidInput(f"{amount!r} cannot be paid; the amount must be more than 0.", field="amount")
     async with client(api_url) as api, httpx.AsyncClient(trust_env=False, timeout=REQUEST_TIMEOUT_SECONDS) as bank:
         api.token = await _token(api)
         if amount is None or seller is None:
             chosen = await _purchase_that_alerts(api)
             amount, seller = amount or str(chosen.amount), seller or chosen.seller
-        bought = await bank.post(
-            f"{bank_url}/control/{BANK_LOGIN}/purchases", json={"amount": f"-{amount}", "description": seller}
-        )
-        if bought.is_error:
-            raise DemoError(f"the sandbox bank refused the purchase: {bought.json()}")
+        await _pay(bank, bank_url, amount.strip().lstrip("+"), seller)
         say(f"Bought for {amount} at {seller}")
         for connection in (await api.run(CONNECTIONS))["connections"]:
             await _refresh(api, connection["id"], say)
         say("Asked for a refresh")
+
+
+async def _pay(bank: httpx.AsyncClient, bank_url: str, amount: str, seller: str) -> None:
+    purchase = {"amount": f"-{amount}", "description": seller}
+    try:
+        answer = await bank.post(f"{bank_url}/control/{BANK_LOGIN}/purchases", json=purchase)
+    except httpx.TransportError as error:
+        raise DemoError(f"the sandbox bank at {bank_url} does not answer ({error})") from error
+    if answer.is_error:
+        raise DemoError(f"the sandbox bank refused the purchase: {_refusal(answer)}")
+
+
+def _refusal(answer: httpx.Response) -> str:
+    """Return the bank's own words, or what is known when it has none."""
+    try:
+        return str(answer.json()["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return f"status {answer.status_code}"
 
 
 async def _refresh(api: Client, connection_id: str, say: Say) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from mintql.demo import DemoPerson, prepare_demo_person
 from mintql.embedded.processes import AlreadyRunningError, exclusive_lock
 from mintql.embedded.project import UP_LOCK, Project
-from mintql.embedded.stack import Stack, running_stack
+from mintql.embedded.stack import Stack, check_ports, running_stack
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -25,6 +25,7 @@ def run_up(project: Project, *, fresh: bool, port: int, bank_port: int, demo: bo
     project.prepare()
     try:
         with exclusive_lock(project.home / UP_LOCK, "held"):
+            check_ports(port, bank_port)
             if fresh:
                 console.print("Forgetting what earlier runs kept")
                 project.forget()

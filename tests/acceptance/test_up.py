@@ -133,8 +133,20 @@ def newest_transactions(up: Up) -> list[tuple[str, str]]:
     return [(edge["node"]["id"], edge["node"]["amount"]["amount"]) for edge in edges]
 
 
-def wait_for(path: Path, text: str) -> None:
+def wait_until_ready_again(up: Up) -> None:
     deadline = time.monotonic() + READY_WITHIN_SECONDS
+    while True:
+        try:
+            if httpx.get(f"{up.url}/readyz").is_success:
+                return
+        except httpx.TransportError:
+            pass
+        assert time.monotonic() < deadline, up.logs()
+        time.sleep(0.1)
+
+
+def wait_for(path: Path, text: str, *, within_seconds: float = READY_WITHIN_SECONDS) -> None:
+    deadline = time.monotonic() + within_seconds
     while text not in path.read_text():
         assert time.monotonic() < deadline, path.read_text()
         time.sleep(0.05)
@@ -184,17 +196,55 @@ def test_a_second_up_in_the_same_folder_says_that_one_runs(demo, folder):
 
 
 def test_a_process_that_dies_is_started_again(demo):
-    api = next(pid for pid, command in demo.family().items() if " api " in command)
-    os.kill(api, signal.SIGKILL)
+    kill_child(demo, " api ")
+    wait_until_ready_again(demo)
+    assert ask(demo, "{ accounts { kind } }", token_of(demo))["accounts"]
+
+
+def refresh(up: Up) -> str:
+    """Ask for a refresh; return the id of the run once it has succeeded."""
+    token = token_of(up)
+    connection_id = ask(up, "{ connections { id } }", token)["connections"][0]["id"]
+    started = ask(
+        up,
+        f'mutation {{ refreshConnection(id: "{connection_id}") '
+        "{ ... on ConnectionRunSuccess { run { id } } ... on Error { message } } }",
+        token,
+    )["refreshConnection"]
     deadline = time.monotonic() + READY_WITHIN_SECONDS
     while True:
-        try:
-            if httpx.get(f"{demo.url}/readyz").is_success:
-                break
-        except httpx.TransportError:
-            assert time.monotonic() < deadline, demo.logs()
-            time.sleep(0.1)
-    assert ask(demo, "{ accounts { kind } }", token_of(demo))["accounts"]
+        run = ask(up, "{ connections { sync { latestRun { id state } } } }", token)["connections"][0]["sync"]
+        if run["latestRun"] == {"id": started["run"]["id"], "state": "SUCCEEDED"}:
+            return run["latestRun"]["id"]
+        assert time.monotonic() < deadline, (started, run, up.logs())
+        time.sleep(0.1)
+
+
+def kill_child(up: Up, part_of_command: str) -> int:
+    pid = next(pid for pid, command in up.family().items() if part_of_command in command)
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def test_a_valkey_that_is_killed_is_named_and_started_again_and_refreshes_go_on(demo, folder):
+    workers = {pid for pid, command in demo.family().items() if " worker" in command}
+    killed = kill_child(demo, "-server ")
+    wait_for(folder / "output.txt", "Valkey ended, killed by SIGKILL; it is started again in 0.5 s", within_seconds=2)
+    first = refresh(demo)
+    kill_child(demo, "-server ")
+    assert refresh(demo) != first
+    assert killed not in demo.family()
+    assert not Path(f"/proc/{killed}").exists()
+    assert {pid for pid, command in demo.family().items() if " worker" in command} == workers
+
+
+def test_a_database_that_is_killed_is_named_and_started_again_and_refreshes_go_on(demo, folder):
+    before = newest_transactions(demo)
+    kill_child(demo, "/postgres -D ")
+    wait_for(folder / "output.txt", "PostgreSQL ended, killed by SIGKILL", within_seconds=2)
+    wait_until_ready_again(demo)
+    refresh(demo)
+    assert newest_transactions(demo) == before
 
 
 def test_a_port_that_is_taken_is_named_with_the_flag_to_use(tmp_path):
@@ -203,6 +253,17 @@ def test_a_port_that_is_taken_is_named_with_the_flag_to_use(tmp_path):
         assert up.process.wait(READY_WITHIN_SECONDS) == 1
     assert re.search(r"port \d+ cannot be used \(Address already in use\); choose another one: --port \d+", up.output)
     assert list(up.family()) == [up.process.pid]
+
+
+def test_one_port_for_both_is_refused_with_both_flags_before_anything_starts_or_is_forgotten(tmp_path):
+    (tmp_path / ".mintql").mkdir()
+    (tmp_path / ".mintql/kept").write_text("kept")
+    port = str(free_port())
+    done = mintql(tmp_path, "up", "--fresh", "--port", port, "--bank-port", port)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"mintql: --port and --bank-port are both {port}, and only one can listen there")
+    assert done.stdout == ""
+    assert (tmp_path / ".mintql/kept").read_text() == "kept"
 
 
 def test_killing_the_parent_leaves_no_process_and_the_next_run_keeps_the_data(tmp_path):
@@ -255,10 +316,50 @@ def test_the_doctor_finds_everything_well_beside_a_run_and_the_sums_agree_with_t
     replayed = mintql(folder, "replay", "1")
     assert replayed.returncode == 0, replayed.stdout
     assert "the database says the same" in replayed.stdout
+    assert mintql(folder, "replay", "Demo@mintql.example").stdout == replayed.stdout
     assert "all sums are right" in mintql(folder, "reconcile").stdout
 
 
-def test_commands_that_need_a_run_say_so_when_there_is_none(tmp_path):
-    done = mintql(tmp_path, "buy")
-    assert done.returncode == 1
+@pytest.mark.parametrize("nobody", ["99999", "9" * 30, "nobody@mintql.example", "nobody"])
+def test_a_replay_of_nobody_fails_in_words(demo, folder, nobody):
+    done = mintql(folder, "replay", nobody)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"mintql: there is no person '{nobody}'; give the number or the e-mail address of one" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["abc"], "'abc' is not an amount; write digits with a point, e.g. 12.50."),
+        (["1.234", "IKEA"], "'1.234' has too many decimals: USD amounts have 2."),
+        (["0", "IKEA"], "'0' cannot be paid; the amount must be more than 0."),
+        (["5", "x" * 501], "the sandbox bank refused the purchase: `description` must have 1 to 500 characters."),
+    ],
+)
+def test_a_purchase_that_cannot_be_made_is_refused_in_words(demo, folder, arguments, words):
+    done = mintql(folder, "buy", *arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"mintql: {words}\n")
+
+
+def test_another_api_joins_a_run_by_the_environment_that_env_prints(demo, folder):
+    port = free_port()
+    api = f"exec '{sys.executable}' -m uvicorn --factory mintql.app:create_app --port {port}"
+    with (folder / "joined.txt").open("wb") as output:
+        joined = subprocess.Popen(
+            ["sh", "-c", f"eval \"$('{sys.executable}' -m mintql env)\"; cd /; {api}"],
+            cwd=folder, env=bare_env(), stdout=output, stderr=output,
+        )  # fmt: skip
+    try:
+        wait_for(folder / "joined.txt", "Application startup complete")
+        second = Up(folder, joined, port, 0)
+        assert ask(second, "{ accounts { kind } }", token_of(demo))["accounts"]
+    finally:
+        joined.terminate()
+        joined.wait(GONE_WITHIN_SECONDS)
+
+
+@pytest.mark.parametrize("command", ["buy", "env"])
+def test_commands_that_need_a_run_say_so_when_there_is_none(tmp_path, command):
+    done = mintql(tmp_path, command)
+    assert (done.returncode, done.stdout) == (1, "")
     assert "nothing runs in this folder" in done.stderr

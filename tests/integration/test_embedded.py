@@ -20,6 +20,7 @@ from mintql.embedded import places, postgres
 from mintql.embedded.places import remove_home
 from mintql.embedded.postgres import running_postgres
 from mintql.embedded.processes import AlreadyRunningError, EmbeddedError, exclusive_lock
+from mintql.embedded.supervisor import RESTART_DELAY_SECONDS_MAX, STEADY_SECONDS, Child
 from mintql.embedded.valkey import running_valkey
 
 GONE_WITHIN_SECONDS = 10
@@ -127,6 +128,49 @@ def test_a_server_that_was_itself_killed_starts_again(home):
         server.process.wait()
     with running_postgres(home) as server:
         assert asyncio.run(query(server.url("kept"), "SELECT 1")) == 1
+
+
+def test_a_valkey_that_was_killed_starts_again_where_it_was_with_its_data(home):
+    with running_valkey(home) as server:
+        client = redis.from_url(server.url)
+        client.set("colour", "green")
+        server.process.kill()
+        server.process.wait()
+        server.launch()
+        server.wait_until_ready()
+        assert client.get("colour") == b"green"
+
+
+def short_lived() -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+    process.wait()
+    return process
+
+
+def test_what_dies_at_once_waits_longer_each_time_and_what_lived_for_a_while_does_not(tmp_path):
+    now = 1000.0
+    child = Child("api", short_lived, tmp_path / "api.log", short_lived(), started_at=now)
+    delays = []
+    for _ in range(9):
+        assert child.revive(now).startswith("api ended, status 7; it is started again in ")
+        delays.append(child.restart_at - now)
+        assert child.revive(child.restart_at - 0.01) is None
+        assert child.process is None
+        now = child.restart_at
+        assert child.revive(now) is None
+        assert child.process is not None
+    assert delays == [0.5, 1, 2, 4, 8, 16, 30, 30, RESTART_DELAY_SECONDS_MAX]
+    assert "in 0.5 s" in child.revive(now + STEADY_SECONDS)
+
+
+def test_what_cannot_be_started_is_tried_again(tmp_path):
+    def missing() -> subprocess.Popen[bytes]:
+        raise FileNotFoundError("no such program")
+
+    child = Child("api", missing, tmp_path / "api.log", None, started_at=0.0)
+    assert child.revive(1.0).startswith("api could not be started (no such program); it is started again in 0.5 s")
+    assert child.revive(1.1) is None
+    assert "in 1 s" in child.revive(1.5)
 
 
 def test_a_second_process_on_the_same_data_is_refused_in_words(home):

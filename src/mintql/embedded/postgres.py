@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -47,14 +47,52 @@ class Binaries:
     major: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PostgresServer:
-    """A running server; `socket_dir` is all that is needed to reach it."""
+    """A server and the process it runs in now; `socket_dir` is all that is needed to reach it."""
 
-    process: subprocess.Popen[bytes]
     binaries: Binaries
     data_dir: Path
     socket_dir: Path
+    log_path: Path
+    account: Account | None
+    durable: bool
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start its process, for the first time or after the last one ended, without waiting for it.
+
+        After a crash PostgreSQL itself finds out from `postmaster.pid` whether sessions of the dead server
+        still work on the data, and refuses to start before they are gone.
+        """
+        options = {
+            **_SERVER_OPTIONS,
+            **({} if self.durable else _THROWAWAY_OPTIONS),
+            "unix_socket_directories": str(self.socket_dir),
+        }
+        settings = (f"--{name}={value}" for name, value in options.items())
+        self.process = processes.spawn(
+            [self.binaries.bin / "postgres", "-D", self.data_dir, *settings],
+            log_path=self.log_path,
+            # A fast shutdown: when we are killed, it ends its sessions and leaves clean data behind.
+            death_signal=signal.SIGINT if self.durable else signal.SIGQUIT,
+            account=self.account,
+            env=_clean_environment(),
+            cwd=self.data_dir,
+        )
+        return self.process
+
+    def wait_until_ready(self) -> None:
+        """Wait until it takes connections; raise `EmbeddedError` with the end of its log when it does not."""
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while not _is_ready(self.data_dir, self.process.pid):
+            if self.process.poll() is not None:
+                raise EmbeddedError(f"PostgreSQL did not start:\n{processes.tail(self.log_path)}")
+            if time.monotonic() > deadline:
+                raise EmbeddedError(
+                    f"PostgreSQL was not ready after {START_TIMEOUT_SECONDS} s:\n{processes.tail(self.log_path)}"
+                )
+            time.sleep(POLL_SECONDS)
 
     def url(self, database: str) -> str:
         """Return the address of one of its databases."""
@@ -84,8 +122,10 @@ def running_postgres(home: Path, *, durable: bool = True) -> Iterator[PostgresSe
         if not (data_dir / "PG_VERSION").exists():
             _initialise(binaries, data_dir, account, log_path)
         sockets = socket_directory(base, "run", account)
-        server = _start(binaries, data_dir, sockets, account, log_path, durable=durable)
+        server = PostgresServer(binaries, data_dir, sockets, log_path, account, durable)
+        server.launch()
         try:
+            server.wait_until_ready()
             yield server
         finally:
             how = signal.SIGINT if durable else signal.SIGQUIT
@@ -204,36 +244,6 @@ def _initialise(binaries: Binaries, data_dir: Path, account: Account | None, log
     if status != 0:
         raise EmbeddedError(f"initdb failed in {part}:\n{processes.tail(log_path)}")
     part.rename(data_dir)
-
-
-def _start(
-    binaries: Binaries, data_dir: Path, sockets: Path, account: Account | None, log_path: Path, *, durable: bool
-) -> PostgresServer:
-    options = {
-        **_SERVER_OPTIONS,
-        **({} if durable else _THROWAWAY_OPTIONS),
-        "unix_socket_directories": str(sockets),
-    }
-    process = processes.spawn(
-        [binaries.bin / "postgres", "-D", data_dir, *(f"--{name}={value}" for name, value in options.items())],
-        log_path=log_path,
-        # A fast shutdown: when we are killed, it ends its sessions and leaves clean data behind.
-        death_signal=signal.SIGINT if durable else signal.SIGQUIT,
-        account=account,
-        env=_clean_environment(),
-        cwd=data_dir,
-    )
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while not _is_ready(data_dir, process.pid):
-        if process.poll() is not None:
-            raise EmbeddedError(f"PostgreSQL did not start:\n{processes.tail(log_path)}")
-        if time.monotonic() > deadline:
-            processes.stop(process, signal.SIGINT, STOP_TIMEOUT_SECONDS)
-            raise EmbeddedError(
-                f"PostgreSQL was not ready after {START_TIMEOUT_SECONDS} s:\n{processes.tail(log_path)}"
-            )
-        time.sleep(POLL_SECONDS)
-    return PostgresServer(process, binaries, data_dir, sockets)
 
 
 def _clean_environment() -> dict[str, str]:

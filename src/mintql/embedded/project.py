@@ -74,11 +74,17 @@ class Project:
         Returns:
             Whether one is running here.
         """
-        if lock_holder(self.home / UP_LOCK) is None or not self.environment_path.exists():
-            return False
-        for name, value in json.loads(self.environment_path.read_text()).items():
+        environment = self.environment_of_up()
+        for name, value in environment.items():
             os.environ.setdefault(name, value)
-        return True
+        return bool(environment)
+
+    def environment_of_up(self) -> dict[str, str]:
+        """Return the environment of the `up` that runs here; empty when none does."""
+        if lock_holder(self.home / UP_LOCK) is None or not self.environment_path.exists():
+            return {}
+        environment: dict[str, str] = json.loads(self.environment_path.read_text())
+        return environment
 
 
 def write_private(path: Path, text: str) -> None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import asyncpg
 
 from mintql.embedded.postgres import SUPERUSER, PostgresServer, running_postgres
+from mintql.embedded.processes import EmbeddedError
 from mintql.embedded.project import LOCAL_HOST, Project
-from mintql.embedded.supervisor import Supervisor, check_port
+from mintql.embedded.supervisor import Supervisor, check_port, other_port
 from mintql.embedded.valkey import running_valkey
 from mintql.store.migrate import migrate
 
@@ -30,6 +31,17 @@ class Stack:
     lines: tuple[str, ...]
 
 
+def check_ports(port: int, bank_port: int) -> None:
+    """Raise `EmbeddedError` that names the flags when the API and the bank cannot listen on these ports."""
+    if port == bank_port:
+        raise EmbeddedError(
+            f"--port and --bank-port are both {port}, and only one can listen there; "
+            f"choose another one for the bank: --bank-port {other_port(port)}"
+        )
+    check_port(port, "--port")
+    check_port(bank_port, "--bank-port")
+
+
 @asynccontextmanager
 async def running_stack(project: Project, *, port: int, bank_port: int, announce: Announce) -> AsyncIterator[Stack]:
     """Run everything for the length of the block; `announce` is told of each step in words.
@@ -40,9 +52,9 @@ async def running_stack(project: Project, *, port: int, bank_port: int, announce
         EmbeddedError: Something is missing, taken or does not start. Nothing is left running.
         MigrationError: The database cannot be migrated.
     """
-    check_port(port, "--port")
-    check_port(bank_port, "--bank-port")
+    check_ports(port, bank_port)
     project.prepare()
+    supervisor = Supervisor(project.logs, announce)
     lines: list[str] = []
 
     def said(line: str) -> None:
@@ -50,7 +62,7 @@ async def running_stack(project: Project, *, port: int, bank_port: int, announce
         announce(line)
 
     with ExitStack() as servers:
-        environment = await _environment(project, servers, said)
+        environment = await _environment(project, supervisor, servers, said)
         bank_url = f"http://{LOCAL_HOST}:{bank_port}"
         # The bank is our own and next door: whoever tries things out need not wait between two refreshes.
         environment.setdefault("MINTQL_REFRESH_PAUSE_SECONDS", os.environ.get("MINTQL_REFRESH_PAUSE_SECONDS", "0"))
@@ -58,7 +70,6 @@ async def running_stack(project: Project, *, port: int, bank_port: int, announce
         applied = await migrate(environment["DATABASE_URL"])
         if applied:
             announce(f"Migrations applied: {', '.join(applied)}")
-        supervisor = Supervisor(project.logs)
         servers.callback(supervisor.stop)
         api_url = f"http://{LOCAL_HOST}:{port}"
         await _start(supervisor, environment, port, bank_port)
@@ -66,7 +77,7 @@ async def running_stack(project: Project, *, port: int, bank_port: int, announce
         yield Stack(supervisor, api_url, bank_url, tuple(lines))
 
 
-async def _environment(project: Project, servers: ExitStack, said: Announce) -> dict[str, str]:
+async def _environment(project: Project, supervisor: Supervisor, servers: ExitStack, said: Announce) -> dict[str, str]:
     """Start the servers that the caller did not name; return what mintql's processes have to be told."""
     environment = {"MINTQL_SECRET_KEYS": os.environ.get("MINTQL_SECRET_KEYS") or project.secret_keys()}
     if url := os.environ.get("DATABASE_URL"):
@@ -74,6 +85,7 @@ async def _environment(project: Project, servers: ExitStack, said: Announce) -> 
         said("PostgreSQL: the one DATABASE_URL names")
     else:
         postgres = servers.enter_context(running_postgres(project.home))
+        supervisor.look_after("PostgreSQL", postgres)
         environment["DATABASE_URL"] = await _database(postgres)
         elsewhere = (
             "" if postgres.data_dir.is_relative_to(project.home) else ", since its user cannot enter this folder"
@@ -86,6 +98,7 @@ async def _environment(project: Project, servers: ExitStack, said: Announce) -> 
         said("Redis: the one REDIS_URL names")
     else:
         valkey = servers.enter_context(running_valkey(project.home))
+        supervisor.look_after("Valkey", valkey)
         environment["REDIS_URL"] = valkey.url
         said(f"Valkey ({valkey.source}), data in {project.home / 'valkey'}")
     store = os.environ.get("MINTQL_OBJECT_STORE") or f"file:{project.home / 'objects'}"

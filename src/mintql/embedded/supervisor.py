@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
 from mintql.embedded import processes
 from mintql.embedded.processes import EmbeddedError
-
-log = logging.getLogger(__name__)
 
 READY_TIMEOUT_SECONDS = 60.0
 READY_POLL_SECONDS = 0.05
@@ -27,29 +25,63 @@ WATCH_POLL_SECONDS = 0.2
 STOP_TIMEOUT_SECONDS = 8.0
 RESTART_DELAY_SECONDS_MIN = 0.5
 RESTART_DELAY_SECONDS_MAX = 30.0
-STEADY_SECONDS = 60.0
-"""A process that has run this long starts again without delay when it dies."""
+STEADY_SECONDS = 10.0
+"""A process that has run this long starts again with the shortest delay when it dies."""
+PORT_MAX = 65_535
+PORT_STEP = 10
+"""How far from a port that is taken another one is suggested."""
+
+Launch = Callable[[], subprocess.Popen[bytes]]
+"""Starts a process that the kernel ends when we end, and returns without waiting for it to be ready."""
+
+
+class Server(Protocol):
+    """A database server of ours: running, and stopped by whoever started it."""
+
+    log_path: Path
+    process: subprocess.Popen[bytes]
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start its process again, in the same place with the same data."""
 
 
 @dataclass(slots=True)
 class Child:
-    """One process of ours, `mintql <arguments>`, with its log."""
+    """One process of ours with its log. `process` is None between its death and its next start."""
 
     name: str
-    arguments: Sequence[str]
-    env: Mapping[str, str]
+    launch: Launch
     log_path: Path
-    process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
+    process: subprocess.Popen[bytes] | None
+    started_at: float
     restart_at: float = 0.0
     delay_seconds: float = RESTART_DELAY_SECONDS_MIN
 
-    def start(self) -> None:
-        """Start it. The kernel ends it when we end."""
-        self.process = processes.spawn(
-            [sys.executable, "-m", "mintql", *self.arguments], log_path=self.log_path, env={**os.environ, **self.env}
-        )
-        self.started_at = time.monotonic()
+    def revive(self, now: float) -> str | None:
+        """Start it again when it is dead and its delay is over; return what there is to say about it."""
+        if self.process is None:
+            return self._start_again(now) if now >= self.restart_at else None
+        status = self.process.poll()
+        if status is None:
+            return None
+        return self._put_off(now, f"ended, {_status_in_words(status)}")
+
+    def _start_again(self, now: float) -> str | None:
+        self.started_at = now
+        try:
+            self.process = self.launch()
+        except (OSError, subprocess.SubprocessError) as error:
+            return self._put_off(now, f"could not be started ({error})")
+        return None
+
+    def _put_off(self, now: float, what: str) -> str:
+        if now - self.started_at >= STEADY_SECONDS:
+            self.delay_seconds = RESTART_DELAY_SECONDS_MIN
+        delay_seconds = self.delay_seconds
+        self.process = None
+        self.restart_at = now + delay_seconds
+        self.delay_seconds = min(delay_seconds * 2, RESTART_DELAY_SECONDS_MAX)
+        return f"{self.name} {what}; it is started again in {delay_seconds:g} s (log: {self.log_path})"
 
 
 @dataclass(slots=True)
@@ -57,14 +89,25 @@ class Supervisor:
     """Runs children. To be used on the main thread, since the kernel binds children to the thread."""
 
     logs: Path
+    announce: Callable[[str], None]
+    servers: list[Child] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
 
     def start(self, name: str, arguments: Sequence[str], env: Mapping[str, str]) -> Child:
         """Start `mintql <arguments>` under a name that is also its log's."""
-        child = Child(name, arguments, env, self.logs / f"{name}.log")
-        child.start()
+        log_path = self.logs / f"{name}.log"
+
+        def launch() -> subprocess.Popen[bytes]:
+            command = [sys.executable, "-m", "mintql", *arguments]
+            return processes.spawn(command, log_path=log_path, env={**os.environ, **env})
+
+        child = Child(name, launch, log_path, launch(), time.monotonic())
         self.children.append(child)
         return child
+
+    def look_after(self, name: str, server: Server) -> None:
+        """Start a running server again too when it dies; to stop it stays with whoever started it."""
+        self.servers.append(Child(name, server.launch, server.log_path, server.process, time.monotonic()))
 
     async def until_ready(self, child: Child, health_url: str) -> None:
         """Wait until a child answers; raise `EmbeddedError` with the end of its log when it does not."""
@@ -84,35 +127,27 @@ class Supervisor:
     async def watch(self) -> None:
         """Start again what dies, until cancelled; what keeps dying waits longer and longer."""
         while True:
-            for child in self.children:
-                _revive(child, time.monotonic())
+            for child in (*self.servers, *self.children):
+                if news := child.revive(time.monotonic()):
+                    self.announce(news)
             await asyncio.sleep(WATCH_POLL_SECONDS)
 
     def stop(self) -> None:
-        """Stop all in the reverse order of their start, each within a bounded time."""
+        """Stop all children in the reverse order of their start, each within a bounded time."""
+        self.servers.clear()
         while self.children:
             child = self.children.pop()
             if child.process is not None:
                 processes.stop(child.process, signal.SIGTERM, STOP_TIMEOUT_SECONDS)
 
 
-def _revive(child: Child, now: float) -> None:
-    if child.process is None:
-        if now >= child.restart_at:
-            child.start()
-        return
-    status = child.process.poll()
-    if status is None:
-        return
-    if now - child.started_at > STEADY_SECONDS:
-        child.delay_seconds = RESTART_DELAY_SECONDS_MIN
-    log.warning(
-        "%s ended with status %s and is started again in %g s; see %s",
-        child.name, status, child.delay_seconds, child.log_path,
-    )  # fmt: skip
-    child.process = None
-    child.restart_at = now + child.delay_seconds
-    child.delay_seconds = min(child.delay_seconds * 2, RESTART_DELAY_SECONDS_MAX)
+def _status_in_words(status: int) -> str:
+    if status >= 0:
+        return f"status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
 
 
 def check_port(port: int, flag: str, *, host: str = "127.0.0.1") -> None:
@@ -123,5 +158,10 @@ def check_port(port: int, flag: str, *, host: str = "127.0.0.1") -> None:
             probe.bind((host, port))
         except OSError as error:
             raise EmbeddedError(
-                f"port {port} cannot be used ({error.strerror}); choose another one: {flag} {port + 10}"
+                f"port {port} cannot be used ({error.strerror}); choose another one: {flag} {other_port(port)}"
             ) from None
+
+
+def other_port(port: int) -> int:
+    """Return a port to suggest in the place of this one."""
+    return port + PORT_STEP if port + PORT_STEP <= PORT_MAX else port - PORT_STEP

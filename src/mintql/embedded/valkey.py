@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,18 +26,43 @@ POLL_SECONDS = 0.005
 PROBE_TIMEOUT_SECONDS = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ValkeyServer:
-    """A running server; `url` is what redis-py and arq take."""
+    """A server and the process it runs in now; `url` is what redis-py and arq take."""
 
-    process: subprocess.Popen[bytes]
-    socket_path: Path
+    program: Path
     source: str
+    data_dir: Path
+    socket_path: Path
+    log_path: Path
+    durable: bool
+    process: subprocess.Popen[bytes] = field(init=False)
 
     @property
     def url(self) -> str:
         """Return the address of its database 0."""
         return f"unix://{quote(str(self.socket_path))}?db=0"
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start its process, for the first time or after the last one ended, without waiting for it."""
+        self.socket_path.unlink(missing_ok=True)
+        self.process = processes.spawn(
+            [self.program, "--port", "0", "--unixsocket", self.socket_path, "--unixsocketperm", "700",
+             "--dir", self.data_dir, "--appendonly", "yes" if self.durable else "no", "--save", "",
+             "--daemonize", "no", "--loglevel", "warning"],
+            log_path=self.log_path,
+            death_signal=signal.SIGTERM if self.durable else signal.SIGKILL,
+            cwd=self.data_dir,
+        )  # fmt: skip
+        return self.process
+
+    def wait_until_ready(self) -> None:
+        """Wait until it answers; raise `EmbeddedError` with the end of its log when it does not."""
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while not answers(self.socket_path):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise EmbeddedError(f"Valkey did not start:\n{processes.tail(self.log_path)}")
+            time.sleep(POLL_SECONDS)
 
 
 @contextmanager
@@ -57,19 +82,13 @@ def running_valkey(home: Path, *, durable: bool = True) -> Iterator[ValkeyServer
     with processes.exclusive_lock(home / "valkey.lock", held):
         socket_path = socket_directory(home, "run-valkey") / "valkey.sock"
         _wait_until_gone(socket_path)
-        process = processes.spawn(
-            [program, "--port", "0", "--unixsocket", socket_path, "--unixsocketperm", "700", "--dir", data_dir,
-             "--appendonly", "yes" if durable else "no", "--save", "", "--daemonize", "no",
-             "--loglevel", "warning"],
-            log_path=log_path,
-            death_signal=signal.SIGTERM if durable else signal.SIGKILL,
-            cwd=data_dir,
-        )  # fmt: skip
+        server = ValkeyServer(program, source, data_dir, socket_path, log_path, durable)
+        server.launch()
         try:
-            _wait_until_ready(process, socket_path, log_path)
-            yield ValkeyServer(process, socket_path, source)
+            server.wait_until_ready()
+            yield server
         finally:
-            processes.stop(process, signal.SIGTERM, STOP_TIMEOUT_SECONDS)
+            processes.stop(server.process, signal.SIGTERM, STOP_TIMEOUT_SECONDS)
 
 
 def find_program() -> tuple[Path, str]:
@@ -111,13 +130,4 @@ def _wait_until_gone(socket_path: Path) -> None:
     while answers(socket_path):
         if time.monotonic() > deadline:
             raise EmbeddedError(f"a server of an earlier run still answers on {socket_path}; end it first")
-        time.sleep(POLL_SECONDS)
-    socket_path.unlink(missing_ok=True)
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], socket_path: Path, log_path: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while not answers(socket_path):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise EmbeddedError(f"Valkey did not start:\n{processes.tail(log_path)}")
         time.sleep(POLL_SECONDS)

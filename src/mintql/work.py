@@ -1,0 +1,127 @@
+"""`mintql worker`: arq's worker for as long as nobody stops it. Without Redis it waits, where arq's own ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import suppress
+
+from arq.connections import ArqRedis
+from arq.worker import Worker
+from redis.asyncio import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from mintql.gateways.queue import deserialize, serialize
+from mintql.jobs import SHUTDOWN_SECONDS, shutdown, worker_options
+from mintql.settings import Settings
+
+log = logging.getLogger(__name__)
+
+REDIS_TIMEOUT_SECONDS = 5.0
+"""Longer than any answer takes, so that a Redis that hangs counts as one that is away."""
+PAUSE_SECONDS = 1.0
+"""Between two tries to reach Redis, and before a worker that lost it starts again."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+OUTAGES = (RedisError, OSError, TimeoutError)
+
+
+async def work(settings: Settings) -> None:
+    """Run a worker until SIGINT or SIGTERM.
+
+    Jobs under way have `SHUTDOWN_SECONDS` to end, then or when Redis goes away; a batch that takes longer is
+    taken up again when its lease has run out. What else ends the worker, such as a database that is away when
+    it starts, is raised.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stopped.set)
+    lost: RedisError | None = None
+    while not stopped.is_set():
+        redis = _redis(settings)
+        try:
+            await _until(stopped, asyncio.create_task(_reach(redis, lost)))
+            lost = None if stopped.is_set() else await _work_until_lost(settings, redis, stopped)
+        finally:
+            await redis.aclose(close_connection_pool=True)
+
+
+def _redis(settings: Settings) -> ArqRedis:
+    pool = ConnectionPool.from_url(
+        settings.redis_url.get_secret_value(),
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 1),
+    )
+    return ArqRedis(
+        pool, job_serializer=serialize, job_deserializer=deserialize, default_queue_name=settings.queue_name
+    )
+
+
+async def _until(stopped: asyncio.Event, task: asyncio.Task[None]) -> None:
+    """Wait for a task, but no longer than until we are told to stop."""
+    stopping = asyncio.create_task(stopped.wait())
+    await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not task.done():
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _reach(redis: ArqRedis, lost: RedisError | None) -> None:
+    """Return when Redis answers, however long that takes; say once that it does not.
+
+    `lost` is what the worker before this one died of, None when this is the first.
+    """
+    told = lost is not None
+    if lost is not None:
+        log.warning("Redis at %s was lost (%s); the worker goes on when it answers", _place(redis), lost)
+        await asyncio.sleep(PAUSE_SECONDS)
+    while True:
+        try:
+            await redis.ping()
+        except OUTAGES as error:
+            if not told:
+                log.warning("Redis at %s does not answer (%s); waiting until it does", _place(redis), error)
+            told = True
+            await asyncio.sleep(PAUSE_SECONDS)
+        else:
+            if told:
+                log.info("Redis at %s answers", _place(redis))
+            return
+
+
+def _place(redis: ArqRedis) -> str:
+    """Return where Redis is, without the password that its address may hold."""
+    told = redis.connection_pool.connection_kwargs
+    return str(told.get("path") or f"{told.get('host', 'localhost')}:{told.get('port', 6379)}")
+
+
+async def _work_until_lost(settings: Settings, redis: ArqRedis, stopped: asyncio.Event) -> RedisError | None:
+    """Run one worker of arq until it is told to stop, or loses Redis: then return how."""
+    options = worker_options(settings) | {"redis_pool": redis, "handle_signals": False}
+    worker = Worker(**options, ctx={"settings": settings})
+    running = asyncio.create_task(worker.async_run())
+    stopping = asyncio.create_task(stopped.wait())
+    await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+    worker.allow_pick_jobs = False
+    if worker.tasks:
+        await asyncio.wait(worker.tasks.values(), timeout=SHUTDOWN_SECONDS)
+    left = (running, stopping, *worker.tasks.values())
+    for task in left:
+        task.cancel()
+    ended, *_ = await asyncio.gather(*left, return_exceptions=True)
+    with suppress(*OUTAGES):
+        # Its mark for `arq --check`.
+        await redis.delete(worker.health_check_key)
+    if "stack" in worker.ctx:
+        await shutdown(worker.ctx)
+    if isinstance(ended, RedisError):
+        return ended
+    if isinstance(ended, Exception):
+        raise ended
+    return None

@@ -392,6 +392,15 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_due_idx ON outbox (next_attempt_at) WHERE state = 'due';
 
+-- Prefixes of the object store whose objects are to go, because a person removed what they belong to. No
+-- reference to users: the objects of a person who is gone have to go as well.
+CREATE TABLE doomed_objects (
+    user_id bigint NOT NULL,
+    prefix text NOT NULL CHECK (prefix LIKE 'raw/%/'),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, prefix)
+);
+
 -- What `reconcile` found and mended; empty when the sums are right.
 CREATE TABLE reconcile_findings (
     user_id bigint NOT NULL REFERENCES users ON DELETE CASCADE,
@@ -431,7 +440,7 @@ BEGIN
     FOREACH table_name IN ARRAY ARRAY[
         'users', 'user_counters', 'sessions', 'connections', 'connection_secrets', 'accounts', 'account_sync',
         'sync_runs', 'raw_objects', 'quarantined_rows', 'transactions', 'monthly_spending', 'merchant_rules',
-        'budget_overrides', 'alerts', 'events', 'outbox', 'reconcile_findings'
+        'budget_overrides', 'alerts', 'events', 'outbox', 'doomed_objects', 'reconcile_findings'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', table_name);
         EXECUTE format('CREATE POLICY own_rows ON %I USING (user_id = (SELECT current_user_id()))', table_name);
@@ -441,7 +450,7 @@ END $$;
 
 REVOKE ALL ON connection_secrets FROM mintql_api;
 GRANT INSERT, DELETE ON connection_secrets TO mintql_api;
-GRANT SELECT (user_id, connection_id), UPDATE ON connection_secrets TO mintql_api;
+GRANT SELECT (user_id, connection_id) ON connection_secrets TO mintql_api;
 REVOKE INSERT, UPDATE, DELETE ON raw_objects, quarantined_rows, account_sync, reconcile_findings FROM mintql_api;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO mintql_api;
 REVOKE ALL ON FUNCTION session_by_token(bytea), credentials_by_email(text) FROM PUBLIC;

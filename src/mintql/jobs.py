@@ -26,7 +26,7 @@ from mintql.services import extract as extraction
 from mintql.services import ingest as ingestion
 from mintql.services import notify as notification
 from mintql.services import reconcile as reconciliation
-from mintql.services import sync
+from mintql.services import removal, sync
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, utc_now
 from mintql.settings import Settings, load_settings
@@ -123,6 +123,7 @@ async def sweep(context: Context) -> None:
         effects = await sync.sweep_runs(conn, now)
     effects.merge(Effects(jobs=[Job("notify")]))
     await runtime.perform(effects)
+    await removal.remove_doomed(workplace(runtime))
     async with runtime.system() as conn:
         await event_rows.purge(conn, now - timedelta(days=EVENTS_KEPT_DAYS), PURGE_ROWS_MAX)
     async with runtime.system() as conn:

@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 
 Role = Literal["api", "worker"]
 
-POOL_ACQUIRE_TIMEOUT_SECONDS = 5.0
+POOL_ACQUIRE_TIMEOUT_SECONDS: dict[Role, float] = {"api": 5.0, "worker": 120.0}
+"""A person waits for an answer; a worker's jobs, of which there may be more than connections, wait their turn."""
 POOL_CONNECT_TIMEOUT_SECONDS = 5.0
 REDIS_CONNECTIONS_MAX = 64
 STATEMENTS_CACHED_MAX = 512
@@ -43,6 +44,7 @@ class Runtime:
     """All that code above the services needs to reach the outside."""
 
     settings: Settings
+    role: Role
     pool: asyncpg.Pool[asyncpg.Record]
     redis: Redis
     cache: Cache
@@ -64,7 +66,7 @@ class Runtime:
     @asynccontextmanager
     async def system(self) -> AsyncIterator[Conn]:
         """Open a transaction that is bound to no person: a worker's, or one for signing in."""
-        async with self.pool.acquire(timeout=POOL_ACQUIRE_TIMEOUT_SECONDS) as conn, conn.transaction():
+        async with self.pool.acquire(timeout=POOL_ACQUIRE_TIMEOUT_SECONDS[self.role]) as conn, conn.transaction():
             yield conn
 
     async def perform(self, effects: Effects) -> None:
@@ -94,6 +96,7 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
         stack.push_async_callback(cache.close)
         yield Runtime(
             settings=settings,
+            role=role,
             pool=pool,
             redis=redis,
             cache=cache,

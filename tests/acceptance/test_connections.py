@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from mintql.api.nodes import encode_id
 from support.clients import client_of, eventually
 from support.factories import create_account, create_transaction
+from support.people import category
 
 CONNECTIONS = """
 {
@@ -294,6 +296,51 @@ async def test_from_connecting_to_accounts_and_back(client, worker):
     assert connection["sync"]["latestRun"]["rowsAdded"] > 500
     assert connection["sync"]["lastSuccessAt"]
     assert connection["sync"]["error"] is None
+
+
+async def test_removing_a_connection_with_its_history_removes_its_raw_pages_too(client, owner, worker, settings):
+    first = await client.connect("ada-lovelace")
+    await succeeded(client)
+    folder = Path(settings.object_store.removeprefix("file:")) / "raw"
+    assert list(folder.rglob("*.gz"))
+    await client.ask(DISCONNECT, id=first["connection"]["id"], keep=False)
+
+    async def gone():
+        return not list(folder.rglob("*.gz")) and not await owner.fetchval("SELECT count(*) FROM doomed_objects")
+
+    assert await eventually(gone, 30)
+
+
+async def test_a_run_that_the_person_ends_is_told_as_ended(client, owner):
+    first = await client.connect("ada-lovelace")
+    await client.ask(DISCONNECT, id=first["connection"]["id"], keep=True)
+    told = await owner.fetch("SELECT payload->>'state' AS state FROM events WHERE kind = 'sync_progress' ORDER BY seq")
+    assert [row["state"] for row in told] == ["queued", "failed"]
+
+
+async def test_removing_the_connection_that_held_a_refund_raises_the_alert_the_rest_calls_for(client, owner):
+    await client.connect("ada-lovelace")
+    keep, go = await owner.fetchval("SELECT connection_id FROM connections"), await client.connect("grace-hopper")
+    user_id = await owner.fetchval("SELECT user_id FROM connections LIMIT 1")
+    gone_id = await owner.fetchval("SELECT max(connection_id) FROM connections")
+    today = datetime.now(UTC).date()
+    for connection_id, amount_minor in ((keep, -90_000_00), (gone_id, 90_000_00)):
+        account_id = await create_account(owner, user_id, connection_id)
+        await create_transaction(
+            owner, user_id, account_id, amount_minor=amount_minor, category_id=category("groceries"), posted_on=today
+        )
+    await client.ask(DISCONNECT, id=go["connection"]["id"], keep=False)
+    raised = await owner.fetch("SELECT DISTINCT threshold_percent FROM alerts ORDER BY 1")
+    assert [row["threshold_percent"] for row in raised] == [80, 100]
+
+
+async def test_the_api_role_can_neither_read_nor_change_a_sealed_login(client, api_runtime, owner):
+    await client.connect("ada-lovelace")
+    user_id = await owner.fetchval("SELECT user_id FROM connections")
+    for act in ("SELECT ciphertext FROM connection_secrets", "UPDATE connection_secrets SET key_version = 2"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with api_runtime.person(user_id) as conn:
+                await conn.execute(act)
 
 
 SPENT = '{ spending(from: "2024-01", to: "2026-12") { month totals { currency spent { amountMinor } received { amountMinor } } } }'

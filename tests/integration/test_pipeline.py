@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mintql.domain.errors import AuthRequired, InstitutionDown
-from mintql.services.extract import LEASE
+from mintql.services.extract import LEASE, settle_failure
+from mintql.store import sync as store
 from support.pipeline import Pipeline, open_pipeline
 from support.scripted import GARBAGE, page, row
 
@@ -343,6 +345,41 @@ async def test_a_worker_that_lost_its_lease_cannot_finish_the_run(bank: Pipeline
     run = await run_of(bank, key)
     assert (run["state"], run["attempt"]) == ("extracting", 2)
     assert await bank.fetch("SELECT * FROM raw_objects") == []
+
+
+@pytest.mark.parametrize("stage", ["extract", "ingest"])
+async def test_a_worker_that_lost_its_lease_cannot_end_the_run_or_bury_its_pages(bank: Pipeline, stage: str) -> None:
+    bank.carry = False
+    user_id, connection_id = await bank.person()
+    key = await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY), window=WINDOW))
+    stale: store.Claim
+    async with bank.begin() as conn:
+        [stale] = await store.claim_extraction(conn, [key], bank.now, LEASE)
+    bank.now += LEASE * 2
+    await bank.run_job("extract", [list(key)])
+    if stage == "ingest":
+        async with bank.begin() as conn:
+            [stale] = await store.claim_ingest(conn, [key], bank.now, LEASE)
+        bank.now += LEASE * 2
+        async with bank.begin() as conn:
+            await store.claim_ingest(conn, [key], bank.now, LEASE)
+    before = await run_of(bank, key)
+    await settle_failure(bank.place, stale, AuthRequired("from an old worker"), "queued", 1)
+    assert await run_of(bank, key) == before
+    assert [item["state"] for item in await bank.fetch("SELECT state FROM raw_objects")] == ["stored"]
+    async with bank.begin() as conn:
+        assert await store.extend_leases(conn, [stale], bank.now, LEASE) == 0
+
+
+async def test_a_beat_does_not_wait_for_a_run_that_is_being_written(bank: Pipeline) -> None:
+    bank.carry = False
+    keys = [await bank.refresh(*(await bank.person())) for _ in range(2)]
+    async with bank.begin() as conn:
+        claims = await store.claim_extraction(conn, keys, bank.now, LEASE)
+    async with bank.begin() as writer, bank.begin() as beater:
+        await writer.execute("SELECT FROM sync_runs WHERE run_id = $1 FOR UPDATE", keys[0].run_id)
+        async with asyncio.timeout(2):
+            assert await store.extend_leases(beater, claims, bank.now, LEASE) == 1
 
 
 async def test_a_run_that_dies_halfway_through_a_large_result_goes_on_without_doubling(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mintql.domain.errors import NotFound
+from mintql.domain.errors import InstitutionDown, InstitutionRateLimited, NotFound
 from mintql.domain.ids import ConnectionId, UserId
 from mintql.services import sync
 from mintql.services.effects import Job
@@ -42,6 +42,29 @@ async def test_a_second_request_joins_the_open_run_and_asks_for_no_second_job(ba
     assert await bank.refresh(user_id, connection_id) == first
     assert [job.name for job in bank.effects.jobs] == ["extract"]
     assert await bank.value("SELECT count(*) FROM sync_runs") == 1
+
+
+async def test_a_request_lets_a_run_that_waits_for_its_time_begin_at_once(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    [job] = await daily(bank, spread_seconds=86_000)
+    assert job.defer_seconds > 0
+    key = await bank.refresh(user_id, connection_id)
+    assert bank.effects.jobs == [Job("extract", ([list(key)],))]
+    await bank.run_job("extract", [list(key)])
+    assert len(bank.institution.requests) == 1
+
+
+async def test_a_request_shortens_the_pause_after_an_outage_but_not_one_the_institution_asked_for(
+    bank: Pipeline,
+) -> None:
+    for failure, fetched in ((InstitutionDown("down"), 2), (InstitutionRateLimited("later"), 1)):
+        bank.institution.requests.clear()
+        bank.institution.fail(failure)
+        key = await bank.refresh(*(link := await bank.person()))
+        await bank.run_job("extract", [list(key)])
+        await bank.refresh(*link)
+        await bank.run_job("extract", [list(key)])
+        assert len(bank.institution.requests) == fetched
 
 
 async def test_a_foreign_or_disconnected_connection_looks_like_one_that_is_missing(bank: Pipeline) -> None:

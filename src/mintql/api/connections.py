@@ -195,7 +195,7 @@ class ConnectionsMutation:
         kept = await _connector(context, institution_id, "institutionId").connect(credentials)
         async with context.person() as conn:
             connection_id, run_id, effects = await service.create(
-                conn, user_id, institution_id, kept, context.runtime.vault.seal, context.now()
+                conn, user_id, institution_id, kept, context.runtime.vault, context.now()
             )
         await context.runtime.perform(effects)
         return await _success(context, connection_id, run_id)
@@ -236,7 +236,7 @@ class ConnectionsMutation:
         kept = await _connector(context, found.institution_id, "id").connect(credentials)
         async with context.person() as conn:
             run_id, effects = await service.replace_credentials(
-                conn, user_id, connection_id, kept, context.runtime.vault.seal, context.now()
+                conn, user_id, connection_id, kept, context.runtime.vault, context.now()
             )
         await context.runtime.perform(effects)
         return await _success(context, connection_id, run_id)

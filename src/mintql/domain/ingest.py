@@ -233,8 +233,8 @@ def merge(stored: StoredRow, said: ProviderTransaction, merchant: str, merchant_
 
     A posted row never becomes pending again, nor does a superseded one count again as pending: such words come
     from an older page. A superseded row that is posted under its own id was no forerunner of the row it was
-    taken for, and counts again. The category stays, whoever chose it; only a row without one may get one by its new text,
-    which is the caller's to look up.
+    taken for, and counts again. The category stays, whoever chose it; only a row without one may get one by
+    its new text, which is the caller's to look up.
     """
     if said.pending and (stored.successor_id is not None or not stored.pending):
         return None

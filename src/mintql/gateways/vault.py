@@ -8,6 +8,7 @@ person or connection, or whose columns were swapped, is refused.
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 from collections.abc import Mapping
@@ -42,6 +43,12 @@ class Vault:
     def __init__(self, keyring: Mapping[int, bytes]) -> None:
         self._keys = {version: AESGCM(key) for version, key in keyring.items()}
         self._newest = max(self._keys)
+        # Of the oldest key, so that adding one to the keyring changes no fingerprint.
+        self._fingerprint_key = hmac.digest(keyring[min(keyring)], b"fingerprints of logins", "sha256")
+
+    def fingerprint(self, *parts: str) -> bytes:
+        """Return 32 bytes that are the same for the same parts, and say nothing to who has no keyring."""
+        return hmac.digest(self._fingerprint_key, json.dumps(parts).encode(), "sha256")
 
     def seal(self, user_id: UserId, connection_id: ConnectionId, credentials: Credentials) -> Sealed:
         """Encrypt the credentials for this row alone."""

@@ -5,32 +5,31 @@ The institution is asked between these calls, never inside a transaction: it may
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+import unicodedata
 from datetime import datetime, timedelta
 
 from mintql.domain.credentials import Credentials
 from mintql.domain.errors import AuthRequired, InvalidInput, NotFound, RateLimited
 from mintql.domain.ids import ConnectionId, SyncRunId, TransactionId, UserId
-from mintql.gateways.vault import Sealed
+from mintql.gateways.vault import Sealed, Vault
+from mintql.services import alerts
 from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events
-from mintql.services.sync import open_or_join_run
+from mintql.services.sync import open_or_join_run, tell_progress
 from mintql.store import connections as store
 from mintql.store.connections import LockedConnection
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
+from mintql.store.sync import RunKey
 
 CONNECTIONS_MAX = 50
 """How many connections one person may have at a time."""
 URL_LENGTH_MAX, LOGIN_LENGTH_MAX, PASSWORD_LENGTH_MAX = 500, 200, 500
 REMOVED_IDS_TOLD_MAX = 100
 
-Seal = Callable[[UserId, ConnectionId, Credentials], Sealed]
-
 
 def check_credentials(url: str, login: str, password: str) -> Credentials:
-    """Return the login; raise `InvalidInput` for a part that is empty or too long."""
+    """Return the login; raise `InvalidInput` for a part that is empty, too long, or holds a control character."""
     parts = (
         ("url", url.strip(), URL_LENGTH_MAX, 0),
         ("login", login.strip(), LOGIN_LENGTH_MAX, 1),
@@ -39,6 +38,12 @@ def check_credentials(url: str, login: str, password: str) -> Credentials:
     for field, text, length_max, length_min in parts:
         if not length_min <= len(text) <= length_max:
             raise InvalidInput(f"The {field} has {length_min} to {length_max} characters.", field=field)
+        control = next((character for character in text if unicodedata.category(character) == "Cc"), None)
+        if control is not None:
+            raise InvalidInput(
+                f"The {field} holds a character that nobody can type (U+{ord(control):04X}); enter it again.",
+                field=field,
+            )
     return Credentials(url=url.strip(), login=login.strip(), password=password)
 
 
@@ -47,16 +52,15 @@ def login_hint(login: str) -> str:
     return "…" if len(login) < 4 else f"{login[0]}…{login[-1]}"  # noqa: PLR2004 - less would be most of it
 
 
-def login_key(user_id: UserId, institution_id: str, credentials: Credentials) -> bytes:
+def login_key(user_id: UserId, institution_id: str, credentials: Credentials, vault: Vault) -> bytes:
     """Return what tells whether two logins of a person are the same; empty where there is no login to tell by."""
     if not credentials.login:
         return b""
-    parts = (str(user_id), institution_id, credentials.url, credentials.login)
-    return hashlib.sha256("\0".join(parts).encode()).digest()
+    return vault.fingerprint(str(user_id), institution_id, credentials.url, credentials.login)
 
 
 async def create(
-    conn: Conn, user_id: UserId, institution_id: str, credentials: Credentials, seal: Seal, now: datetime
+    conn: Conn, user_id: UserId, institution_id: str, credentials: Credentials, vault: Vault, now: datetime
 ) -> tuple[ConnectionId, SyncRunId, Effects]:
     """Store a connection whose login the institution has accepted, and open its first run.
 
@@ -67,14 +71,17 @@ async def create(
         InvalidInput: The person has as many connections as they may.
     """
     await lock_users(conn, [user_id])
-    key = login_key(user_id, institution_id, credentials)
+    key = login_key(user_id, institution_id, credentials, vault)
     known_id = await store.find_by_login(conn, user_id, institution_id, key) if key else None
-    if known_id is not None:
-        return known_id, *await _resume(conn, user_id, known_id, credentials, key, seal, now)
+    known = await store.lock(conn, user_id, known_id) if known_id else None
+    if known is not None and known.status != "disconnected":
+        return known.connection_id, *await _resume(conn, user_id, known.connection_id, credentials, key, vault, now)
     if await store.count_open(conn, user_id) >= CONNECTIONS_MAX:
         raise InvalidInput(f"You have {CONNECTIONS_MAX} connections, which is the most; end one first.")
+    if known is not None:
+        return known.connection_id, *await _resume(conn, user_id, known.connection_id, credentials, key, vault, now)
     connection_id = await store.insert(conn, user_id, institution_id, login_hint(credentials.login), key, now)
-    await _keep_secret(conn, user_id, connection_id, seal(user_id, connection_id, credentials))
+    await _keep_secret(conn, user_id, connection_id, vault.seal(user_id, connection_id, credentials))
     run_id, effects = await open_or_join_run(conn, user_id, connection_id, "link", now)
     effects.changed.add(user_id)
     return connection_id, run_id, effects
@@ -86,11 +93,11 @@ async def _resume(
     connection_id: ConnectionId,
     credentials: Credentials,
     key: bytes,
-    seal: Seal,
+    vault: Vault,
     now: datetime,
 ) -> tuple[SyncRunId, Effects]:
     """Go on with a connection, with a login that the institution has accepted."""
-    await _keep_secret(conn, user_id, connection_id, seal(user_id, connection_id, credentials))
+    await _keep_secret(conn, user_id, connection_id, vault.seal(user_id, connection_id, credentials))
     await store.reactivate(conn, user_id, connection_id, login_hint(credentials.login), key)
     run_id, effects = await open_or_join_run(conn, user_id, connection_id, "request", now)
     effects.changed.add(user_id)
@@ -137,7 +144,7 @@ async def refresh(
 
 
 async def replace_credentials(
-    conn: Conn, user_id: UserId, connection_id: ConnectionId, credentials: Credentials, seal: Seal, now: datetime
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, credentials: Credentials, vault: Vault, now: datetime
 ) -> tuple[SyncRunId, Effects]:
     """Store a login that the institution has accepted in place of the old one, and open a run.
 
@@ -147,10 +154,10 @@ async def replace_credentials(
     """
     await lock_users(conn, [user_id])
     found = await open_connection(conn, user_id, connection_id)
-    key = login_key(user_id, found.institution_id, credentials)
+    key = login_key(user_id, found.institution_id, credentials, vault)
     if key and await store.find_by_login(conn, user_id, found.institution_id, key) not in (None, connection_id):
         raise InvalidInput("Another connection of yours has this login; refresh that one instead.", field="login")
-    return await _resume(conn, user_id, connection_id, credentials, key, seal, now)
+    return await _resume(conn, user_id, connection_id, credentials, key, vault, now)
 
 
 async def disconnect(
@@ -168,10 +175,13 @@ async def disconnect(
     effects = Effects(changed={user_id})
     if keep_history:
         await store.delete_secret(conn, user_id, connection_id)
-        await store.disconnect(conn, user_id, connection_id, now)
+        ended = await store.disconnect(conn, user_id, connection_id, now)
+        effects.merge(await tell_progress(conn, [RunKey(user_id, run_id) for run_id in ended]))
         return effects
     ids, count = await store.transactions_of(conn, user_id, connection_id, REMOVED_IDS_TOLD_MAX)
+    await store.doom_objects(conn, user_id, f"raw/{user_id}/{connection_id}/", now)
     await store.delete(conn, user_id, connection_id)
+    effects.merge(await alerts.evaluate(conn, {user_id: alerts.recent_months(now)}, now))
     if count:
         _, told = await append_events(conn, [NewEvent(user_id, "transactions_changed", _removed(ids, count))])
         effects.merge(told)

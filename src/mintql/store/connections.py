@@ -183,10 +183,15 @@ async def reactivate(
     await conn.execute(SQL.reactivate, user_id, connection_id, login_hint, login_key)
 
 
-async def disconnect(conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime) -> None:
-    """End a connection and the run it has open; accounts and transactions stay."""
+async def disconnect(conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime) -> list[SyncRunId]:
+    """End a connection and the run it has open, which is returned; accounts and transactions stay."""
     await conn.execute(SQL.disconnect, user_id, connection_id, now)
-    await conn.execute(SQL.close_runs, user_id, connection_id, now)
+    return [SyncRunId(row["run_id"]) for row in await conn.fetch(SQL.close_runs, user_id, connection_id, now)]
+
+
+async def doom_objects(conn: Conn, user_id: UserId, prefix: str, now: datetime) -> None:
+    """Ask for everything in the object store under a prefix to be removed; the sweeper does it."""
+    await conn.execute(SQL.doom_objects, user_id, prefix, now)
 
 
 async def transactions_of(

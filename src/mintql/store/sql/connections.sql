@@ -73,6 +73,7 @@ WHERE user_id = $1 AND connection_id = $2
 UPDATE sync_runs SET state = 'failed', finished_at = $3, lease_until = NULL, error_code = 'DISCONNECTED',
     error_message = 'The connection was ended while it was being refreshed.'
 WHERE user_id = $1 AND connection_id = $2 AND state NOT IN ('succeeded', 'failed')
+RETURNING run_id
 
 -- name: transaction_ids
 -- Transactions of a connection that count, newest first, a bounded number.
@@ -88,6 +89,10 @@ SELECT count(*)::int AS transactions FROM transactions AS row
 JOIN accounts AS account ON account.user_id = row.user_id AND account.account_id = row.account_id
 WHERE account.user_id = $1 AND account.connection_id = $2
     AND row.successor_id IS NULL AND row.removed_at IS NULL
+
+-- name: doom_objects
+-- Asks for everything in the object store under a prefix to be removed.
+INSERT INTO doomed_objects (user_id, prefix, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 
 -- name: delete
 -- Removes a connection with its accounts, their transactions and everything below.

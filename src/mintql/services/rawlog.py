@@ -3,8 +3,10 @@
 One gzip file for each batch and month under `log/v1/month=YYYY-MM/`. The columns are those of `COLUMNS`; a
 header line names them. The log is written before the database transaction, so it may tell of a row twice,
 never too seldom: of lines with the same (user_id, connection_id, account, external_id) the one with the
-greatest version holds, and one whose state is `removed`, or that a posted line names as its pending one,
-counts no more.
+greatest (version, attempt) holds, and it counts when its state is `posted`. A `pending` line is a picture of
+its moment, to be looked at but not summed: that a pending row vanished is seen by comparing with the database,
+and stands in no line. Files of the log hold lines of many persons and outlive them; a program that sums them
+leaves out persons and connections that are gone.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from mintql.store.sync import Ingestion
 
 COLUMNS = (
     "user_id", "timestamp", "seller", "amount", "currency", "connection_id", "account", "external_id",
-    "pending_external_id", "state", "merchant_category_code", "version",
+    "pending_external_id", "state", "merchant_category_code", "version", "attempt",
 )  # fmt: skip
 PREFIX = "log/v1"
 
@@ -71,14 +73,14 @@ def _line(run: Ingestion, row: ProviderTransaction) -> str:
     return _join(
         run.key.user_id, timestamp, row.description, to_decimal_text(row.amount_minor, row.currency),
         row.currency, run.connection_id, row.account_external_id, row.external_id, row.pending_external_id,
-        state, row.merchant_category_code, run.key.run_id,
+        state, row.merchant_category_code, run.key.run_id, run.attempt,
     )  # fmt: skip
 
 
 def _removed_line(run: Ingestion, account: str, external_id: str) -> str:
     return _join(
         run.key.user_id, (run.window_last or date.min).isoformat(), "", "0", "", run.connection_id, account,
-        external_id, "", "removed", "", run.key.run_id,
+        external_id, "", "removed", "", run.key.run_id, run.attempt,
     )  # fmt: skip
 
 

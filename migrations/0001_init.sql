@@ -157,6 +157,7 @@ CREATE TABLE sync_runs (
 CREATE UNIQUE INDEX sync_runs_open_key ON sync_runs (user_id, connection_id)
     WHERE state NOT IN ('succeeded', 'failed');
 CREATE UNIQUE INDEX sync_runs_daily_key ON sync_runs (user_id, connection_id, day) WHERE reason = 'daily';
+CREATE INDEX sync_runs_connection_idx ON sync_runs (user_id, connection_id, run_id);
 CREATE INDEX sync_runs_due_idx ON sync_runs (next_attempt_at) WHERE state NOT IN ('succeeded', 'failed');
 
 CREATE TABLE raw_objects (

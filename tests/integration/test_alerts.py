@@ -110,6 +110,11 @@ async def test_months_long_past_raise_nothing_but_the_last_days_of_the_month_bef
     assert [item["month"] for item in months] == [date(2026, 10, 1)]
 
 
+async def test_a_month_far_ahead_is_no_news_but_the_next_one_is(bank: Pipeline) -> None:
+    assert alerts.is_news(date(2026, 12, 1), bank.now, "UTC")
+    assert not alerts.is_news(date(2027, 1, 1), bank.now, "UTC")
+
+
 async def test_what_is_news_depends_on_the_persons_calendar(bank: Pipeline) -> None:
     just_after = datetime(2026, 11, 8, 3, tzinfo=UTC)
     assert not alerts.is_news(date(2026, 10, 1), just_after, "UTC")

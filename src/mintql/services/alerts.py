@@ -65,8 +65,9 @@ def recent_months(now: datetime) -> set[date]:
 
 
 def is_news(month: date, now: datetime, time_zone: str) -> bool:
-    """Tell whether a month is recent enough, on the person's calendar, to raise alerts for."""
-    return local_date(now, time_zone) <= last_day(month) + timedelta(days=GRACE_DAYS)
+    """Tell whether a month is one to raise alerts for: on the person's calendar not long past, nor far ahead."""
+    today = local_date(now, time_zone)
+    return today <= last_day(month) + timedelta(days=GRACE_DAYS) and month <= add_months(first_day(today), 1)
 
 
 async def _raise(conn: Conn, crossings: list[Crossing], now: datetime) -> Effects:

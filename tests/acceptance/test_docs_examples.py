@@ -170,7 +170,7 @@ def test_the_numbers_in_the_text_are_those_of_the_code():
         f"(seen within {sync.ACTIVE_DAYS} days)",
         f"ended more than {alerts.GRACE_DAYS} days ago",
         f"within {http.CONNECTION_INIT_SECONDS_MAX} seconds",
-        f"{websocket.GOING_AWAY} when this server goes away",
+        f"{websocket.GOING_AWAY} | this server goes away",
         f"kept for {EVENTS_KEPT_DAYS} days",
     ):
         assert words in " ".join(PAGE.split()), words

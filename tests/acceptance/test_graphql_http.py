@@ -141,6 +141,24 @@ async def test_a_body_beyond_the_limit_is_refused_with_or_without_a_length(clien
         assert response.status_code == 413
 
 
+async def test_a_malformed_value_in_a_mutation_is_an_error_of_the_request_with_its_field(client):
+    await client.sign_up()
+    response = await client.post(
+        "mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { __typename } }",
+        {"input": {"currency": "BTC"}},
+    )
+    assert response.status_code == 400
+    (error,) = response.json()["errors"]
+    assert error["message"].startswith("'BTC' is no currency in use")
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "field": "currency"}
+
+
+async def test_a_number_of_very_many_digits_is_a_value_that_cannot_be_used(client):
+    error = await client.refusal(f"{{ transactions(first: {'1' * 5000}) {{ nodes {{ id }} }} }}")
+    assert error["message"] == f"'{'1' * 40}…' is not a number that can be used."
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "field": "first"}
+
+
 async def test_mutations_of_one_document_are_few(client):
     sign_ins = " ".join(f'a{n}: signIn(email: "a@b.c", password: "x") {{ __typename }}' for n in range(20))
     response = await client.post(f"mutation {{ {sign_ins} }}")
@@ -229,6 +247,10 @@ async def test_the_ide_is_shown_to_a_browser(client):
     assert page.status_code == 200
     assert "graphiql" in page.text.lower()
     assert "unpkg.com" in page.headers["content-security-policy"]
+    before_scripts, _, _ = page.text.partition("<script")
+    assert "<body>" in before_scripts
+    assert '<a href="/">' in before_scripts
+    assert (page.text.count("<body>"), page.text.count("</head>")) == (1, 1)
 
 
 async def test_health_is_told(client):

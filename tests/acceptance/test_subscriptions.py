@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from contextlib import AsyncExitStack
@@ -12,6 +13,7 @@ import asyncpg
 import pytest
 import websockets
 
+from mintql.api.http import OPERATIONS_PER_SOCKET_MAX
 from mintql.api.nodes import encode_id
 from mintql.app import create_app
 from mintql.services.effects import Effects
@@ -308,6 +310,46 @@ async def test_limits_hold_on_sockets_too(client):
         assert message["type"] == "error"
         assert message["payload"][0]["extensions"]["code"] == "QUERY_TOO_COMPLEX"
         await socket.raw.send("x" * 200_000)
+        assert await socket.closed() == 1009
+
+
+async def test_an_operation_too_many_is_refused_by_its_code_and_the_others_go_on(client, teller):
+    async with socket_of(client) as socket:
+        for number in range(OPERATIONS_PER_SOCKET_MAX):
+            await socket.subscribe(ALERTS, str(number))
+        await socket.subscribe(ALERTS, "more")
+        message = await socket.receive()
+        assert (message["id"], message["type"]) == ("more", "error")
+        (error,) = message["payload"]
+        assert error["extensions"] == {"code": "QUERY_TOO_COMPLEX"}
+        assert "51 operations at once on a WebSocket; the limit is 50" in error["message"]
+        await begun()
+        await teller.alert(80)
+        assert {(await socket.receive())["id"] for _ in range(50)} == {str(number) for number in range(50)}
+        await socket.send({"id": "0", "type": "complete"})
+        await socket.subscribe("{ __typename }", "more")
+        assert await socket.next() == {"__typename": "Query"}
+
+
+async def test_asking_before_saying_who_one_is_closes_the_socket(client):
+    async with raw_socket(client.ws_url) as socket:
+        await socket.subscribe("{ __typename }")
+        assert await socket.closed() == 4401
+
+
+async def test_saying_things_twice_closes_the_socket(client):
+    async with socket_of(client) as socket:
+        await socket.send({"type": "connection_init"})
+        assert await socket.closed() == 4429
+    async with socket_of(client) as socket:
+        await socket.subscribe(ALERTS, "same")
+        await socket.subscribe(ALERTS, "same")
+        assert await socket.closed() == 4409
+
+
+async def test_a_message_is_measured_in_bytes(client):
+    async with socket_of(client) as socket:
+        await socket.raw.send(json.dumps({"type": "ping", "payload": {"x": "é" * 70_000}}, ensure_ascii=False))
         assert await socket.closed() == 1009
 
 

@@ -159,7 +159,7 @@ async def test_each_scenario_is_the_failure_it_stands_for_and_passes_when_switch
 async def test_a_slow_bank_is_down_and_a_patient_connector_waits(place):
     await place.scenario(name="slow", seconds=0.5)
     async with open_http(Settings(sandbox_url=place.url)) as http:
-        with pytest.raises(InstitutionDown, match="did not answer within"):
+        with pytest.raises(InstitutionDown, match="The Sandbox Bank did not answer within"):
             await SandboxConnector(http, place.url, deadline_seconds=0.1).connect(ADA)
         await SandboxConnector(http, place.url, deadline_seconds=5).connect(ADA)
 
@@ -168,7 +168,7 @@ async def test_a_bank_that_is_not_there_is_down():
     async with serve_raw(replies({})) as port:
         url = f"http://127.0.0.1:{port}"
     async with open_http(Settings(sandbox_url=url)) as http:
-        with pytest.raises(InstitutionDown, match="cannot be reached"):
+        with pytest.raises(InstitutionDown, match=r"^The Sandbox Bank cannot be reached\.$"):
             await SandboxConnector(http, url).connect(ADA)
 
 

@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mintql.domain.errors import InvalidInput
-from mintql.domain.money import AMOUNT_MINOR_MAX, Money, check_currency, exponent, parse_minor, to_decimal_text
+from mintql.domain.money import (
+    AMOUNT_MINOR_MAX,
+    CURRENCIES,
+    EXPONENTS,
+    Money,
+    check_currency,
+    check_currency_form,
+    exponent,
+    parse_minor,
+    to_decimal_text,
+)
 
 amounts = st.integers(-AMOUNT_MINOR_MAX, AMOUNT_MINOR_MAX)
 currencies = st.sampled_from(["USD", "EUR", "JPY", "KWD", "CLF", "XYZ"])
@@ -70,8 +80,24 @@ def test_small_negative_amounts_keep_their_sign():
     assert str(Money(-123456, "USD")) == "-1234.56 USD"
 
 
-def test_currency_codes_are_three_letters_in_any_case():
+def test_people_name_currencies_in_use_in_any_case():
     assert check_currency(" eur ") == "EUR"
+    for code in ("USD", "jpy", "XAF", "XCG", "ZWG"):
+        assert check_currency(code) == code.upper()
+    for text in ("", "EU", "EURO", "E1R", "ÄÖÜ", "ZZZ", "BTC", "X" * 3, "XTS", "XAU", "XDR", "CHE", "CLF", "DEM"):
+        with pytest.raises(InvalidInput, match="is no currency in use; give the three letters") as refused:
+            check_currency(text, field="home")
+        assert refused.value.field == "home"
+
+
+def test_institutions_may_hold_whatever_has_the_form_of_a_currency():
+    for code in ("EUR", "btc", "XAU", "CLF", "ZZZ"):
+        assert check_currency_form(code) == code.upper()
     for text in ("", "EU", "EURO", "E1R", "ÄÖÜ"):
         with pytest.raises(InvalidInput, match="three letters"):
-            check_currency(text)
+            check_currency_form(text)
+
+
+def test_the_currencies_are_codes_and_have_the_decimals_of_the_standard():
+    assert all(check_currency_form(code) == code for code in CURRENCIES)
+    assert {code for code in EXPONENTS if code not in CURRENCIES} == {"CLF", "UYW"}  # Of funds; banks may name them.

@@ -54,6 +54,9 @@ def read(kind, value):
         (Month, "2026-13"),
         (Month, "2026-11-01"),
         (Month, 202611),
+        (Month, "2026-11\n"),
+        (Month, "1900-01"),
+        (CurrencyCode, "BTC"),
         (CurrencyCode, "Dollar"),
         (CurrencyCode, 840),
         (Cursor, "x" * 1000),
@@ -65,6 +68,7 @@ def test_a_value_that_is_none_of_its_kind_is_refused_in_words(kind, value):
         read(kind, value)
     assert refusal.value.message.endswith((".", '"12.50".', "USD."))
     assert len(refusal.value.message) < 200
+    assert refusal.value.field is None
 
 
 def test_values_are_read_as_what_they_say():

@@ -14,14 +14,16 @@ from datetime import datetime
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, GraphQLSyntaxError
+from graphql import GraphQLError, GraphQLSyntaxError, IntValueNode
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.exception_handlers import ExceptionHandler
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import StreamExecutionResult
 
+from mintql.api.blame import Blame
 from mintql.api.limits import TOO_COMPLEX
 from mintql.domain import errors as failures
+from mintql.domain.wording import shown
 
 log = logging.getLogger(__name__)
 
@@ -137,16 +139,27 @@ HANDLERS: tuple[ExceptionHandler[Any], ...] = (
 )
 
 
-def dress(error: GraphQLError) -> GraphQLError:
-    """Return the error as a client may see it: with a code, and without what only we may know."""
+def dress(error: GraphQLError, blame: Blame) -> GraphQLError:
+    """Return the error as a client may see it: with a code, and without what only we may know.
+
+    `blame` finds the argument that a value was meant for which was refused before anything was executed.
+    """
     original = _root_cause(error)
     if isinstance(original, failures.Failure):
-        return _with_code(error, QUERY_CODES.get(original.code, original.code), original)
+        field = original.field or blame.field_of(error)
+        if error.path is None:
+            error.message = original.message  # A scalar's words, without GraphQL's around them.
+        return _with_code(error, QUERY_CODES.get(original.code, original.code), field, original)
+    if isinstance(original, ValueError) and error.nodes and isinstance(error.nodes[0], IntValueNode):
+        error.message = f"{shown(error.nodes[0].value)} is not a number that can be used."  # Python reads 4,300 digits.
+        return _with_code(error, BAD_USER_INPUT, blame.field_of(error))
     if original is not None:
         return _masked(error, original)
     if isinstance(error, GraphQLSyntaxError):
         return _with_code(error, TOO_COMPLEX if error.message.endswith(PARSER_LIMIT) else PARSE_FAILED)
-    return error if (error.extensions or {}).get("code") else _with_code(error, BAD_USER_INPUT)
+    if (error.extensions or {}).get("code"):
+        return error
+    return _with_code(error, BAD_USER_INPUT, blame.field_of(error))
 
 
 def _root_cause(error: GraphQLError) -> Exception | None:
@@ -157,10 +170,12 @@ def _root_cause(error: GraphQLError) -> Exception | None:
     return original
 
 
-def _with_code(error: GraphQLError, code: str, failure: failures.Failure | None = None) -> GraphQLError:
+def _with_code(
+    error: GraphQLError, code: str, field: str | None = None, failure: failures.Failure | None = None
+) -> GraphQLError:
     extensions: dict[str, Any] = {"code": code}
-    if failure is not None and failure.field:
-        extensions["field"] = failure.field
+    if field:
+        extensions["field"] = field
     retry_at = getattr(failure, "retry_at", None)
     if retry_at is not None:
         extensions["retryAt"] = retry_at.isoformat()
@@ -189,11 +204,15 @@ class DressErrors(SchemaExtension):
         yield
         result = self.execution_context.result
         if not self._streamed and result is not None and result.errors:
-            result.errors = [dress(error) for error in result.errors]
+            result.errors = self._dressed(result.errors)
 
     def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
         """Dress the errors of one result of a stream."""
         self._streamed = True
         if isinstance(result, ExecutionResult) and result.errors:
-            result.errors = [dress(error) for error in result.errors]
+            result.errors = self._dressed(result.errors)
         yield
+
+    def _dressed(self, errors: list[GraphQLError]) -> list[GraphQLError]:
+        blame = Blame(self.execution_context.graphql_document)
+        return [dress(error, blame) for error in errors]

@@ -17,7 +17,7 @@ from typing import Any, cast
 import orjson
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
@@ -54,6 +54,13 @@ IDE_POLICY = (
     "style-src 'unsafe-inline' https://unpkg.com https://esm.sh; connect-src 'self' https://unpkg.com https://esm.sh; "
     "font-src https: data:; img-src https: data:; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
 )
+
+WAY_OUT = """<style>
+  #way-out { margin: 0; padding: .4rem .75rem; font: 14px/1.2 system-ui, sans-serif; height: 2rem; overflow: hidden; }
+  #graphiql { height: calc(100vh - 2rem) !important; }
+</style>
+<p id="way-out">GraphiQL loads its scripts from the internet. Without it, use <a href="/">the try page</a>.</p>
+"""
 
 
 class GraphQLView(GraphQL[Context, None]):
@@ -185,11 +192,11 @@ class GraphQLView(GraphQL[Context, None]):
             request, cast("SubscriptionExecutionResult", stream), "sse", sub_response
         )
 
-    async def render_graphql_ide(self, request: Request) -> Response:
+    async def render_graphql_ide(self, request: Request) -> Response:  # noqa: ARG002
         """Show the IDE, which loads its scripts from the internet; in development only."""
         if self.graphql_ide is None:
             raise RefusedError(406, f"Answers are {RESPONSE_JSON} or {JSON}; accept one of them.")
-        response = await super().render_graphql_ide(request)
+        response = HTMLResponse(with_way_out(self.graphql_ide_html))
         response.headers["content-security-policy"] = IDE_POLICY
         response.headers["cross-origin-embedder-policy"] = "unsafe-none"
         return response
@@ -265,6 +272,13 @@ class GraphQLView(GraphQL[Context, None]):
 
 def _runtime(request: HTTPConnection) -> Runtime:
     return cast("Runtime", request.app.state.runtime)
+
+
+def with_way_out(page: str) -> str:
+    """Return the IDE's page with a link that is shown before, and without, the scripts it waits for."""
+    head, script, rest = page.partition("<script")
+    rest = rest.replace("</head>", "", 1).replace("<body>", "", 1)
+    return f"{head}</head>\n<body>\n{WAY_OUT}{script}{rest}"
 
 
 def _refusal(message: str) -> ExecutionResult:

@@ -190,7 +190,7 @@ class IdentityMutation:
         set_cookie: SetCookieArgument = False,
     ) -> SignInPayload:
         context, passwords = info.context, info.context.runtime.passwords
-        if len(password) > PASSWORD_LENGTH_MAX:
+        if len(password) > PASSWORD_LENGTH_MAX or "\0" in email:  # PostgreSQL cannot even look for U+0000.
             raise service.bad_credentials()
         async with context.runtime.system() as conn:
             found = await users.credentials_by_email(conn, email.strip())

@@ -15,6 +15,7 @@ import strawberry
 
 from mintql.api.context import Context, Info
 from mintql.domain.errors import InvalidInput
+from mintql.domain.wording import shown
 
 ID_LENGTH_MAX = 100
 NUMBER_MAX = 2**63 - 1
@@ -46,7 +47,7 @@ def split_id(text: str, *, field: str = "id") -> tuple[str, int]:
         except (binascii.Error, ValueError):
             pass
     if not (type_name.isalpha() and number.isdigit()) or int(number) > NUMBER_MAX:
-        raise InvalidInput(f"{text[:40]!r} is not an id of this API.", field=field)
+        raise InvalidInput(f"{shown(text)} is not an id of this API.", field=field)
     return type_name, int(number)
 
 
@@ -55,7 +56,7 @@ def decode_id(expected_type: str, text: str, *, field: str = "id") -> int:
     type_name, number = split_id(text, field=field)
     if type_name != expected_type:
         raise InvalidInput(
-            f"{text[:40]!r} is the id of a {type_name}; this takes one of a {expected_type}.", field=field
+            f"{shown(text)} is the id of a {type_name}; this takes one of a {expected_type}.", field=field
         )
     return number
 

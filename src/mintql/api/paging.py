@@ -14,6 +14,7 @@ import strawberry
 from mintql.api.scalars import Cursor
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import EventSeq
+from mintql.domain.wording import shown
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 100
@@ -202,4 +203,4 @@ def _number(text: str) -> int:
 
 
 def _not_a_cursor(text: str, field: str) -> InvalidInput:
-    return InvalidInput(f"{text[:40]!r} is not a cursor of this list; send one back as it was given out.", field=field)
+    return InvalidInput(f"{shown(text)} is not a cursor of this list; send one back as it was given out.", field=field)

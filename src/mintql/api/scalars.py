@@ -1,6 +1,7 @@
 """Scalars: values that GraphQL has no type for, read strictly and written one way.
 
-A value that cannot be read raises `InvalidInput` in words; GraphQL reports it with BAD_USER_INPUT.
+A value that cannot be read raises `InvalidInput` in words; GraphQL reports it with BAD_USER_INPUT. Which argument
+it was meant for no scalar knows: `api/blame.py` finds that out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from strawberry.types.scalar import ScalarDefinition
 from mintql.domain.errors import InvalidInput
 from mintql.domain.money import check_currency
 from mintql.domain.months import YEAR_MAX, YEAR_MIN, month_text, parse_month
+from mintql.domain.wording import shown
 
 BigInt = NewType("BigInt", int)
 DecimalText = NewType("DecimalText", str)
@@ -24,7 +26,6 @@ Cursor = NewType("Cursor", str)
 CurrencyCode = NewType("CurrencyCode", str)
 
 BIG_INT_MAX = 2**63 - 1
-TEXT_SHOWN_MAX = 40
 CURSOR_LENGTH_MAX = 200
 
 _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
@@ -32,13 +33,9 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?", re.ASCII)
 
 
-def _shown(value: object) -> str:
-    return repr(value)[:TEXT_SHOWN_MAX]
-
-
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str):
-        raise InvalidInput(f"{_shown(value)} is not {what}: it has to be a text.")
+        raise InvalidInput(f"{shown(value)} is not {what}: it has to be a text.")
     return value
 
 
@@ -47,7 +44,7 @@ def parse_big_int(value: object) -> int:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > BIG_INT_MAX:
-        raise InvalidInput(f"{_shown(value)} is not a whole number of at most 64 bits.")
+        raise InvalidInput(f"{shown(value)} is not a whole number of at most 64 bits.")
     return value
 
 
@@ -55,7 +52,7 @@ def parse_decimal_text(value: object) -> str:
     """Read a decimal number given as a text; a JSON number would already have been rounded by somebody."""
     text = _text(value, "an amount").strip()
     if not _DECIMAL.fullmatch(text):
-        raise InvalidInput(f'{_shown(text)} is not an amount; write it as a text of digits, e.g. "12.50".')
+        raise InvalidInput(f'{shown(text)} is not an amount; write it as a text of digits, e.g. "12.50".')
     return text
 
 
@@ -67,7 +64,7 @@ def parse_date(value: object) -> date:
     except ValueError:
         found = None
     if found is None or not YEAR_MIN <= found.year <= YEAR_MAX:
-        raise InvalidInput(f"{_shown(text)} is not a date; write it as year-month-day, e.g. 2026-11-02.")
+        raise InvalidInput(f"{shown(text)} is not a date; write it as year-month-day, e.g. 2026-11-02.")
     return found
 
 
@@ -79,7 +76,7 @@ def parse_date_time(value: object) -> datetime:
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
-        raise InvalidInput(f"{_shown(text)} is not a time with its offset, e.g. 2026-11-02T08:00:00Z.")
+        raise InvalidInput(f"{shown(text)} is not a time with its offset, e.g. 2026-11-02T08:00:00Z.")
     return found
 
 
@@ -87,7 +84,7 @@ def parse_cursor(value: object) -> str:
     """Read a cursor as it was given out; what it means is checked where it is used."""
     text = _text(value, "a cursor")
     if len(text) > CURSOR_LENGTH_MAX:
-        raise InvalidInput(f"{_shown(text)} is not a cursor of this API.")
+        raise InvalidInput(f"{shown(text)} is not a cursor of this API.")
     return text
 
 
@@ -130,7 +127,7 @@ SCALARS: Mapping[object, ScalarDefinition] = {
         "Month",
         "A calendar month as year-month, e.g. 2026-11.",
         serialize=month_text,
-        parse_value=lambda value: parse_month(_text(value, "a month")),
+        parse_value=lambda value: parse_month(_text(value, "a month"), field=None),
     ),
     Cursor: _scalar(
         "Cursor",
@@ -140,9 +137,10 @@ SCALARS: Mapping[object, ScalarDefinition] = {
     ),
     CurrencyCode: _scalar(
         "CurrencyCode",
-        "A currency as its three letters of ISO 4217, e.g. USD.",
+        "A currency as its three letters of ISO 4217, e.g. USD. What is sent has to be in use in some country; what "
+        "comes is what the institution says.",
         serialize=str,
-        parse_value=lambda value: check_currency(_text(value, "a currency code")),
+        parse_value=lambda value: check_currency(_text(value, "a currency code"), field=None),
     ),
 }
 """Every scalar of ours, by the Python type it stands for."""

@@ -10,9 +10,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message, SubscribeMessage
 
 from mintql.api.context import Context
+from mintql.api.limits import too_complex
 from mintql.api.requests import BODY_BYTES_MAX, RefusedError, check_ask
 
 OPERATION_ID_LENGTH_MAX = 200
@@ -32,7 +33,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
                 raise NonTextMessageReceived from error
             except WebSocketDisconnect:
                 return
-            if len(text) > BODY_BYTES_MAX:
+            if len(text.encode()) > BODY_BYTES_MAX:
                 await self.close(MESSAGE_TOO_BIG, "Message too big")
                 return
             try:
@@ -53,7 +54,7 @@ async def close_socket(socket: WebSocket, code: int, reason: str) -> None:
 
 
 class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
-    """Closes with 4400 on a message that is none of the protocol's, whatever its shape."""
+    """Closes with 4400 on a message that is none of the protocol's, and says by a code that a limit is reached."""
 
     async def handle_message(self, message: Message) -> None:
         """Take one message."""
@@ -62,6 +63,16 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await self.handle_invalid_message(fault)
         else:
             await super().handle_message(message)
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """Begin an operation, unless as many are open as may be: that one is refused, the others go on."""
+        count, limit = len(self.operations) + 1, self.max_subscriptions_per_connection
+        is_new = self.connection_acknowledged and message["id"] not in self.operations
+        if not is_new or limit is None or count <= limit:
+            await super().handle_subscribe(message)
+            return
+        error = too_complex("operations at once on a WebSocket", count, limit)
+        await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
 
 
 def _fault(message: object) -> str | None:

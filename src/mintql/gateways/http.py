@@ -79,8 +79,11 @@ class GuardedClient:
         json: object = None,
         deadline_seconds: float = DEADLINE_SECONDS,
         body_limit_bytes: int = BODY_LIMIT_BYTES,
+        called: str = "",
     ) -> Answer:
         """Send one request and return the whole answer, whatever its status.
+
+        `called` is what messages call whoever is asked, such as "The Sandbox Bank"; the host's name unless given.
 
         Raises:
             InvalidInput: The URL is not one that may be reached.
@@ -88,30 +91,31 @@ class GuardedClient:
             ProtocolError: The answer is longer than `body_limit_bytes`, or compressed.
         """
         target = self._check(url)
+        name = called or target.host
         # Compressed bodies are not asked for: a cap on bytes means little where one byte becomes a thousand.
         asked = {"accept-encoding": "identity", **(headers or {})}
         request = self._client.build_request(method, target, headers=asked, params=params, json=json)
         async with self._slots:
             try:
                 async with asyncio.timeout(deadline_seconds):
-                    return await self._send(request, body_limit_bytes)
+                    return await self._send(request, body_limit_bytes, name)
             except (TimeoutError, httpcore.TimeoutException):
-                raise InstitutionDown(f"{target.host} did not answer within {deadline_seconds:g} seconds.") from None
+                raise InstitutionDown(f"{name} did not answer within {deadline_seconds:g} seconds.") from None
             except httpcore.ProtocolError:
-                raise InstitutionDown(f"{target.host} broke off, or does not answer in HTTP.") from None
+                raise InstitutionDown(f"{name} broke off, or does not answer in HTTP.") from None
             except (httpcore.NetworkError, OSError):
-                raise InstitutionDown(f"{target.host} cannot be reached.") from None
+                raise InstitutionDown(f"{name} cannot be reached.") from None
 
-    async def _send(self, request: httpx.Request, body_limit_bytes: int) -> Answer:
+    async def _send(self, request: httpx.Request, body_limit_bytes: int, name: str) -> Answer:
         response = await self._client.send(request, stream=True)
         try:
             if response.headers.get("content-encoding", "identity") != "identity":
-                raise ProtocolError(f"{request.url.host} sent a compressed answer that was not asked for.")
+                raise ProtocolError(f"{name} sent a compressed answer that was not asked for.")
             content = bytearray()
             async for chunk in response.aiter_raw():
                 content += chunk
                 if len(content) > body_limit_bytes:
-                    raise ProtocolError(f"{request.url.host} sent more than {body_limit_bytes} bytes.")
+                    raise ProtocolError(f"{name} sent more than {body_limit_bytes} bytes.")
             return Answer(response.status_code, dict(response.headers), bytes(content))
         finally:
             await response.aclose()

@@ -42,8 +42,9 @@ class HttpClient(Protocol):
         params: Mapping[str, str] | None = None,
         json: object = None,
         deadline_seconds: float = ...,
+        called: str = ...,
     ) -> HttpAnswer:
-        """Return the answer, whatever its status.
+        """Return the answer, whatever its status. Messages of failures call whoever is asked `called`.
 
         Raises:
             InvalidInput: The URL may not be reached.

@@ -150,7 +150,8 @@ class _Session:
 
     async def _send(self, method: str, path: str, **rest: Any) -> HttpAnswer:
         url = self._url + path
-        return await self._http.request(method, url, deadline_seconds=self._deadline_seconds, **rest)
+        called = f"The {self._name}"
+        return await self._http.request(method, url, deadline_seconds=self._deadline_seconds, called=called, **rest)
 
     def _failure(self, answer: HttpAnswer) -> InstitutionFailure:
         """Return the failure that an answer other than 200 stands for, in words for the person."""

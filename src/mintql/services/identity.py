@@ -16,6 +16,7 @@ from mintql.domain.errors import BadCredentials, EmailTaken, InvalidInput, NotSi
 from mintql.domain.ids import UserId
 from mintql.domain.money import AMOUNT_MINOR_MAX, check_currency
 from mintql.domain.months import check_time_zone, first_day, local_date
+from mintql.domain.wording import shown
 from mintql.services.alerts import evaluate
 from mintql.services.effects import Effects
 from mintql.store import sessions, users
@@ -31,7 +32,13 @@ USER_AGENT_LENGTH_MAX = 400
 TOKEN_BYTES = 32
 TOKEN_LENGTH_MAX = 100
 
-_EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(\.[^@\s\x00-\x1f.]+)+")
+_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+"
+_LOCAL_PART = re.compile(rf"(?=.{{1,64}}\Z){_ATOM}(\.{_ATOM})*", re.IGNORECASE)
+"""What stands before the @: words with single dots between them (RFC 5322, dot-atom; RFC 6531 for other letters).
+Quoted parts are not taken: hardly anybody has one, and many servers refuse them."""
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"({_LABEL}\.)+(?=[a-z0-9-]*[a-z]){_LABEL}", re.IGNORECASE)
+"""A host name of two labels or more, the last one not a number (RFC 1123)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +81,26 @@ def check_new_user(
 def check_email(text: str) -> str:
     """Return the address without surrounding space. Whether it reaches anybody only a mail can tell."""
     email = text.strip()
-    if len(email) > EMAIL_LENGTH_MAX or not _EMAIL.fullmatch(email):
-        raise InvalidInput(f"{email[:60]!r} is not an e-mail address.", field="email")
+    if len(email) > EMAIL_LENGTH_MAX:
+        raise InvalidInput(
+            f"{shown(email)} is not an e-mail address: those have {EMAIL_LENGTH_MAX} characters at most, "
+            f"and this has {len(email)}.",
+            field="email",
+        )
+    local_part, at, domain = email.rpartition("@")
+    if not (at and email.isprintable() and _LOCAL_PART.fullmatch(local_part) and _is_domain(domain)):
+        raise InvalidInput(
+            f"{shown(email)} is not an e-mail address; it should look like ada@example.org.", field="email"
+        )
     return email
+
+
+def _is_domain(text: str) -> bool:
+    """Tell whether this is the name of a mail domain, in its own letters or as it is looked up (RFC 5890)."""
+    try:
+        return _DOMAIN.fullmatch(text.encode("idna").decode("ascii")) is not None
+    except UnicodeError:
+        return False
 
 
 def check_password(password: str) -> None:

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from mintql.api.cookies import COOKIE
-from support.clients import PASSWORD, SIGN_UP, client_of
+from support.clients import PASSWORD, SIGN_UP, client_of, socket_of
 
 VIEWER = "{ viewer { id email name timeZone currency annualIncome { amount currency } } }"
 SIGN_IN = """
@@ -226,3 +226,21 @@ async def test_the_node_of_another_person_is_null_as_a_missing_one_is(client):
     assert (await client.ask(ask, id="VXNlcjo5OTk"))["node"] is None
     error = await client.refusal(ask, id="nonsense")
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "field": "id"}
+
+
+async def test_a_cookie_asked_for_over_a_socket_is_refused_before_anybody_is_signed_up(client):
+    client.token = None
+    sign_up = """mutation { signUp(email: "socket@example.org", password: "correct horse battery", name: "S", setCookie: true)
+      { __typename ... on Error { field } } }"""
+    async with socket_of(client) as socket:
+        await socket.subscribe(sign_up)
+        assert (await socket.next())["signUp"] == {"__typename": "InvalidInput", "field": "setCookie"}
+    signed_up = await client.ask(sign_up.replace(", setCookie: true", "").replace("{ field }", "{ message }"))
+    assert signed_up["signUp"]["__typename"] == "SignInSuccess"
+
+
+async def test_an_address_that_no_text_can_hold_belongs_to_nobody(client):
+    answer = await client.ask(
+        'mutation { signIn(email: "ada\\u0000@example.org", password: "correct horse battery") { __typename } }'
+    )
+    assert answer["signIn"]["__typename"] == "BadCredentials"

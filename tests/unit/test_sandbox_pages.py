@@ -120,6 +120,12 @@ def test_a_bad_row_is_set_aside_with_its_reason_and_the_others_are_read(change, 
     assert 0 < len(rejected.excerpt) <= 200
 
 
+def test_a_currency_that_no_country_uses_is_read_as_the_bank_says_it():
+    parsed = parse_page(page(TRANSACTION | {"currency": "btc"}))
+    assert [row.currency for row in parsed.transactions] == ["BTC"]
+    assert parsed.rejected == ()
+
+
 def test_a_row_that_is_no_object_is_set_aside():
     parsed = parse_page(page(ROW, 7, None, "text"))
     assert [row.position for row in parsed.rejected] == [1, 2, 3]

@@ -171,6 +171,7 @@ class IdentityMutation:
         set_cookie: SetCookieArgument = False,
     ) -> SignUpPayload:
         context = info.context
+        _check_cookie(context, set_cookie)
         income = None if annual_income is None else annual_income.minor_in(currency, field="annualIncome")
         new = service.check_new_user(email, password, name, time_zone, currency, income)
         password_hash = await context.runtime.passwords.hash(password)
@@ -190,7 +191,9 @@ class IdentityMutation:
         set_cookie: SetCookieArgument = False,
     ) -> SignInPayload:
         context, passwords = info.context, info.context.runtime.passwords
-        if len(password) > PASSWORD_LENGTH_MAX or "\0" in email:  # PostgreSQL cannot even look for U+0000.
+        _check_cookie(context, set_cookie)
+        # PostgreSQL cannot even look for U+0000, nor for half a surrogate pair.
+        if len(password) > PASSWORD_LENGTH_MAX or not email.strip().isprintable():
             raise service.bad_credentials()
         async with context.runtime.system() as conn:
             found = await users.credentials_by_email(conn, email.strip())
@@ -255,9 +258,13 @@ def _changes(input: UpdateProfileInput, currency: str) -> ProfileChanges:
     )
 
 
-async def _begin_session(context: Context, user_id: UserId, with_cookie: bool) -> SignInSuccess:
+def _check_cookie(context: Context, with_cookie: bool) -> None:
+    """Refuse a wish for a cookie that cannot be set, before anything is done."""
     if with_cookie and context.response is None:
         raise InvalidInput("A cookie can be set over HTTP only.", field="setCookie")
+
+
+async def _begin_session(context: Context, user_id: UserId, with_cookie: bool) -> SignInSuccess:
     agent = context.request.headers.get("user-agent", "") if isinstance(context.request, Request) else ""
     async with context.runtime.person(user_id) as conn:
         token, expires_at = await service.begin_session(

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from mintql.domain.errors import BadCredentials, EmailTaken, InvalidInput, NotSignedIn
 from mintql.domain.ids import UserId
 from mintql.domain.money import AMOUNT_MINOR_MAX, check_currency
-from mintql.domain.months import check_time_zone, first_day, local_date
+from mintql.domain.months import check_time_zone
 from mintql.domain.wording import shown
-from mintql.services.alerts import evaluate
+from mintql.services import alerts
 from mintql.services.effects import Effects
 from mintql.store import sessions, users
 from mintql.store.locks import lock_users
@@ -191,7 +191,7 @@ async def update_profile(
     """Write what a person changes about themselves.
 
     Income and currency decide the template's limits: changing one gives these a new revision, and alerts
-    are raised for the current month where a new limit is reached already.
+    are raised where a new limit is reached already.
 
     Raises:
         InvalidInput: A value cannot be used; nothing was changed.
@@ -205,8 +205,7 @@ async def update_profile(
     await users.update_profile(conn, changed)
     effects = Effects(changed={user_id})
     if limits_move or changed.time_zone != user.time_zone:
-        month = first_day(local_date(now, changed.time_zone))
-        effects.merge(await evaluate(conn, {user_id: {month}}, now))
+        effects.merge(await alerts.evaluate(conn, {user_id: alerts.recent_months(now)}, now))
     return changed, effects
 
 

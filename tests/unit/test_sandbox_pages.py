@@ -121,7 +121,7 @@ def test_a_bad_row_is_set_aside_with_its_reason_and_the_others_are_read(change, 
 
 
 def test_a_currency_that_no_country_uses_is_read_as_the_bank_says_it():
-    parsed = parse_page(page(TRANSACTION | {"currency": "btc"}))
+    parsed = parse_page(page(ROW | {"currency": "btc"}))
     assert [row.currency for row in parsed.transactions] == ["BTC"]
     assert parsed.rejected == ()
 

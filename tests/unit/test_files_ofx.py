@@ -82,6 +82,11 @@ def test_a_bank_statement_gives_its_account_rows_and_balance():
     assert parsed.notices == ()
 
 
+@pytest.mark.parametrize("currency", ["XAU", "DEM", "ZZZ"])
+def test_a_currency_that_no_country_uses_is_read_as_the_bank_says_it(currency):
+    assert only(read(ROW, currency=currency)).currency == currency
+
+
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n<?OFX OFXHEADER="200" VERSION="211"?>\n'
 CLOSED = (
     "<OFX><BANKMSGSRSV1><STMTTRNRS><STMTRS><CURDEF>EUR</CURDEF><BANKACCTFROM><BANKID>5550</BANKID>"

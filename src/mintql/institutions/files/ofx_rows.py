@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.institutions import AccountKind, ProviderTransaction
-from mintql.domain.money import check_currency
+from mintql.domain.money import check_currency_form
 from mintql.domain.months import YEAR_MAX, YEAR_MIN
 from mintql.institutions.files.amounts import read_minor
 from mintql.institutions.files.ofx_markup import Element
@@ -78,7 +78,7 @@ def read_row(row: Element, ledger: Ledger) -> tuple[ProviderTransaction, bool]:
 def currency_of(holder: Element | None, name: str = "CURSYM") -> str:
     """Return the currency an aggregate names, "" where it names none or nonsense."""
     try:
-        return check_currency(holder.value(name)) if holder is not None else ""
+        return check_currency_form(holder.value(name)) if holder is not None else ""
     except InvalidInput:
         return ""
 

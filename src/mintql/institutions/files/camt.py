@@ -55,7 +55,7 @@ def read(content: bytes) -> ParsedFile:
             file.read_message(document)
         except FileUnreadable as error:
             failures.append(f"{name}: {error.message}")
-            file.rejected.append(rows.reject(0, error.message, name))
+            rows.put_aside(file.rejected, 0, error.message, name)
     if not file.statements:
         raise FileUnreadable(failures[0] if failures else "The zip holds no XML file.")
     return file.parsed()
@@ -114,8 +114,7 @@ class _File(Handler):
 
     def statement_begins(self) -> None:
         self.current = _Open()
-        self.count += 1
-        rows.check_count(self.count)
+        rows.check_statements(len(self.statements))
 
     def record_ends(self, record: Record, statement: Record) -> None:
         self.count += 1 + len(record.details)
@@ -130,7 +129,7 @@ class _File(Handler):
             self.current.taken += transactions_of(record, account, own, created, self.notices)
         except (BadRow, InvalidInput) as error:
             self.current.rejected += 1
-            self.rejected.append(rows.reject(record.line, error, shown(record), account))
+            rows.put_aside(self.rejected, record.line, error, shown(record), account)
 
     def statement_ends(self, record: Record) -> None:
         account, balances, taken = _account_id(record), self.current.balances, self.current.taken

@@ -40,6 +40,10 @@ _LETTERS = {
 """Candidates, the likelier first, with what is common in the languages that write in them."""
 
 
+NAMES = frozenset({*_LETTERS, *(encoding for _, encoding in _MARKS), "iso-8859-1", "iso-8859-2", "gb18030"})
+"""All encodings that are found out here, and may be asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A text, the encoding it was read by, and what was unsure about that (empty where nothing was)."""

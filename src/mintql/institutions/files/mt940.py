@@ -209,7 +209,7 @@ class _Reader:
             statement.taken.append(_transaction(found, self.details, statement, self.notices))
         except (BadRow, InvalidInput) as error:
             statement.rejected += 1
-            self.rejected.append(rows.reject(found.line, error, " ".join(found.lines[:4]), statement.account))
+            rows.put_aside(self.rejected, found.line, error, " ".join(found.lines[:4]), statement.account)
 
     def _end(self) -> None:
         """Close the statement; a page that continues the one before is laid onto it."""
@@ -240,7 +240,7 @@ class _Reader:
             self.statements[-1] = replace(made, transactions=last.transactions + made.transactions)
         else:
             self.statements.append(made)
-            rows.check_count(len(self.statements))
+            rows.check_statements(len(self.statements))
 
 
 def _describes(found: Field) -> bool:

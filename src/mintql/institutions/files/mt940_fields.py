@@ -9,6 +9,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mintql.institutions.files import rows
+
+UNCUT_CHARACTERS_MAX = 8 << 20
+"""Only a small file comes without any line ends."""
+
 LINES_PER_FIELD_MAX = 200
 """Field 86 has six lines by the book and some dozens at the most talkative banks; further ones are left out."""
 
@@ -50,7 +55,7 @@ def fields_of(text: str) -> Iterator[Field]:
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Give numbered lines, however they are ended; a file without line ends is cut before its tags."""
     ended = text.replace("\r\n", "\n").replace("\r", "\n")
-    if ended.count("\n:") < 2 and len(_ANYWHERE.findall(ended)) > 2:  # noqa: PLR2004
+    if len(ended) < UNCUT_CHARACTERS_MAX and ended.count("\n:") < 2 and len(_ANYWHERE.findall(ended)) > 2:  # noqa: PLR2004
         ended = _ANYWHERE.sub("\n", ended.replace("@@", "\n"))
     start = 0
     number = 0
@@ -58,5 +63,6 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
         stop = ended.find("\n", start)
         stop = len(ended) if stop < 0 else stop
         number += 1
+        rows.check_lines(number)
         yield number, ended[start:stop]
         start = stop + 1

@@ -21,6 +21,13 @@ TEXT_LENGTH_LOOKED_AT_MAX = 20_000
 NOTICES_MAX = 100
 """More notices than these nobody reads; the rest are counted."""
 
+REJECTED_MAX = 50_000
+"""A file of which more rows than these cannot be read has not been understood."""
+
+STATEMENTS_MAX = 100_000
+LINES_MAX = 4_000_000
+"""Lines of a text, blank ones too: an MT940 has some four for each transaction."""
+
 NO_CURRENCY = "XXX"
 """ISO 4217's code for "no currency": an account without rows whose file names none."""
 
@@ -74,6 +81,29 @@ def check_count(count: int) -> None:
         raise FileUnreadable(f"The file holds more than {ROWS_MAX:,} transactions; export a shorter time.")
 
 
+def check_lines(count: int) -> None:
+    """Refuse a text of more lines than any statement has."""
+    if count > LINES_MAX:
+        raise FileUnreadable(f"The file has more than {LINES_MAX:,} lines; export a shorter time.")
+
+
+def check_statements(count: int) -> None:
+    """Refuse a file of more statements than a person has days."""
+    if count > STATEMENTS_MAX:
+        raise FileUnreadable(f"The file holds more than {STATEMENTS_MAX:,} statements; export a shorter time.")
+
+
+def put_aside(rejected: list[RejectedRow], position: int, reason: object, row: str, account: str = "") -> None:
+    """Keep a row that cannot be read with its line, the reason and its beginning.
+
+    Raises:
+        FileUnreadable: So many of them that the file was not understood.
+    """
+    rejected.append(RejectedRow(position, str(reason), excerpt(row), account))
+    if len(rejected) > REJECTED_MAX:
+        raise FileUnreadable(f"More than {REJECTED_MAX:,} rows cannot be read. The first: {rejected[0].reason}")
+
+
 def with_ids_that_tell_apart(rows: Sequence[ProviderTransaction]) -> tuple[ProviderTransaction, ...]:
     """Take the id from rows that share one: it says less than it seems, and one of them would be lost."""
     times = Counter((row.account_external_id, row.external_id) for row in rows if row.external_id)
@@ -104,11 +134,6 @@ def bounded(notices: Iterable[str]) -> tuple[str, ...]:
     if len(distinct) <= NOTICES_MAX:
         return tuple(distinct)
     return (*distinct[:NOTICES_MAX], f"{len(distinct) - NOTICES_MAX} more notices like these.")
-
-
-def reject(position: int, reason: object, row: str, account: str = "") -> RejectedRow:
-    """Put a row aside with its line, the reason and its beginning."""
-    return RejectedRow(position, str(reason), excerpt(row), account)
 
 
 def _account(account: str) -> str:

@@ -24,12 +24,12 @@ NOTICES_MAX = 100
 REJECTED_MAX = 50_000
 """A file of which more rows than these cannot be read has not been understood."""
 
+NO_CURRENCY = ""
+"""Of an account without rows whose file names no currency."""
+
 STATEMENTS_MAX = 100_000
 LINES_MAX = 4_000_000
 """Lines of a text, blank ones too: an MT940 has some four for each transaction."""
-
-NO_CURRENCY = "XXX"
-"""ISO 4217's code for "no currency": an account without rows whose file names none."""
 
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\u1680\u2000-\u200b\u2028-\u202f\u205f\u2060\u3000\ufeff\ud800-\udfff\s]+")
 

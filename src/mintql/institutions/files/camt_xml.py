@@ -1,0 +1,222 @@
+"""Walking through CAMT messages of any version without building their tree.
+
+Only four elements are kept, each as a flat record of its leaves: the statement (`Stmt`, `Rpt`, `Ntfctn`), its
+balances (`Bal`), its entries (`Ntry`) and an entry's details (`TxDtls`). A record is handed on as soon as its
+element ends, so memory is bounded by one entry, however large the message. Document types and entities are
+refused: no bank writes them, and entities are how a small file becomes a huge one.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from xml.parsers import expat
+
+from mintql.institutions.files.base import FileUnreadable
+from mintql.institutions.files.encodings import decode
+
+DEPTH_MAX = 64
+"""Nesting: the deepest path of any version of the schema has 14 elements."""
+
+LEAVES_PER_RECORD_MAX = 5_000
+TEXT_PER_LEAF_MAX = 20_000
+DETAILS_PER_ENTRY_MAX = 100_000
+"""The largest collective payments have some ten thousand parts."""
+
+TAG_BYTES_MAX = 65_536
+"""A tag of this length is no bank's, and the parser would look at it over and over."""
+
+_MESSAGES = frozenset({"BkToCstmrAcctRpt", "BkToCstmrStmt", "BkToCstmrDbtCdtNtfctn"})
+_STATEMENTS = frozenset({"Stmt", "Rpt", "Ntfctn"})
+_RECORDS = _STATEMENTS | {"Bal", "Ntry", "TxDtls"}
+_DECLARED = re.compile(rb"""\A\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+_LONG_TAG = re.compile(rb"<[^<>]{%d}" % TAG_BYTES_MAX)
+_TEXT_CODECS = ("iso8859", "latin", "cp", "gb", "big5", "shift_jis", "euc", "koi8", "mac", "utf-16")
+"""Python knows codecs besides these that are no encodings of text files, and slow on long input."""
+
+_UTF8_NAMES = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
+
+
+@dataclass(slots=True)
+class Record:
+    """An element's leaves by their path below it. `ccy` holds the `Ccy` of each leaf that has one."""
+
+    name: str
+    line: int
+    depth: int
+    leaves: dict[str, list[str]] = field(default_factory=dict)
+    currencies: dict[str, str] = field(default_factory=dict)
+    details: list[Record] = field(default_factory=list)
+    count: int = 0
+
+    def first(self, *paths: str) -> str:
+        """Return the first of these leaves that says anything, else nothing."""
+        for path in paths:
+            for text in self.leaves.get(path, ()):
+                if text:
+                    return text
+        return ""
+
+    def every(self, path: str) -> str:
+        """Return what all leaves of this path say together."""
+        return " ".join(self.leaves.get(path, ()))
+
+
+class Handler:
+    """What is told while a message is walked through; see `camt.py`."""
+
+    def statement_begins(self) -> None:
+        """A statement, report or notification begins."""
+
+    def record_ends(self, record: Record, statement: Record) -> None:
+        """A balance or an entry is complete; `statement` holds what stood before it, such as the account."""
+
+    def statement_ends(self, record: Record) -> None:
+        """The statement is complete; the record holds what stands directly in it."""
+
+
+def walk(content: bytes, handler: Handler) -> tuple[str, str]:
+    """Tell the handler all that a message holds; return its encoding and what was unsure about that.
+
+    Raises:
+        FileUnreadable: Damaged XML, XML with a document type or entities, or nested beyond reason.
+    """
+    data, encoding, notice = _as_utf8(content)
+    if _LONG_TAG.search(data):
+        raise FileUnreadable(f"The file holds a tag of more than {TAG_BYTES_MAX:,} bytes, which no bank writes.")
+    parser = expat.ParserCreate("utf-8")
+    _Walk(parser, handler)
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as error:
+        reason = expat.ErrorString(error.code)
+        raise FileUnreadable(
+            f"The XML is damaged or breaks off in line {error.lineno} ({reason}); download the file again."
+        ) from None
+    return encoding, notice
+
+
+class _Walk:
+    """The parser's callbacks, and where in the message they are."""
+
+    def __init__(self, parser: expat.XMLParserType, handler: Handler) -> None:
+        self.parser = parser
+        self.handler = handler
+        self.path: list[str] = []
+        self.open: list[Record] = []
+        self.in_message = False
+        self.text: list[str] = []
+        self.text_length = 0
+        parser.buffer_text = True
+        parser.StartElementHandler = self.start
+        parser.EndElementHandler = self.end
+        parser.CharacterDataHandler = self.characters
+        parser.StartDoctypeDeclHandler = _refuse("a document type")
+        parser.EntityDeclHandler = _refuse("entities")
+        parser.ExternalEntityRefHandler = _refuse("external entities")
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        name = tag.rpartition(":")[2]
+        if len(self.path) >= DEPTH_MAX:
+            raise FileUnreadable(f"The XML is nested more than {DEPTH_MAX} deep, which no statement is.")
+        self.path.append(name)
+        self.text, self.text_length = [], 0
+        if not self.open:
+            self._outside(name)
+        elif name in _RECORDS and self._is_record(name):
+            self.open.append(Record(name, self.parser.CurrentLineNumber, len(self.path)))
+        elif attributes and "Ccy" in attributes:
+            record = self.open[-1]
+            record.currencies.setdefault("/".join(self.path[record.depth :]), attributes["Ccy"])
+
+    def _outside(self, name: str) -> None:
+        stem = re.sub(r"V\d+\Z", "", name)
+        if stem in _MESSAGES:
+            self.in_message = True
+        elif name in _STATEMENTS and self.in_message:
+            self.open.append(Record(name, self.parser.CurrentLineNumber, len(self.path)))
+            self.handler.statement_begins()
+
+    def _is_record(self, name: str) -> bool:
+        parent = self.open[-1].name
+        return (name in {"Bal", "Ntry"} and parent in _STATEMENTS) or (name == "TxDtls" and parent == "Ntry")
+
+    def characters(self, text: str) -> None:
+        if self.open and self.text_length < TEXT_PER_LEAF_MAX:
+            self.text.append(text[:TEXT_PER_LEAF_MAX])
+            self.text_length += len(text)
+
+    def end(self, _tag: str) -> None:
+        if self.open:
+            record = self.open[-1]
+            if len(self.path) == record.depth:
+                self._close(self.open.pop())
+            elif self.text:
+                text = "".join(self.text).strip()
+                if text:
+                    self._keep(record, text)
+        self.text, self.text_length = [], 0
+        self.path.pop()
+
+    def _keep(self, record: Record, text: str) -> None:
+        record.count += 1
+        if record.count > LEAVES_PER_RECORD_MAX:
+            raise FileUnreadable(
+                f"Line {record.line}: one {record.name} holds more than {LEAVES_PER_RECORD_MAX:,} values."
+            )
+        record.leaves.setdefault("/".join(self.path[record.depth :]), []).append(text)
+
+    def _close(self, record: Record) -> None:
+        if record.name == "TxDtls":
+            details = self.open[-1].details
+            if len(details) >= DETAILS_PER_ENTRY_MAX:
+                raise FileUnreadable(
+                    f"Line {self.open[-1].line}: one entry holds more than {DETAILS_PER_ENTRY_MAX:,} transactions."
+                )
+            details.append(record)
+        elif record.name in _STATEMENTS:
+            self.handler.statement_ends(record)
+        else:
+            self.handler.record_ends(record, self.open[-1])
+
+
+def _refuse(what: str) -> Callable[..., int]:
+    def refuse(*_: object) -> int:
+        raise FileUnreadable(f"The XML declares {what}. No bank's statement does, and it could do harm.")
+
+    return refuse
+
+
+def _as_utf8(content: bytes) -> tuple[bytes, str, str]:
+    """Return the message in UTF-8, with the encoding it had.
+
+    What the declaration says is believed where the bytes agree; they are looked at where they do not.
+    """
+    declared = _DECLARED.match(content)
+    name = declared[1].decode().lower() if declared else ""
+    if name in _UTF8_NAMES:
+        try:
+            content.decode()
+        except UnicodeDecodeError:
+            pass
+        else:
+            return content.removeprefix(b"\xef\xbb\xbf").lstrip(), "utf-8", ""
+    else:
+        text = _by_declaration(content, name)
+        if text is not None:
+            return text.lstrip().encode("utf-8", "replace"), name, ""
+    decoded = decode(content)
+    notice = decoded.notice
+    if declared and not notice and decoded.encoding != name and not name.startswith("utf-16"):
+        notice = f"The file says that it is {name} and is not; it was read as {decoded.encoding}."
+    return decoded.text.lstrip("\ufeff \t\r\n").encode("utf-8", "replace"), decoded.encoding, notice
+
+
+def _by_declaration(content: bytes, name: str) -> str | None:
+    try:
+        known = codecs.lookup(name).name
+        return content.decode(known) if known.startswith(_TEXT_CODECS) else None
+    except (LookupError, ValueError):
+        return None

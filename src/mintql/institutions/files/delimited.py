@@ -1,0 +1,280 @@
+"""Reading tables (CSV and the like): banks' exports, and those of Mint, YNAB, Actual and Firefly III.
+
+`detect` says how a table is to be read and why; `read` reads it so, or as the person corrected it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from mintql.domain.errors import InvalidInput
+from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
+from mintql.domain.money import check_currency
+from mintql.institutions.files import rows
+from mintql.institutions.files.base import FILE_BYTES_MAX, FileKind, FileUnreadable, ParsedFile, Statement
+from mintql.institutions.files.delimited_findings import CsvMapping
+from mintql.institutions.files.delimited_headings import IN_WORDS, OUT_WORDS, PENDING_WORDS, VOID_WORDS
+from mintql.institutions.files.delimited_mapping import understand
+from mintql.institutions.files.delimited_table import DELIMITERS, Row, find_delimiter, rows_of, sample_of
+from mintql.institutions.files.delimited_values import fold, parse_amount, parse_date, take_apart
+from mintql.institutions.files.encodings import NAMES, Decoded, decode
+from mintql.institutions.files.rows import BadRow
+
+FIREFLY_OWN_ACCOUNTS = frozenset({"asset account", "loan", "debt", "mortgage", "default account", "cash account"})
+"""Firefly III's types of accounts that are the person's; money goes between these and everybody else's."""
+
+_SPLIT_PART = re.compile(r"\(SPLIT \d+ OF \d+\)")
+
+__all__ = ["CsvMapping", "detect", "read"]
+
+
+def detect(content: bytes, *, currency: str = "") -> CsvMapping:
+    """Say how a table is to be read, with the evidence for each part of it; in `currency` if it names none.
+
+    Raises:
+        FileUnreadable: Too large, no table, or one without dates or amounts.
+    """
+    return _detect(_text(content), currency)
+
+
+def read(content: bytes, mapping: CsvMapping | None = None, *, currency: str = "") -> ParsedFile:
+    """Read all rows, as `mapping` says or else as `detect` does; in `currency` if nothing names one.
+
+    Raises:
+        FileUnreadable: As in `detect`, or neither the file nor the mapping says the currency.
+    """
+    decoded = _text(content, mapping.encoding if mapping else "")
+    used = mapping or _detect(decoded, currency)
+    if used.delimiter not in DELIMITERS or used.decimal not in {",", "."}:
+        raise FileUnreadable("Columns are cut by commas, semicolons, tabs or bars, decimals by a point or a comma.")
+    if not used.currency and currency:
+        used = replace(used, currency=check_currency(currency))
+    if not used.currency and used.currency_column is None:
+        raise FileUnreadable("The file does not say which currency its amounts are in; choose one.")
+    reader = _Reader(used)
+    notices = [decoded.notice, *(used.unsure if mapping is None else ())]
+    for row in rows_of(decoded.text, used.delimiter, width=len(used.headings)):
+        if row.line >= used.first_line and not row.blank:
+            reader.take(row)
+    return ParsedFile(
+        FileKind.CSV,
+        decoded.encoding,
+        reader.statements(),
+        tuple(reader.rejected),
+        rows.bounded((*notices, *reader.notices())),
+    )
+
+
+def _text(content: bytes, encoding: str = "") -> Decoded:
+    if len(content) > FILE_BYTES_MAX:
+        raise FileUnreadable(f"The file is larger than {FILE_BYTES_MAX >> 20} MB; export a shorter time.")
+    decoded = _as(content, encoding) if encoding else decode(content)
+    text = decoded.text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").removeprefix("\ufeff")
+    return Decoded(text, decoded.encoding, decoded.notice)
+
+
+def _as(content: bytes, encoding: str) -> Decoded:
+    if encoding not in NAMES:
+        raise FileUnreadable(f"{rows.clean(encoding, 40)!r} is not among {', '.join(sorted(NAMES))}.")
+    return Decoded(content.decode(encoding, "replace"), encoding)
+
+
+def _detect(decoded: Decoded, currency: str) -> CsvMapping:
+    if not decoded.text.strip():
+        raise FileUnreadable("The file is empty.")
+    delimiter, words = find_delimiter(decoded.text)
+    evidence = (f"Encoding: {decoded.encoding}.", f"Columns: {words}.")
+    base = CsvMapping(
+        decoded.encoding,
+        delimiter,
+        currency=check_currency(currency) if currency else "",
+        evidence=evidence,
+        unsure=(decoded.notice,) if decoded.notice else (),
+    )
+    return understand(sample_of(decoded.text, delimiter), base)
+
+
+@dataclass(slots=True)
+class _Account:
+    """The rows of one account in one currency, and the balances that stand beside them."""
+
+    taken: list[ProviderTransaction] = field(default_factory=list)
+    first_balance: tuple[int, date] | None = None
+    last_balance: tuple[int, date] | None = None
+
+
+class _Reader:
+    """Takes row after row and makes statements of them."""
+
+    def __init__(self, mapping: CsvMapping) -> None:
+        self.mapping = mapping
+        self.accounts: dict[tuple[str, str], _Account] = {}
+        self.rejected: list[RejectedRow] = []
+        self.left_out: Counter[str] = Counter()
+        self.count = 0
+        self.column = {fold(heading): number for number, heading in enumerate(mapping.headings)}
+        self.source_rows = {"firefly": self._firefly, "actual": self._actual}.get(mapping.source, self._plain)
+
+    def take(self, row: Row) -> None:
+        """Read a row, or put it aside with the reason."""
+        self.count += 1
+        rows.check_count(self.count)
+        try:
+            if row.problem:
+                raise BadRow(row.problem)  # noqa: TRY301
+            for transaction in self.source_rows(row):
+                self._keep(row, transaction)
+        except (BadRow, InvalidInput) as error:
+            rows.put_aside(self.rejected, row.line, error, self.mapping.delimiter.join(row.cells))
+
+    def statements(self) -> tuple[Statement, ...]:
+        """Return a statement for each account and currency; an empty one where the table has no rows."""
+        if not self.accounts:
+            currency = self.mapping.currency or rows.NO_CURRENCY
+            return (Statement("", AccountKind.OTHER, currency, ()),)
+        told_apart = iter(
+            rows.with_ids_that_tell_apart([row for account in self.accounts.values() for row in account.taken])
+        )
+        made = []
+        for (name, currency), account in self.accounts.items():
+            closing = account.first_balance if self.mapping.newest_first else account.last_balance
+            made.append(
+                Statement(
+                    name,
+                    AccountKind.OTHER,
+                    currency,
+                    tuple(next(told_apart) for _ in account.taken),
+                    closing[0] if closing else None,
+                    closing[1] if closing else None,
+                )
+            )
+        return tuple(made)
+
+    def notices(self) -> list[str]:
+        """Return what was left out, with its count."""
+        return [f"{count} rows were left out: {why}." for why, count in self.left_out.items()]
+
+    def _keep(self, row: Row, transaction: ProviderTransaction) -> None:
+        account = self.accounts.setdefault((transaction.account_external_id, transaction.currency), _Account())
+        account.taken.append(transaction)
+        text = row.cell(self.mapping.balance_column) if self.mapping.balance_proven else ""
+        if not text or transaction.pending:
+            return
+        try:
+            amount = parse_amount(text, self.mapping.decimal, transaction.currency)
+        except (BadRow, InvalidInput):
+            return
+        balance = (-amount if self.mapping.balance_is_owed else amount, transaction.posted_on)
+        account.first_balance = account.first_balance or balance
+        account.last_balance = balance
+
+    def _plain(self, row: Row) -> Iterator[ProviderTransaction]:
+        mapping = self.mapping
+        status = fold(row.cell(mapping.status_column))
+        if status in VOID_WORDS:
+            self.left_out[f"their status is {status!r}, so no money moved"] += 1
+            return
+        currency = self._currency(row)
+        yield ProviderTransaction(
+            account_external_id=rows.clean_id(row.cell(mapping.account_column)),
+            external_id=rows.clean_id(row.cell(mapping.id_column)),
+            posted_on=self._date(row),
+            amount_minor=self._amount(row, currency),
+            currency=currency,
+            description=rows.merge(row.cell(column) for column in mapping.description_columns),
+            pending=status in PENDING_WORDS,
+        )
+
+    def _actual(self, row: Row) -> Iterator[ProviderTransaction]:
+        """Read a row of Actual's: of what was split the whole, as the bank has it, and not the parts."""
+        if _SPLIT_PART.match(row.cell(self.column.get("notes"))):
+            self.left_out["they are parts of a split, whose whole was taken"] += 1
+            return
+        whole = row.cell(self.column.get("split amount"))
+        for transaction in self._plain(row):
+            if transaction.amount_minor == 0 and whole:
+                amount = parse_amount(whole, self.mapping.decimal, transaction.currency)
+                yield replace(transaction, amount_minor=amount)
+            else:
+                yield transaction
+
+    def _firefly(self, row: Row) -> Iterator[ProviderTransaction]:
+        """Read a row of Firefly III's: money leaves its source and reaches its destination; own ones are kept.
+
+        The sign written beside it says no more than that, and a transfer between own accounts is written once.
+        """
+        currency = self._currency(row)
+        amount = abs(parse_amount(row.cell(self.mapping.amount_column), self.mapping.decimal, currency))
+        posted_on = self._date(row)
+        journal = row.cell(self.column.get("journal id"))
+        said = row.cell(self.column.get("description"))
+        ways = (("source", "destination", -1), ("destination", "source", 1))
+        own = [way for way in ways if self._part(row, way[0], "type").casefold() in FIREFLY_OWN_ACCOUNTS]
+        if not own:
+            raise BadRow("neither its source nor its destination is an account of one's own")
+        for side, other, sign in own:
+            part, part_currency = amount, currency
+            foreign, foreign_currency = (
+                row.cell(self.column.get(f"foreign {of}")) for of in ("amount", "currency code")
+            )
+            if side == "destination" and len(own) > 1 and foreign and foreign_currency:
+                part_currency = check_currency(foreign_currency)
+                part = abs(parse_amount(foreign, self.mapping.decimal, part_currency))
+            yield ProviderTransaction(
+                account_external_id=rows.clean_id(self._part(row, side, "iban") or self._part(row, side, "name")),
+                external_id=rows.clean_id(f"firefly:{journal}:{side}") if journal else "",
+                posted_on=posted_on,
+                amount_minor=sign * part,
+                currency=part_currency,
+                description=rows.merge((self._part(row, other, "name"), said)),
+            )
+
+    def _part(self, row: Row, side: str, what: str) -> str:
+        return row.cell(self.column.get(f"{side} {what}"))
+
+    def _date(self, row: Row) -> date:
+        columns = (self.mapping.date_column, *self.mapping.other_date_columns)
+        text = next(filter(None, map(row.cell, columns)), "")
+        if not text:
+            raise BadRow("no date is given")
+        return parse_date(text, self.mapping.date_order)
+
+    def _currency(self, row: Row) -> str:
+        named = row.cell(self.mapping.currency_column)
+        return check_currency(named or self.mapping.currency) if named or self.mapping.currency else self._beside(row)
+
+    def _beside(self, row: Row) -> str:
+        parts = take_apart(row.cell(self.mapping.amount_column))
+        return check_currency(parts.currency if parts else "")
+
+    def _amount(self, row: Row, currency: str) -> int:
+        mapping = self.mapping
+        sign = -1 if mapping.inverse_sign else 1
+        if mapping.amount_column is None:
+            return sign * self._debit_or_credit(row, currency)
+        text = row.cell(mapping.amount_column)
+        if not text:
+            raise BadRow("no amount is given")
+        amount = parse_amount(text, mapping.decimal, currency)
+        if mapping.direction_column is not None:
+            word = fold(row.cell(mapping.direction_column))
+            if word not in OUT_WORDS and word not in IN_WORDS:
+                raise BadRow(
+                    f"{rows.clean(row.cell(mapping.direction_column), 40)!r} does not say which way money goes"
+                )
+            amount = -amount if word in OUT_WORDS else amount
+        return sign * amount
+
+    def _debit_or_credit(self, row: Row, currency: str) -> int:
+        mapping = self.mapping
+        texts = row.cell(mapping.debit_column), row.cell(mapping.credit_column)
+        if not any(texts):
+            raise BadRow("neither money in nor money out is given")
+        debit, credit = (parse_amount(text, mapping.decimal, currency) if text else 0 for text in texts)
+        if debit and credit:
+            raise BadRow("both money in and money out are given")
+        return credit + (debit if mapping.debit_is_negative else -debit)

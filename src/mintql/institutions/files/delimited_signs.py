@@ -1,0 +1,230 @@
+"""Finding the columns of amounts and balances, and which way money goes in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from mintql.domain.errors import InvalidInput
+from mintql.institutions.files.base import FileUnreadable
+from mintql.institutions.files.delimited_findings import (
+    PROOF_SHARE_MIN,
+    CsvMapping,
+    Findings,
+    first,
+    is_amount,
+    is_direction,
+    share,
+)
+from mintql.institutions.files.delimited_headings import OUT_WORDS, Export
+from mintql.institutions.files.delimited_table import Row
+from mintql.institutions.files.delimited_values import decimal_signs, fold, parse_amount, take_apart
+from mintql.institutions.files.rows import BadRow
+
+_PAYMENT = re.compile(r"\b(payment|autopay|thank you|lastschrift|refund|gutschrift)\b", re.IGNORECASE)
+_CARD_PAYMENT = re.compile(
+    r"\b(thank you|auto ?pay|payment received|online payment|card payment|pymt)\b", re.IGNORECASE
+)
+BALANCE_CANDIDATES_MAX = 12
+"""More columns of numbers than these are not compared with each other."""
+
+
+def find_amounts(found: Findings, mapping: CsvMapping) -> CsvMapping:
+    """Find where amounts and balances stand."""
+    taken = {mapping.date_column}
+    balance = first([c for c in found.named("balance") if share(found.values(c), is_amount) >= PROOF_SHARE_MIN])
+    debit, credit = first(found.named("debit")), first(found.named("credit"))
+    amount = first([c for c in found.named("amount") if share(found.values(c), is_amount) >= 0.5 or not found.rows])  # noqa: PLR2004
+    if debit is not None and credit is not None and amount is None:
+        found.evidence.append(f"Amount: money out in {found.call(debit)}, money in in {found.call(credit)}.")
+        debits = [parts for text in found.values(debit) if (parts := take_apart(text))]
+        below = sum(parts.negative for parts in debits)
+        signed = below > len(debits) / 2
+        mapping = replace(mapping, debit_column=debit, credit_column=credit, debit_is_negative=signed)
+    else:
+        if amount is None:
+            amount, guessed = _amount_by_content(found, taken | ({balance} if balance is not None else set()))
+            balance = guessed if balance is None else balance
+        else:
+            found.evidence.append(f"Amount: {found.call(amount)}, by its heading.")
+        mapping = replace(mapping, amount_column=amount)
+    columns = [
+        c for c in (mapping.amount_column, mapping.debit_column, mapping.credit_column, balance) if c is not None
+    ]
+    votes = decimal_signs(text for column in columns for text in found.values(column))
+    decimal = "," if votes[","] > votes["."] else "."
+    if votes[","] + votes["."]:
+        found.evidence.append(f"Decimals: behind {decimal!r} in {votes[decimal]} amounts that can mean nothing else.")
+    elif votes[""]:
+        decimal = "," if mapping.delimiter == ";" else "."
+        found.unsure.append(
+            f"Decimals: amounts like 1{decimal}234 could be thousands; {decimal!r} was taken for decimals."
+        )
+    if votes[","] and votes["."]:
+        found.unsure.append("Decimals: some amounts are written with a point and some with a comma.")
+    return replace(mapping, balance_column=balance, decimal=decimal)
+
+
+def _amount_by_content(found: Findings, taken: set[int]) -> tuple[int, int | None]:
+    """Return the columns that look like amounts and, where one proves to be it, the balance."""
+    width = max((len(row.cells) for row in found.rows), default=0)
+    numeric = [
+        column
+        for column in range(width)
+        if column not in taken
+        and len(found.values(column)) >= 0.9 * len(found.rows)
+        and share(found.values(column), is_amount) >= PROOF_SHARE_MIN
+    ]
+    with_decimals = [c for c in numeric if any(re.search(r"[.,]\d{1,3}\D*\Z|-", text) for text in found.values(c))]
+    candidates = with_decimals or numeric
+    if not candidates:
+        raise FileUnreadable("No column of this table holds amounts.")
+    columns = {column: _column(column, found) for column in candidates[:BALANCE_CANDIDATES_MAX]}
+    for amount, moved in columns.items():
+        for balance, balances in columns.items():
+            if amount != balance and prove([list(zip(moved, balances, strict=True))]) is not None:
+                found.evidence.append(f"Amount: {found.call(amount)}, as {found.call(balance)} moves by it.")
+                return amount, balance
+    found.evidence.append(f"Amount: {found.call(candidates[0])}, by what it holds.")
+    if len(candidates) > 1:
+        found.unsure.append(f"Amount: {', '.join(map(found.call, candidates[1:]))} hold amounts as well.")
+    return candidates[0], None
+
+
+def _column(column: int, found: Findings) -> list[int | None]:
+    votes = decimal_signs(found.values(column))
+    return [_minor(row.cell(column), "," if votes[","] > votes["."] else ".") for row in found.rows]
+
+
+def _minor(text: str, decimal: str) -> int | None:
+    """Return an amount to compare with others, whatever its currency: with four decimals."""
+    try:
+        return parse_amount(text, decimal, "CLF") if text else None
+    except (BadRow, InvalidInput):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How a balance moves: `agree` of `steps` differences are the amounts, with the other sign if `inverse`."""
+
+    newest_first: bool
+    inverse: bool
+    agree: int
+    steps: int
+
+
+def prove(series: Sequence[Sequence[tuple[int | None, int | None]]]) -> Proof | None:
+    """Return how the balances of each account move by the amounts beside them; None where they do not.
+
+    A difference counts only where something moved. Too few of them prove nothing against chance, but one is
+    already an amount met to the cent.
+    """
+    steps: list[tuple[int, int, int]] = []
+    for pairs in series:
+        known = [(amount, balance) for amount, balance in pairs if amount is not None and balance is not None]
+        steps += [(here[0], there[0], there[1] - here[1]) for here, there in pairwise(known) if here[0] or there[0]]
+    best: Proof | None = None
+    for newest_first in (False, True):
+        for inverse in (False, True):
+            sign = -1 if inverse else 1
+            agree = sum((-sign * here if newest_first else sign * there) == moved for here, there, moved in steps)
+            if steps and agree >= PROOF_SHARE_MIN * len(steps) and (best is None or agree > best.agree):
+                best = Proof(newest_first, inverse, agree, len(steps))
+    return best
+
+
+def find_signs(found: Findings, mapping: CsvMapping, export: Export | None) -> CsvMapping:
+    """Find which way money goes, and let the running balance prove it where there is one."""
+    if export is not None and export.source == "firefly":
+        return mapping
+    below = sum(parts.negative for text in found.values(mapping.amount_column) if (parts := take_apart(text)))
+    if mapping.amount_column is not None and below == 0:
+        direction = next((c for c in found.named("direction") if is_direction(found, c)), None)
+        if direction is not None:
+            found.evidence.append(f"Sign: {found.call(direction)} says which way money goes.")
+            mapping = replace(mapping, direction_column=direction)
+    if mapping.balance_column is not None:
+        series = _series(found, mapping)
+        proof = prove(series)
+        if proof is not None:
+            return _signs_by_balance(found, mapping, proof)
+        if any(len(pairs) > 1 for pairs in series):
+            found.unsure.append(f"Balance: {found.call(mapping.balance_column)} does not move by the amounts.")
+    if mapping.amount_column is not None and mapping.direction_column is None and found.rows:
+        return _signs_by_payments(found, mapping, below)
+    return mapping
+
+
+def _series(found: Findings, mapping: CsvMapping) -> list[list[tuple[int | None, int | None]]]:
+    """Return amounts with the balances beside them, apart for each account and currency."""
+    apart: dict[tuple[str, str], list[tuple[int | None, int | None]]] = {}
+    for row in found.rows:
+        balance = _minor(row.cell(mapping.balance_column), mapping.decimal)
+        if balance is not None:
+            key = row.cell(mapping.account_column), row.cell(mapping.currency_column)
+            apart.setdefault(key, []).append((_moved(row, mapping), balance))
+    return list(apart.values())
+
+
+def _signs_by_balance(found: Findings, mapping: CsvMapping, proof: Proof) -> CsvMapping:
+    """Take the sign under which amounts move the balance, unless the rows are plainly a card's.
+
+    A card's balance is what is owed, so it tells the opposite: payments lower it.
+    """
+    found.evidence.append(
+        f"Sign: {proof.agree} of {proof.steps} differences of the balance are the amounts"
+        f"{' with the other sign' if proof.inverse else ''}, {'newest' if proof.newest_first else 'oldest'} first."
+    )
+    owed = _payments_alone(found, mapping, negative=not proof.inverse, words=_CARD_PAYMENT)
+    if owed:
+        found.unsure.append("Sign: payments of a card lower the balance, so it was taken for what is owed.")
+    elif proof.inverse:
+        found.unsure.append("Sign: the balance falls where amounts are above zero; they were taken as money out.")
+    return replace(
+        mapping,
+        newest_first=proof.newest_first,
+        inverse_sign=proof.inverse != owed,
+        balance_proven=True,
+        balance_is_owed=owed,
+    )
+
+
+def _payments_alone(found: Findings, mapping: CsvMapping, *, negative: bool, words: re.Pattern[str]) -> bool:
+    """Return whether the fewer amounts, those below zero if `negative`, are all of them payments of a card."""
+    if mapping.amount_column is None:
+        return False
+    texts: dict[bool, list[str]] = {True: [], False: []}
+    for row in found.rows:
+        parts = take_apart(row.cell(mapping.amount_column))
+        if parts is not None:
+            said = " ".join(row.cell(column) for column in mapping.description_columns)
+            texts[parts.negative].append(said)
+    fewer = texts[negative]
+    return 0 < len(fewer) < len(texts[not negative]) and all(words.search(text) for text in fewer)
+
+
+def _moved(row: Row, mapping: CsvMapping) -> int | None:
+    """Return by how much a row moves the balance, if its sign is as it is written; to compare, not to keep."""
+    if mapping.amount_column is None:
+        out = abs(_minor(row.cell(mapping.debit_column), mapping.decimal) or 0)
+        return (_minor(row.cell(mapping.credit_column), mapping.decimal) or 0) - out
+    amount = _minor(row.cell(mapping.amount_column), mapping.decimal)
+    if amount is not None and mapping.direction_column is not None:
+        return -amount if fold(row.cell(mapping.direction_column)) in OUT_WORDS else amount
+    return amount
+
+
+def _signs_by_payments(found: Findings, mapping: CsvMapping, below: int) -> CsvMapping:
+    """Judge by the payments of a card: where they alone are below zero, purchases are above it."""
+    if below == 0:
+        found.unsure.append("Sign: no amount is below zero; say whether all of them are money in.")
+        return mapping
+    if _payments_alone(found, mapping, negative=True, words=_PAYMENT):
+        found.unsure.append("Sign: only payments and refunds are below zero, so purchases were taken as money out.")
+        return replace(mapping, inverse_sign=True)
+    count = len(found.values(mapping.amount_column))
+    found.evidence.append(f"Sign: {below} of {count} amounts are below zero and were taken as money out.")
+    return mapping

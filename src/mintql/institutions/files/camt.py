@@ -12,7 +12,7 @@ from datetime import date
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
-from mintql.domain.money import check_currency, parse_minor
+from mintql.domain.money import check_currency_form, parse_minor
 from mintql.institutions.files import rows
 from mintql.institutions.files.base import FILE_BYTES_MAX, FileKind, FileUnreadable, ParsedFile, Statement
 from mintql.institutions.files.camt_entries import day, shown, transactions_of
@@ -157,7 +157,7 @@ class _File(Handler):
 def _balance(record: Record) -> _Balance | None:
     """Read a balance; None where it cannot be, as nothing depends on it."""
     try:
-        currency = check_currency(record.currencies.get("Amt", ""))
+        currency = check_currency_form(record.currencies.get("Amt", ""))
         amount = parse_minor(record.first("Amt"), currency)
         on = day(record.first("Dt/Dt", "Dt/DtTm"))
     except (BadRow, InvalidInput):
@@ -187,7 +187,7 @@ def _opening(balances: Iterable[_Balance], currency: str) -> _Balance | None:
 def _currency(own: str, taken: Iterable[ProviderTransaction], balances: Iterable[_Balance]) -> str:
     """Return the account's currency: as it is said, else that of all its entries, else of its balances."""
     try:
-        return check_currency(own)
+        return check_currency_form(own)
     except InvalidInput:
         pass
     of_entries = {row.currency for row in taken}

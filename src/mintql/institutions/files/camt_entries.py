@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.institutions import ProviderTransaction
-from mintql.domain.money import check_currency, parse_minor
+from mintql.domain.money import check_currency_form, parse_minor
 from mintql.institutions.files import rows
 from mintql.institutions.files.camt_xml import Record
 from mintql.institutions.files.rows import BadRow
@@ -46,7 +46,7 @@ def transactions_of(
         return ()
     if status not in {"BOOK", "PDNG", "FUTR", ""}:
         notices.append(f"Line {entry.line}: the status {rows.clean(status, 20)!r} is unknown; taken as booked.")
-    currency = check_currency(entry.currencies.get("Amt") or own)
+    currency = check_currency_form(entry.currencies.get("Amt") or own)
     whole = _signed(entry, entry.first("Amt"), currency)
     parts = _parts(entry, whole, currency)
     if parts is None:

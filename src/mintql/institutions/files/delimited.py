@@ -13,7 +13,7 @@ from datetime import date
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
-from mintql.domain.money import check_currency
+from mintql.domain.money import check_currency_form
 from mintql.institutions.files import rows
 from mintql.institutions.files.base import FILE_BYTES_MAX, FileKind, FileUnreadable, ParsedFile, Statement
 from mintql.institutions.files.delimited_findings import CsvMapping
@@ -52,7 +52,7 @@ def read(content: bytes, mapping: CsvMapping | None = None, *, currency: str = "
     if used.delimiter not in DELIMITERS or used.decimal not in {",", "."}:
         raise FileUnreadable("Columns are cut by commas, semicolons, tabs or bars, decimals by a point or a comma.")
     if not used.currency and currency:
-        used = replace(used, currency=check_currency(currency))
+        used = replace(used, currency=check_currency_form(currency))
     if not used.currency and used.currency_column is None:
         raise FileUnreadable("The file does not say which currency its amounts are in; choose one.")
     reader = _Reader(used)
@@ -91,7 +91,7 @@ def _detect(decoded: Decoded, currency: str) -> CsvMapping:
     base = CsvMapping(
         decoded.encoding,
         delimiter,
-        currency=check_currency(currency) if currency else "",
+        currency=check_currency_form(currency) if currency else "",
         evidence=evidence,
         unsure=(decoded.notice,) if decoded.notice else (),
     )
@@ -222,7 +222,7 @@ class _Reader:
                 row.cell(self.column.get(f"foreign {of}")) for of in ("amount", "currency code")
             )
             if side == "destination" and len(own) > 1 and foreign and foreign_currency:
-                part_currency = check_currency(foreign_currency)
+                part_currency = check_currency_form(foreign_currency)
                 part = abs(parse_amount(foreign, self.mapping.decimal, part_currency))
             yield ProviderTransaction(
                 account_external_id=rows.clean_id(self._part(row, side, "iban") or self._part(row, side, "name")),
@@ -245,11 +245,13 @@ class _Reader:
 
     def _currency(self, row: Row) -> str:
         named = row.cell(self.mapping.currency_column)
-        return check_currency(named or self.mapping.currency) if named or self.mapping.currency else self._beside(row)
+        return (
+            check_currency_form(named or self.mapping.currency) if named or self.mapping.currency else self._beside(row)
+        )
 
     def _beside(self, row: Row) -> str:
         parts = take_apart(row.cell(self.mapping.amount_column))
-        return check_currency(parts.currency if parts else "")
+        return check_currency_form(parts.currency if parts else "")
 
     def _amount(self, row: Row, currency: str) -> int:
         mapping = self.mapping

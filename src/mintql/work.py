@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
 from arq.connections import ArqRedis
 from arq.worker import Worker
@@ -24,6 +26,7 @@ REDIS_TIMEOUT_SECONDS = 5.0
 """Longer than any answer takes, so that a Redis that hangs counts as one that is away."""
 PAUSE_SECONDS = 1.0
 """Between two tries to reach Redis, and before a worker that lost it starts again."""
+CANCEL_SECONDS = 0.5
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 OUTAGES = (RedisError, OSError, TimeoutError)
 
@@ -65,11 +68,18 @@ async def _until(stopped: asyncio.Event, task: asyncio.Task[None]) -> None:
     """Wait for a task, but no longer than until we are told to stop."""
     stopping = asyncio.create_task(stopped.wait())
     await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not task.done():
-        task.cancel()
+    await _end([stopping] if task.done() else [stopping, task])
     with suppress(asyncio.CancelledError):
-        await task
+        task.result()
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they are done: a client of Redis may take a cancellation for its own time-out."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)
 
 
 async def _reach(redis: ArqRedis, lost: RedisError | None) -> None:
@@ -111,10 +121,8 @@ async def _work_until_lost(settings: Settings, redis: ArqRedis, stopped: asyncio
     worker.allow_pick_jobs = False
     if worker.tasks:
         await asyncio.wait(worker.tasks.values(), timeout=SHUTDOWN_SECONDS)
-    left = (running, stopping, *worker.tasks.values())
-    for task in left:
-        task.cancel()
-    ended, *_ = await asyncio.gather(*left, return_exceptions=True)
+    await _end([running, stopping, *worker.tasks.values()])
+    ended = None if running.cancelled() else running.exception()
     with suppress(*OUTAGES):
         # Its mark for `arq --check`.
         await redis.delete(worker.health_check_key)

@@ -8,8 +8,6 @@ from enum import StrEnum
 
 from mintql.domain.ids import CategoryId
 
-KEYWORD_WORDS_MAX = 4
-
 
 class Direction(StrEnum):
     """Which way the money went, from the account's point of view."""

@@ -12,7 +12,7 @@ from mintql.domain.ids import CategoryId, TransactionId, UserId
 from mintql.domain.months import first_day
 from mintql.services import alerts
 from mintql.services.effects import Effects
-from mintql.services.events import NewEvent, append_events
+from mintql.services.events import append_events, transactions_changed
 from mintql.store import categories as store
 from mintql.store import transactions_read
 from mintql.store.locks import lock_users
@@ -20,8 +20,6 @@ from mintql.store.queries import Conn
 from mintql.store.transactions_read import TransactionRow
 
 RECATEGORIZED_MAX = 500
-EVENT_IDS_MAX = 100
-"""Ids that one event names; its counts are complete all the same."""
 
 
 class Scope(StrEnum):
@@ -87,14 +85,6 @@ def check_leaf(category_id: CategoryId, *, field: str = "categoryId") -> Categor
 
 
 async def _tell(conn: Conn, user_id: UserId, changed: Sequence[TransactionId]) -> Effects:
-    payload = {
-        "added": [],
-        "changed": list(changed[:EVENT_IDS_MAX]),
-        "removed": [],
-        "added_count": 0,
-        "changed_count": len(changed),
-        "removed_count": 0,
-    }
-    _, effects = await append_events(conn, [NewEvent(user_id, "transactions_changed", payload)])
+    _, effects = await append_events(conn, [transactions_changed(user_id, changed=changed)])
     effects.changed.add(user_id)
     return effects

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 
 from mintql.domain.credentials import Credentials
 from mintql.domain.errors import AuthRequired, InvalidInput, NotFound, RateLimited
-from mintql.domain.ids import ConnectionId, SyncRunId, TransactionId, UserId
+from mintql.domain.ids import ConnectionId, SyncRunId, UserId
 from mintql.gateways.vault import Sealed, Vault
 from mintql.services import alerts
 from mintql.services.effects import Effects
-from mintql.services.events import NewEvent, append_events
+from mintql.services.events import EVENT_IDS_MAX, append_events, transactions_changed
 from mintql.services.sync import open_or_join_run, tell_progress
 from mintql.store import connections as store
 from mintql.store.connections import LockedConnection
@@ -25,7 +25,6 @@ from mintql.store.sync import RunKey
 CONNECTIONS_MAX = 50
 """How many connections one person may have at a time."""
 URL_LENGTH_MAX, LOGIN_LENGTH_MAX, PASSWORD_LENGTH_MAX = 500, 200, 500
-REMOVED_IDS_TOLD_MAX = 100
 
 
 def check_credentials(url: str, login: str, password: str) -> Credentials:
@@ -178,22 +177,11 @@ async def disconnect(
         ended = await store.disconnect(conn, user_id, connection_id, now)
         effects.merge(await tell_progress(conn, [RunKey(user_id, run_id) for run_id in ended]))
         return effects
-    ids, count = await store.transactions_of(conn, user_id, connection_id, REMOVED_IDS_TOLD_MAX)
+    ids, count = await store.transactions_of(conn, user_id, connection_id, EVENT_IDS_MAX)
     await store.doom_objects(conn, user_id, f"raw/{user_id}/{connection_id}/", now)
     await store.delete(conn, user_id, connection_id)
     effects.merge(await alerts.evaluate(conn, {user_id: alerts.recent_months(now)}, now))
     if count:
-        _, told = await append_events(conn, [NewEvent(user_id, "transactions_changed", _removed(ids, count))])
+        _, told = await append_events(conn, [transactions_changed(user_id, removed=ids, removed_count=count)])
         effects.merge(told)
     return effects
-
-
-def _removed(ids: list[TransactionId], count: int) -> dict[str, object]:
-    return {
-        "added": [],
-        "changed": [],
-        "removed": ids,
-        "added_count": 0,
-        "changed_count": 0,
-        "removed_count": count,
-    }

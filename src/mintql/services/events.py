@@ -4,16 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mintql.domain.ids import TransactionId, UserId
 from mintql.services.effects import Effects, Job
 from mintql.store import events as event_rows
 from mintql.store import outbox
 from mintql.store.events import Event, NewEvent
 from mintql.store.queries import Conn
 
-__all__ = ["Event", "NewEvent", "append_events"]
+__all__ = ["Event", "NewEvent", "append_events", "transactions_changed"]
 
+EVENT_IDS_MAX = 100
 OUTSIDE_CHANNELS: dict[str, tuple[str, ...]] = {"budget_alert": ("live",)}
 """Channels that `notify` must deliver an event of a kind on; what is not named is told by wake-up only."""
+
+
+def transactions_changed(
+    user_id: UserId,
+    *,
+    added: Sequence[TransactionId] = (),
+    changed: Sequence[TransactionId] = (),
+    removed: Sequence[TransactionId] = (),
+    removed_count: int | None = None,
+) -> NewEvent:
+    """Return the event that tells of changed transactions: all counts, but at most `EVENT_IDS_MAX` ids of each.
+
+    `removed_count` is for a caller that has not read more ids of removed ones than an event can name.
+    """
+    payload = {
+        "added": list(added[:EVENT_IDS_MAX]),
+        "changed": list(changed[:EVENT_IDS_MAX]),
+        "removed": list(removed[:EVENT_IDS_MAX]),
+        "added_count": len(added),
+        "changed_count": len(changed),
+        "removed_count": len(removed) if removed_count is None else removed_count,
+    }
+    return NewEvent(user_id, "transactions_changed", payload)
 
 
 async def append_events(conn: Conn, events: Sequence[NewEvent]) -> tuple[list[Event], Effects]:

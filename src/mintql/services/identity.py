@@ -19,7 +19,7 @@ from mintql.domain.months import check_time_zone
 from mintql.domain.wording import shown
 from mintql.services import alerts
 from mintql.services.effects import Effects
-from mintql.store import sessions, users
+from mintql.store import budgets, sessions, users
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
 from mintql.store.sessions import SessionRow
@@ -201,7 +201,7 @@ async def update_profile(
     changed = _apply(user, changes)
     limits_move = (changed.annual_income_minor, changed.currency) != (user.annual_income_minor, user.currency)
     if limits_move:
-        changed = replace(changed, template_revision=await users.take_budget_revision(conn, user_id))
+        changed = replace(changed, template_revision=await budgets.take_revision(conn, user_id))
     await users.update_profile(conn, changed)
     effects = Effects(changed={user_id})
     if limits_move or changed.time_zone != user.time_zone:

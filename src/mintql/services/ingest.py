@@ -25,7 +25,7 @@ from mintql.gateways.objects import ObjectMissing, ObjectStoreDown
 from mintql.institutions.base import Connector
 from mintql.services import alerts, rawlog
 from mintql.services.effects import Effects
-from mintql.services.events import NewEvent, append_events
+from mintql.services.events import NewEvent, append_events, transactions_changed
 from mintql.services.extract import CLAIMS_MAX, LEASE, Workplace, keep_leases, settle_failure
 from mintql.services.rows import Changes, RowWriter, Slice
 from mintql.services.sync import next_daily, open_or_join_run, progress_events
@@ -41,7 +41,6 @@ RUNS_PER_TRANSACTION_MAX = 100
 OBJECTS_AT_ONCE_MAX = 20
 PAGE_BYTES_MAX = 64 * 1024 * 1024
 EXCERPT_CHARACTERS_MAX = 200
-EVENT_IDS_MAX = 100
 
 
 @dataclass(slots=True)
@@ -300,18 +299,7 @@ def _counts(work: Work, part: Slice, changes: Changes) -> RowCounts:
 def _change_events(runs: Sequence[tuple[Ingestion, Changes]]) -> list[NewEvent]:
     """Return a `transactions_changed` event for each run that changed any."""
     return [
-        NewEvent(
-            run.key.user_id,
-            "transactions_changed",
-            {
-                "added": changes.added[:EVENT_IDS_MAX],
-                "changed": changes.changed[:EVENT_IDS_MAX],
-                "removed": changes.removed[:EVENT_IDS_MAX],
-                "added_count": len(changes.added),
-                "changed_count": len(changes.changed),
-                "removed_count": len(changes.removed),
-            },
-        )
+        transactions_changed(run.key.user_id, added=changes.added, changed=changes.changed, removed=changes.removed)
         for run, changes in runs
         if changes.any
     ]

@@ -65,11 +65,6 @@ async def get(conn: Conn, user_id: UserId) -> UserRow | None:
     return None if row is None else UserRow(**dict(row))
 
 
-async def take_budget_revision(conn: Conn, user_id: UserId) -> int:
-    """Return the next revision for a person's limits. The caller holds the person's lock."""
-    return int(await conn.fetchval(SQL.take_budget_revision, user_id))
-
-
 async def update_profile(conn: Conn, user: UserRow) -> None:
     """Write name, time zone, currency, income and template revision."""
     await conn.execute(

@@ -23,11 +23,6 @@ SELECT user_id, password_hash FROM credentials_by_email($1)
 SELECT user_id, email, name, time_zone, currency, annual_income_minor, template_revision, created_at
 FROM users WHERE user_id = $1
 
--- name: take_budget_revision
--- Takes the next revision for limits of a person.
-UPDATE user_counters SET budget_revision = budget_revision + 1 WHERE user_id = $1
-RETURNING budget_revision
-
 -- name: update_profile
 -- Writes what a person can change about themselves.
 UPDATE users SET name = $2, time_zone = $3, currency = $4, annual_income_minor = $5, template_revision = $6

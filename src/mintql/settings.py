@@ -43,6 +43,13 @@ class Settings(BaseSettings):
     sandbox_url: str | None = None
     """Where the sandbox bank answers; without it the sandbox institution is not offered."""
 
+    plaid_url: str | None = None
+    """Where Plaid's API answers (https://production.plaid.com, or the sandbox bank's); not offered without it."""
+    plaid_client_id: str = ""
+    plaid_secret: SecretStr = SecretStr("")
+    webhook_url: str | None = None
+    """Where this server can be reached from outside for institutions' webhooks, without a path; none without it."""
+
     session_days: int = Field(default=30, ge=1, le=365)
     password_hash_concurrency: int = Field(default=2, ge=1, le=64)
     allowed_origins: tuple[str, ...] = ()

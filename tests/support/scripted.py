@@ -17,7 +17,7 @@ from mintql.domain.institutions import (
     RejectedRow,
     Window,
 )
-from mintql.institutions.base import Capabilities, FetchRequest, RawPage
+from mintql.institutions.base import AccountFailure, Capabilities, FetchRequest, RawPage, Spend, spend_freely
 
 GARBAGE = b"<html>maintenance</html>"
 
@@ -38,17 +38,30 @@ class ScriptedInstitution:
             refresh_interval_seconds_min=0,
         )
     )
+    fields: tuple[()] = ()
     pages: list[bytes] = field(default_factory=list)
+    account_failures: list[AccountFailure] = field(default_factory=list)
     failure: Exception | None = None
     requests: list[FetchRequest] = field(default_factory=list)
 
     async def connect(self, credentials: Credentials) -> Credentials:
         return credentials
 
-    async def fetch(self, credentials: Credentials, request: FetchRequest) -> AsyncIterator[RawPage]:  # noqa: ARG002
+    async def accounts(self, credentials: Credentials, spend: Spend = spend_freely) -> RawPage:  # noqa: ARG002
+        await spend()
+        return RawPage(self.pages[0], "application/json")
+
+    async def fetch(
+        self,
+        credentials: Credentials,  # noqa: ARG002
+        request: FetchRequest,
+    ) -> AsyncIterator[RawPage | AccountFailure]:
         self.requests.append(request)
         for content in self.pages:
+            await request.spend()
             yield RawPage(content, "application/json")
+        for failed in self.account_failures:
+            yield failed
         if self.failure is not None:
             raise self.failure
 

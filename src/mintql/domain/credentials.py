@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class CredentialName(StrEnum):
+    """The parts of a login that a person is asked for by name; anything else is an option of the protocol."""
+
+    URL = "url"
+    LOGIN = "login"
+    PASSWORD = "password"  # noqa: S105  (a name, and no secret)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialField:
+    """One thing that an institution wants to know for a connection.
+
+    `name` is a `CredentialName` or the name of an option. `label` and `help` are words for the person.
+    """
+
+    name: str
+    label: str
+    required: bool = True
+    secret: bool = False
+    help: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """How to log in. `repr` shows no secret."""
+    """How to log in. `options` holds what only some protocols ask for, by name. `repr` shows no secret."""
 
     url: str
     login: str
     password: str
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Credentials(url={self.url!r}, login=..., password=...)"

@@ -133,6 +133,13 @@ class ProtocolError(InstitutionFailure):
     code = "PROTOCOL_ERROR"
 
 
+class NotReady(InstitutionFailure):
+    """The institution is still gathering what was asked for, and will have it before long."""
+
+    code = "NOT_READY"
+    attempts_max = 50
+
+
 class InternalFailure(InstitutionFailure):
     """Something on our side failed while synchronising: it is tried for as long as an outage may last."""
 

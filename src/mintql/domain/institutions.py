@@ -38,6 +38,7 @@ class ProviderTransaction:
 
     `external_id` is empty where the institution gives none; `pending_external_id` is the id the row had
     while it was pending, where the institution links the two. `amount_minor` is negative for money out.
+    `category_code` is the institution's own category, as `taxonomy:code` (`pfc:FOOD_AND_DRINK_GROCERIES`).
     """
 
     account_external_id: str
@@ -50,6 +51,7 @@ class ProviderTransaction:
     pending_external_id: str = ""
     occurred_at: datetime | None = None
     merchant_category_code: str = ""
+    category_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,11 @@ class RejectedRow:
 
 @dataclass(frozen=True, slots=True)
 class ParsedPage:
-    """All that one raw page says. `removed` holds (account external id, transaction external id)."""
+    """All that one raw page says.
+
+    `removed` holds (account external id, transaction external id); the account is empty where the institution
+    names the transaction alone. `notices` are the institution's own words to the person about the connection.
+    """
 
     accounts: tuple[ProviderAccount, ...] = ()
     transactions: tuple[ProviderTransaction, ...] = ()

@@ -53,7 +53,8 @@ class Vault:
     def seal(self, user_id: UserId, connection_id: ConnectionId, credentials: Credentials) -> Sealed:
         """Encrypt the credentials for this row alone."""
         data_key = AESGCM.generate_key(DATA_KEY_BITS)
-        plain = json.dumps([credentials.url, credentials.login, credentials.password]).encode()
+        parts = [credentials.url, credentials.login, credentials.password, dict(credentials.options)]
+        plain = json.dumps(parts).encode()
         return Sealed(
             key_version=self._newest,
             wrapped_key=_encrypt(
@@ -77,8 +78,8 @@ class Vault:
             plain = _decrypt(AESGCM(data_key), sealed.ciphertext, _place(user_id, connection_id, "ciphertext"))
         except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce and a tag.
             raise SecretUnreadable(f"the secret of connection {connection_id} is not the one sealed there") from None
-        url, login, password = json.loads(plain)
-        return Credentials(url=url, login=login, password=password)
+        url, login, password, *more = json.loads(plain)
+        return Credentials(url, login, password, more[0] if more else {})
 
 
 def _place(user_id: UserId, connection_id: ConnectionId, column: str) -> bytes:

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date
-from typing import Protocol
+from datetime import date, datetime
+from typing import Protocol, runtime_checkable
 
-from mintql.domain.credentials import Credentials
+from mintql.domain.credentials import CredentialField, Credentials
+from mintql.domain.errors import InstitutionFailure
 from mintql.domain.institutions import ParsedPage
 
-__all__ = ["Capabilities", "Connector", "Credentials", "FetchRequest", "RawPage"]
+__all__ = [
+    "AccountFailure",
+    "Capabilities",
+    "Connector",
+    "CredentialField",
+    "Credentials",
+    "FetchRequest",
+    "LinkSession",
+    "Linkable",
+    "RawPage",
+    "Spend",
+    "spend_freely",
+]
+
+Spend = Callable[[], Awaitable[None]]
+"""Called before each request that counts against a day's allowance.
+
+Raises `InstitutionRateLimited`, with the time of the next chance, when the allowance is used up.
+"""
+
+
+async def spend_freely() -> None:
+    """Count nothing: the institution sets no limit, or nobody keeps count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +42,8 @@ class Capabilities:
 
     `window` protocols are asked for a range of days, others continue from a cursor. `pending` says whether
     rows that are not booked yet are given, `links_pending` whether a booked row names its pending one.
+    `requests_per_day_max` is how often one connection may ask in a day (UTC), None where that is unlimited.
+    `farewell` says that the institution has to be told when a connection ends.
     """
 
     window: bool
@@ -27,15 +52,21 @@ class Capabilities:
     window_days_max: int
     history_days_max: int
     refresh_interval_seconds_min: int
+    requests_per_day_max: int | None = None
+    farewell: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """What to fetch: the days `first` to `last` (both included), or all since `cursor`."""
+    """What to fetch: the days `first` to `last` (both included), or all since `cursor`.
+
+    `spend` is awaited before each request, for protocols whose capabilities name a daily allowance.
+    """
 
     first: date
     last: date
     cursor: str = ""
+    spend: Spend = spend_freely
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +81,36 @@ class RawPage:
     cursor: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class AccountFailure:
+    """One account could not be fetched, and the others could: yielded by `fetch` in place of that account's pages."""
+
+    account_external_id: str
+    failure: InstitutionFailure
+
+
 class Connector(Protocol):
     """A way to one institution (or to many that speak one protocol).
 
-    Every method but `parse` talks to the institution and raises a `domain.errors.InstitutionFailure`.
+    Every method but `parse` talks to the institution and raises a `domain.errors.InstitutionFailure`:
+    AuthRequired, ConsentExpired, PaymentRequired, InstitutionRateLimited (with `retry_at`), WindowTooLarge,
+    AccountGone, InstitutionDown, NotReady or ProtocolError.
     """
 
     institution_id: str
     name: str
     capabilities: Capabilities
+    fields: tuple[CredentialField, ...]
 
     async def connect(self, credentials: Credentials) -> Credentials:
         """Check that the login works; return the credentials to keep (a claimed token may replace them)."""
         ...
 
-    def fetch(self, credentials: Credentials, request: FetchRequest) -> AsyncIterator[RawPage]:
+    async def accounts(self, credentials: Credentials, spend: Spend = spend_freely) -> RawPage:
+        """Return the accounts with their balances, and no transactions, as one raw page."""
+        ...
+
+    def fetch(self, credentials: Credentials, request: FetchRequest) -> AsyncIterator[RawPage | AccountFailure]:
         """Yield raw pages, account by account, until the request is complete."""
         ...
 
@@ -78,4 +124,22 @@ class Connector(Protocol):
 
     async def disconnect(self, credentials: Credentials) -> None:
         """Tell the institution that access has ended, where its protocol has a way to."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSession:
+    """A visit to the institution's own pages, at whose end it hands the person a token to connect with."""
+
+    token: str
+    url: str
+    expires_at: datetime
+
+
+@runtime_checkable
+class Linkable(Protocol):
+    """A connector whose institution lets the person log in on its own pages."""
+
+    async def open_link(self, reference: str) -> LinkSession:
+        """Open a session for one person, told to the institution as an opaque `reference`."""
         ...

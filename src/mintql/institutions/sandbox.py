@@ -21,7 +21,16 @@ from mintql.domain.errors import (
     WindowTooLarge,
 )
 from mintql.domain.institutions import ParsedPage
-from mintql.institutions.base import Capabilities, Credentials, FetchRequest, RawPage
+from mintql.institutions.base import (
+    AccountFailure,
+    Capabilities,
+    CredentialField,
+    Credentials,
+    FetchRequest,
+    RawPage,
+    Spend,
+    spend_freely,
+)
 from mintql.institutions.http import HttpAnswer, HttpClient
 from mintql.institutions.sandbox_pages import next_page, parse_page
 
@@ -54,6 +63,11 @@ class SandboxConnector:
         refresh_interval_seconds_min=0,
     )
 
+    fields = (
+        CredentialField("login", "Login", help="Any name: each is a person of their own."),
+        CredentialField("password", "Password", secret=True, help="The word sandbox."),
+    )
+
     def __init__(self, http: HttpClient, url: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         self._http = http
         self._url = url.rstrip("/")
@@ -74,8 +88,16 @@ class SandboxConnector:
         await self._session(credentials).log_in()
         return replace(credentials, url="")
 
-    async def fetch(self, credentials: Credentials, request: FetchRequest) -> AsyncIterator[RawPage]:
+    async def accounts(self, credentials: Credentials, spend: Spend = spend_freely) -> RawPage:  # noqa: ARG002
+        """Return the list of accounts; failures as for `fetch`."""
+        session = self._session(credentials)
+        await session.log_in()
+        return await session.get("/v1/accounts", {})
+
+    async def fetch(self, credentials: Credentials, request: FetchRequest) -> AsyncIterator[RawPage | AccountFailure]:
         """Yield the list of accounts, then the transactions of each account, page by page.
+
+        An account that the bank no longer knows holds up none of the others.
 
         Raises:
             AuthRequired: Login or password refused, or the login expired at the bank.
@@ -88,19 +110,25 @@ class SandboxConnector:
         yield listing
         window = {"from": request.first.isoformat(), "to": request.last.isoformat(), "limit": str(PAGE_ROWS)}
         for account in parse_page(listing.content).accounts:
-            path = f"/v1/accounts/{quote(account.external_id, safe='')}/transactions"
-            seen: set[str] = set()
-            token = ""
-            while token not in seen:
-                seen.add(token)
-                page = await session.get(path, window | ({"page": token} if token else {}))
-                yield page
-                following = next_page(page.content)
-                if following is None:
-                    break
-                token = following
-            else:
-                raise ProtocolError(f"The {self.name} gave the same page token twice.")
+            try:
+                async for page in self._pages(session, account.external_id, window):
+                    yield page
+            except AccountGone as gone:
+                yield AccountFailure(account.external_id, gone)
+
+    async def _pages(self, session: _Session, account_id: str, window: Mapping[str, str]) -> AsyncIterator[RawPage]:
+        path = f"/v1/accounts/{quote(account_id, safe='')}/transactions"
+        seen: set[str] = set()
+        token = ""
+        while token not in seen:
+            seen.add(token)
+            page = await session.get(path, {**window, **({"page": token} if token else {})})
+            yield page
+            following = next_page(page.content)
+            if following is None:
+                return
+            token = following
+        raise ProtocolError(f"The {self.name} gave the same page token twice.")
 
     def parse(self, content: bytes) -> ParsedPage:
         """Read a page; see `Connector.parse`."""

@@ -21,7 +21,7 @@ from mintql.domain.errors import AuthRequired, InstitutionFailure, InternalFailu
 from mintql.domain.months import first_day
 from mintql.gateways.objects import ObjectStore
 from mintql.gateways.vault import Sealed, Vault
-from mintql.institutions.base import Connector, FetchRequest
+from mintql.institutions.base import AccountFailure, Connector, FetchRequest
 from mintql.services import alerts
 from mintql.services.effects import Effects, Job
 from mintql.services.sync import CARRY_SECONDS, next_daily, tell_progress
@@ -172,6 +172,9 @@ async def _store_pages(
     cursor = run.sync_cursor
     credentials = _credentials(place, run)
     async for page in connector.fetch(credentials, request):
+        if isinstance(page, AccountFailure):
+            log.warning("an account of run %s was not fetched: %s", run.key.run_id, page.failure.message)
+            continue
         if len(pages) == PAGES_PER_RUN_MAX:
             raise InstitutionFailure(f"The institution gave more than {PAGES_PER_RUN_MAX} pages in one run.")
         number = len(pages)

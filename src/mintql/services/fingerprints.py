@@ -19,7 +19,7 @@ def fingerprint(row: ProviderTransaction) -> tuple[int, int]:
     """Return (hash of the id, hash of everything the institution says of the row)."""
     content = (
         f"{row.posted_on.isoformat()}\x1f{row.amount_minor}\x1f{row.currency}\x1f{row.pending:d}"
-        f"\x1f{row.pending_external_id}\x1f{row.merchant_category_code}\x1f{row.description}"
+        f"\x1f{row.pending_external_id}\x1f{row.merchant_category_code}\x1f{row.category_code}\x1f{row.description}"
     )
     return xxhash.xxh3_64_intdigest(row.external_id.encode()), xxhash.xxh3_64_intdigest(content.encode())
 

@@ -45,8 +45,8 @@ class Settings(BaseSettings):
 
     plaid_url: str | None = None
     """Where Plaid's API answers (https://production.plaid.com, or the sandbox bank's); not offered without it."""
-    plaid_client_id: str = ""
-    plaid_secret: SecretStr = SecretStr("")
+    plaid_client_id: str | None = None
+    plaid_secret: SecretStr | None = None
     webhook_url: str | None = None
     """Where this server can be reached from outside for institutions' webhooks, without a path; none without it."""
 

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+import os
+from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mintql.data import load_categories, load_keywords, load_merchant_codes, load_sellers, read_rows
+from mintql.data import (
+    load_categories,
+    load_category_hints,
+    load_keywords,
+    load_merchant_codes,
+    load_sellers,
+    read_rows,
+)
 from mintql.domain.categories import UNCATEGORIZED, CategorySource
 from mintql.domain.merchants import normalize
 from mintql.domain.sellers import Direction, Keyword, KeywordIndex, Seller
@@ -16,8 +26,10 @@ TREE = load_categories()
 COFFEE = TREE.by_slug["coffee"].category_id
 
 
-def categorized(description: str, amount_minor: int = -10_00, mcc: str = "", rules: dict | None = None):
-    found = default_categorizer().categorize(normalize(description), amount_minor, mcc, rules or {})
+def categorized(
+    description: str, amount_minor: int = -10_00, mcc: str = "", rules: dict | None = None, category_code: str = ""
+):
+    found = default_categorizer().categorize(normalize(description), amount_minor, mcc, rules or {}, category_code)
     return TREE.by_id[found.category_id].slug, found.source.value, found.detail
 
 
@@ -35,6 +47,59 @@ def test_the_institutions_code_comes_before_the_dictionary():
 def test_a_vague_code_only_helps_where_nothing_else_does():
     assert categorized("AMAZON.CA*M24NV0AI0", mcc="4816") == ("online-marketplaces", "dictionary", "amazon")
     assert categorized("ZZYZX", mcc="5999") == ("other-shopping", "institution", "MCC 5999")
+
+
+def test_an_institutions_category_comes_after_the_merchant_code_and_before_the_dictionary():
+    groceries = "pfc:FOOD_AND_DRINK_GROCERIES"
+    assert categorized("STARBUCKS #123", category_code=groceries) == (
+        "groceries",
+        "institution",
+        "PFC FOOD_AND_DRINK_GROCERIES",
+    )
+    assert categorized("STARBUCKS #123", mcc="5814", category_code=groceries)[2] == "MCC 5814"
+    assert categorized("ACME PAYROLL", 2500_00, category_code=groceries)[0] == "paycheck"
+    rules = {"starbucks": COFFEE}
+    assert categorized("STARBUCKS #123", rules=rules, category_code=groceries) == ("coffee", "rule", "starbucks")
+
+
+@pytest.mark.parametrize("code", ["GENERAL_MERCHANDISE_OTHER_GENERAL_MERCHANDISE", "GENERAL_MERCHANDISE"])
+def test_a_vague_category_of_the_institution_only_helps_where_nothing_else_does(code):
+    assert categorized("STARBUCKS #123", category_code=f"pfc:{code}") == ("coffee", "dictionary", "starbucks")
+    assert categorized("LUIGIS PIZZERIA", category_code=f"pfc:{code}")[1] == "keyword"
+    assert categorized("ZZYZX", category_code=f"pfc:{code}") == ("other-shopping", "institution", f"PFC {code}")
+
+
+def test_a_category_of_income_says_nothing_about_money_that_goes_out():
+    assert categorized("ZZYZX", 900_00, category_code="pfc:INCOME_SALARY")[0] == "paycheck"
+    assert categorized("ZZYZX", -900_00, category_code="pfc:INCOME_SALARY") == ("uncategorized", "none", "")
+
+
+@pytest.mark.parametrize("code", ["pfc:OTHER_OTHER", "pfc:NO_SUCH_CODE", "FOOD_AND_DRINK_GROCERIES", "mcc:5411"])
+def test_a_category_that_tells_nothing_is_no_reason(code):
+    assert categorized("ZZYZX", category_code=code) == ("uncategorized", "none", "")
+    assert categorized("STARBUCKS", category_code=code)[1] == "dictionary"
+
+
+def test_every_category_of_an_institution_means_a_leaf_of_ours():
+    hints = load_category_hints()
+    assert len(hints) == 144
+    assert not any(TREE.is_group(hint.category_id) for hint in hints.values())
+    others = [code for code in hints if "_OTHER" in code or code.count("_") == 0]
+    assert all(hints[code].vague for code in others)
+
+
+def test_a_code_that_stands_for_our_category_leads_back_to_it():
+    hints = load_category_hints()
+    for leaf in TREE.leaves:
+        meant = TREE.by_id[hints[f"pfc:{leaf.plaid_code}"].category_id]
+        assert meant.kind is leaf.kind, leaf.slug
+    codes = Counter(leaf.plaid_code for leaf in TREE.leaves)
+    telling = [
+        leaf for leaf in TREE.leaves if codes[leaf.plaid_code] == 1 and not hints[f"pfc:{leaf.plaid_code}"].vague
+    ]
+    assert len(telling) > 50
+    for leaf in telling:
+        assert hints[f"pfc:{leaf.plaid_code}"].category_id == leaf.category_id
 
 
 def test_codes_nobody_assigned_are_passed_over():
@@ -182,6 +247,15 @@ def test_every_keyword_can_be_met_in_a_key():
         assert not (keyword.phrase.endswith("*") and " " in plain)
         assert (keyword.phrase, keyword.direction, keyword.of_bank) not in seen
         seen.add((keyword.phrase, keyword.direction, keyword.of_bank))
+
+
+@pytest.mark.skipif(
+    "MINTQL_SHARED_DATA" not in os.environ, reason="needs the taxonomy, which is not part of the project"
+)
+def test_hints_cover_the_taxonomy_of_both_versions():
+    lines = Path(os.environ["MINTQL_SHARED_DATA"], "pfc-taxonomy-all.csv").read_text(encoding="utf-8").splitlines()
+    cells = {part.strip() for line in lines[2:] for cell in line.split(",") for part in cell.split("/")}
+    assert {f"pfc:{cell}" for cell in cells if cell} == set(load_category_hints())
 
 
 def test_ranges_of_merchant_codes_ascend_without_overlap():

@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 
 from mintql.domain.categories import Category, CategoryKind, CategoryTree
+from mintql.domain.hints import CategoryHint
 from mintql.domain.ids import CategoryId
 from mintql.domain.sellers import Direction, Keyword, MerchantCode, Seller
 from mintql.domain.templates import Template, Tier
@@ -91,6 +92,18 @@ def load_merchant_codes() -> Mapping[str, MerchantCode]:
         code = MerchantCode(by_slug[row["category"]].category_id, row["vague"] == "yes")
         codes.update((f"{number:04d}", code) for number in range(int(row["first"]), int(row["last"]) + 1))
     return codes
+
+
+@cache
+def load_category_hints() -> Mapping[str, CategoryHint]:
+    """Return what institutions' categories mean, by `taxonomy:code` as `ProviderTransaction` carries it."""
+    by_slug = load_categories().by_slug
+    hints: dict[str, CategoryHint] = {}
+    for row in read_rows("pfc.tsv"):
+        category = by_slug[row["category"]]
+        direction = Direction.IN if category.kind is CategoryKind.INCOME else Direction.EITHER
+        hints[f"pfc:{row['code']}"] = CategoryHint(category.category_id, row["vague"] == "yes", direction)
+    return hints
 
 
 def read_rows(name: str) -> list[dict[str, str]]:

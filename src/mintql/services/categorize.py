@@ -1,8 +1,9 @@
 """Which category a transaction belongs into, and why. Pure: all knowledge is given at construction.
 
 Strongest first: the person's rule for the seller; what the bank itself says it did (payroll, card payment,
-fee); the institution's merchant category code; the seller dictionary; keywords; codes too vague to outrank
-those. What a person chose by hand is kept by the ingestion and never comes here.
+fee); the institution's merchant category code, then its own category; the seller dictionary; keywords; codes
+and categories too vague to outrank those. What a person chose by hand is kept by the ingestion and never comes
+here.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from mintql.data import load_keywords, load_merchant_codes, load_sellers
-from mintql.domain.categories import UNCATEGORIZED, Categorization, CategorySource
+from mintql.data import load_category_hints, load_keywords, load_merchant_codes, load_sellers
+from mintql.domain.categories import UNCATEGORIZED, UNCATEGORIZED_ID, Categorization, CategorySource
+from mintql.domain.hints import CategoryHint
 from mintql.domain.ids import CategoryId
 from mintql.domain.merchants import Merchant
 from mintql.domain.sellers import Keyword, KeywordIndex, MerchantCode, Seller
@@ -21,30 +23,38 @@ PHRASE_WORDS_MAX = 4
 
 
 class Categorizer:
-    """Knows sellers, keywords and merchant category codes; holds no state of any person."""
+    """Knows sellers, keywords, merchant category codes and institutions' categories; no state of any person."""
 
     def __init__(
         self,
         sellers: Mapping[str, Seller],
         keywords: tuple[Keyword, ...],
         merchant_codes: Mapping[str, MerchantCode],
+        hints: Mapping[str, CategoryHint] | None = None,
     ) -> None:
         self._sellers = sellers
         self._bank_words = KeywordIndex(word for word in keywords if word.of_bank)
         self._keywords = KeywordIndex(word for word in keywords if not word.of_bank)
         self._merchant_codes = merchant_codes
+        self._hints = hints or {}
 
     def categorize(
-        self, merchant: Merchant, amount_minor: int, mcc: str, rules: Mapping[str, CategoryId]
+        self,
+        merchant: Merchant,
+        amount_minor: int,
+        mcc: str,
+        rules: Mapping[str, CategoryId],
+        category_code: str = "",
     ) -> Categorization:
         """Return the category with its reason.
 
         Args:
             merchant: The seller, from `domain.merchants.normalize`.
             amount_minor: Signed, money out negative. A refund keeps its seller's category; only bank words
-                and keywords that mean one direction look at the sign.
+                and keywords that mean one direction look at the sign, and so do categories of income.
             mcc: ISO 18245 code of four digits, or empty.
             rules: The person's category for merchant keys.
+            category_code: The institution's own category as `taxonomy:code`, or empty.
         """
         ruled = rules.get(merchant.key)
         if ruled is not None:
@@ -53,9 +63,11 @@ class Categorizer:
         return (
             _by_keyword(self._bank_words.find(words, amount_minor))
             or self._by_code(mcc, vague=False)
+            or self._by_hint(category_code, amount_minor, vague=False)
             or self._by_seller(merchant.key, words)
             or _by_keyword(self._keywords.find(words, amount_minor))
             or self._by_code(mcc, vague=True)
+            or self._by_hint(category_code, amount_minor, vague=True)
             or UNCATEGORIZED
         )
 
@@ -69,6 +81,15 @@ class Categorizer:
         if code is None or code.vague is not vague:
             return None
         return Categorization(code.category_id, CategorySource.INSTITUTION, f"MCC {mcc}")
+
+    def _by_hint(self, code: str, amount_minor: int, *, vague: bool) -> Categorization | None:
+        hint = self._hints.get(code) if code else None
+        if hint is None or hint.vague is not vague or not hint.fits(amount_minor):
+            return None
+        if hint.category_id == UNCATEGORIZED_ID:  # The institution does not know either.
+            return None
+        taxonomy, _, name = code.partition(":")
+        return Categorization(hint.category_id, CategorySource.INSTITUTION, f"{taxonomy.upper()} {name}")
 
     def _by_seller(self, key: str, words: list[str]) -> Categorization | None:
         seller = self._seller(key, words)
@@ -98,4 +119,4 @@ def _by_keyword(keyword: Keyword | None) -> Categorization | None:
 @cache
 def default_categorizer() -> Categorizer:
     """Return the categorizer over the project's own data files, read once per process."""
-    return Categorizer(load_sellers(), load_keywords(), load_merchant_codes())
+    return Categorizer(load_sellers(), load_keywords(), load_merchant_codes(), load_category_hints())

@@ -1,52 +1,98 @@
 """The HTTP client for addresses that people give us: it reaches the internet and nothing else.
 
-A person may name any URL as their bank's. Therefore: https only; the name is resolved once, every address
+A person may name any URL as their bank's. Therefore: https only; the name is looked up once, every address
 it has must be public, and the connection goes to that very address (a second look-up could answer
-otherwise); redirects are handed to the caller, not followed; no proxy or credentials are taken from the
-environment, and no cookies are kept, since one client serves many persons; time, size and the number of
-requests at once are bounded. Origins of the allow list, which only the operator can fill, may be plain http
-and private.
+otherwise); each redirect is checked like the first URL; no proxy or credentials are taken from the
+environment, and no cookies are kept, since one client serves many persons; time, size, growth by decompression
+and the number of requests at once are bounded; only what is safe to repeat is sent again, and an institution that
+does not answer is left alone for a while. Origins of the allow list, which only the operator can fill, may be
+plain http and private. The reasons are in `docs/decisions/guarded-http.md`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
+import secrets
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import httpcore
 import httpx
 
 from mintql.domain.errors import InstitutionDown, InvalidInput, ProtocolError
+from mintql.gateways.http_addresses import Origin, checked_url, host_of, is_public, origin_of
+from mintql.gateways.http_bodies import read_body, without_coding
+from mintql.gateways.http_circuits import Circuit, CircuitBounds, Circuits, Clock, Random
+from mintql.gateways.http_network import (
+    HEADERS_LIMIT_BYTES,
+    CertificateRefused,
+    HeadersTooLong,
+    MeteredStream,
+    Resolver,
+    SystemResolver,
+    VettedBackend,
+)
+from mintql.gateways.http_requests import Outgoing, build, leads_astray
+from mintql.gateways.http_retries import Retries
 from mintql.settings import Settings
 
+__all__ = ["Answer", "Bounds", "GuardedClient", "Surroundings", "is_public", "open_http"]
+
 DEADLINE_SECONDS = 30.0
-"""For one request as a whole, from the look-up of the name to the last byte."""
+"""For one request as a whole, from the look-up of the name to the last byte, with redirects and repetitions."""
 CONNECT_SECONDS = 5.0
+"""For the look-up and the connection, and as much again for the TLS handshake."""
+READ_SECONDS = 20.0
+"""Without a single byte, before the answer or in its midst: banks do think, but not that long."""
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
-REQUESTS_AT_ONCE_MAX = 50
+REDIRECTS_MAX = 3
+"""A bank moves from one name to another, perhaps by way of a third."""
 KEEPALIVE_SECONDS = 4.0
 """Below the 5 seconds after which common servers hang up, so that a request seldom meets a closing line."""
-URL_LENGTH_MAX = 2048
+SERVER_FAULT = 500
+SWITCHING_PROTOCOLS = 101
 
-_NAT64 = IPv6Network("64:ff9b::/96")
-_METADATA = frozenset({IPv4Address("168.63.129.16")})
-"""Cloud metadata servers that lie at public addresses; the others are link-local and refused as such."""
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The limits of a client that are not a request's own."""
 
-Origin = tuple[str, str, int]
-"""Scheme, host and port."""
+    connect_seconds: float = CONNECT_SECONDS
+    read_seconds: float = READ_SECONDS
+    retries: Retries = field(default_factory=Retries)
+    circuits: CircuitBounds = field(default_factory=CircuitBounds)
+
+    def timeouts(self) -> dict[str, float]:
+        """Return the timeouts as httpcore reads them."""
+        return {"connect": self.connect_seconds, "read": self.read_seconds, "write": self.read_seconds}
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a client takes from the world around it; each can be another one's."""
+
+    resolver: Resolver | None = None
+    """Looks names up; the system's, unless given."""
+    network: httpcore.AsyncNetworkBackend = field(default_factory=httpcore.AnyIOBackend)
+    """Connects to addresses that were judged."""
+    tls: ssl.SSLContext | None = None
+    """Which certificates are trusted; those of `certifi` or of `SSL_CERT_FILE`, unless given."""
+    clock: Clock = _utc_now
+    random: Random = secrets.SystemRandom().random
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Answer:
-    """A complete HTTP answer. `headers` have lower-case names; `content` is as it was sent."""
+    """A complete HTTP answer. `headers` have lower-case names; `content` is decompressed."""
 
     status: int
     headers: Mapping[str, str]
@@ -61,13 +107,63 @@ class Answer:
         return f"Answer(status={self.status}, {len(self.content)} bytes)"
 
 
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """What came of an attempt that got no answer; `again`: the connection failed, which may be a hiccup."""
+
+    failure: InstitutionDown
+    again: bool
+
+
+_SILENCES: tuple[tuple[type[Exception], str, bool], ...] = (
+    (httpcore.ConnectTimeout, "cannot be reached within {0}", True),
+    (httpcore.TimeoutException, "was silent for {1}", False),
+    (TimeoutError, "did not answer within {2}", False),
+    (CertificateRefused, "cannot be reached safely: its certificate is not to be trusted", False),
+    (httpcore.ProtocolError, "broke off, or does not answer in HTTP", True),
+    (Exception, "cannot be reached", True),
+)
+"""What an exception means, in words with the seconds to connect, to read and in all, and whether to try again. A
+server that is slow is not asked once more: that would only add to what it has to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What holds for one request from its first attempt to the last. `ends_at` is the event loop's time."""
+
+    name: str
+    deadline_seconds: float
+    ends_at: float
+    body_limit_bytes: int
+    redirects_max: int
+
+
 class GuardedClient:
     """Sends requests within the rules of this module. Get one from `open_http`."""
 
-    def __init__(self, client: httpx.AsyncClient, allowed_origins: frozenset[Origin], requests_at_once: int) -> None:
-        self._client = client
-        self._allowed_origins = allowed_origins
-        self._slots = asyncio.Semaphore(requests_at_once)
+    def __init__(
+        self, allowed: frozenset[Origin], network: VettedBackend, bounds: Bounds, surroundings: Surroundings
+    ) -> None:
+        self._allowed = allowed
+        self._bounds = bounds
+        self._surroundings = surroundings
+        self._circuits = Circuits(bounds.circuits, surroundings.clock, surroundings.random)
+        tls = surroundings.tls or httpx.create_ssl_context()
+        tls.minimum_version = max(tls.minimum_version, ssl.TLSVersion.TLSv1_2)
+
+        def pool(kept: int) -> httpcore.AsyncConnectionPool:
+            return httpcore.AsyncConnectionPool(
+                ssl_context=tls,
+                max_connections=bounds.circuits.requests_at_once_total,
+                max_keepalive_connections=kept,
+                keepalive_expiry=KEEPALIVE_SECONDS,
+                network_backend=network,
+            )
+
+        self._kept = pool(bounds.circuits.requests_at_once_total)
+        # A server may hang up just when a request goes out on a kept connection, and nobody can tell whether it
+        # was read. What must not be sent again gets a connection of its own, where that cannot happen.
+        self._fresh = pool(0)
 
     async def request(
         self,
@@ -77,182 +173,139 @@ class GuardedClient:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         json: object = None,
+        content: bytes | None = None,
+        form: Mapping[str, str] | None = None,
+        basic_auth: tuple[str, str] | None = None,
         deadline_seconds: float = DEADLINE_SECONDS,
         body_limit_bytes: int = BODY_LIMIT_BYTES,
+        repeatable: bool | None = None,
+        redirects_max: int = REDIRECTS_MAX,
+        circuit: str = "",
         called: str = "",
     ) -> Answer:
-        """Send one request and return the whole answer, whatever its status.
+        """Send a request and return the whole answer, whatever its status; see `HttpClient.request`.
 
-        `called` is what messages call whoever is asked, such as "The Sandbox Bank"; the host's name unless given.
+        The deadline begins when it is the request's turn. Failures of one circuit keep others from being asked, so
+        give a `circuit` of several origins only where no person can choose one of them.
 
         Raises:
-            InvalidInput: The URL is not one that may be reached.
-            InstitutionDown: No answer: name unknown, refused, cut off, no HTTP, certificate wrong, too slow.
-            ProtocolError: The answer is longer than `body_limit_bytes`, or compressed.
+            InvalidInput: The URL is not one that may be reached, or a login cannot be sent.
+            InstitutionDown: No answer: name unknown, refused, cut off, no HTTP, certificate wrong, too slow,
+                or not asked because of that. `retry_at` is set in the last case.
+            ProtocolError: The answer is longer than `body_limit_bytes`, compressed beyond measure, or leads away
+                too often or to where it may not.
         """
-        target = self._check(url)
-        name = called or target.host
-        # Compressed bodies are not asked for: a cap on bytes means little where one byte becomes a thousand.
-        asked = {"accept-encoding": "identity", **(headers or {})}
-        request = self._client.build_request(method, target, headers=asked, params=params, json=json)
-        async with self._slots:
-            try:
-                async with asyncio.timeout(deadline_seconds):
-                    return await self._send(request, body_limit_bytes, name)
-            except (TimeoutError, httpcore.TimeoutException):
-                raise InstitutionDown(f"{name} did not answer within {deadline_seconds:g} seconds.") from None
-            except httpcore.ProtocolError:
-                raise InstitutionDown(f"{name} broke off, or does not answer in HTTP.") from None
-            except (httpcore.NetworkError, OSError):
-                raise InstitutionDown(f"{name} cannot be reached.") from None
+        target = checked_url(url, self._allowed)
+        name = called or host_of(target)
+        outgoing = build(
+            method, target, headers=headers or {}, params=params or {}, json=json, content=content, form=form,
+            basic_auth=basic_auth, repeatable=repeatable, name=name,
+        )  # fmt: skip
+        async with self._circuits.turn(circuit or "{}://{}:{}".format(*origin_of(target)), name) as line:
+            ends_at = asyncio.get_running_loop().time() + deadline_seconds
+            terms = _Terms(name, deadline_seconds, ends_at, body_limit_bytes, redirects_max)
+            outcome = await self._repeated(outgoing, terms, line)
+        if isinstance(outcome, _Silence):
+            raise outcome.failure
+        return outcome
 
-    async def _send(self, request: httpx.Request, body_limit_bytes: int, name: str) -> Answer:
-        response = await self._client.send(request, stream=True)
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._kept.aclose()
+        await self._fresh.aclose()
+
+    async def _repeated(self, outgoing: Outgoing, terms: _Terms, line: Circuit) -> Answer | _Silence:
+        """Try until there is an answer to keep, or no more trying is due."""
+        number = 0
+        while True:
+            number += 1
+            with line.attempt(terms.name) as attempt:
+                outcome = await self._attempted(outgoing, terms)
+                attempt.failed = isinstance(outcome, _Silence) or outcome.status >= SERVER_FAULT
+            pause = self._pause(number, outcome) if outgoing.repeatable else None
+            if pause is None or asyncio.get_running_loop().time() + pause >= terms.ends_at or line.is_open:
+                return outcome
+            await self._surroundings.sleep(pause)
+
+    def _pause(self, number: int, outcome: Answer | _Silence) -> float | None:
+        retries, around = self._bounds.retries, self._surroundings
+        if isinstance(outcome, _Silence):
+            return retries.after_failure(number, around.random) if outcome.again else None
+        return retries.after_answer(number, outcome.status, outcome.headers, around.clock(), around.random)
+
+    async def _attempted(self, outgoing: Outgoing, terms: _Terms) -> Answer | _Silence:
+        """Ask once, redirects included, and put what went wrong with the connection into words."""
+        name = terms.name
         try:
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise ProtocolError(f"{name} sent a compressed answer that was not asked for.")
-            content = bytearray()
-            async for chunk in response.aiter_raw():
-                content += chunk
-                if len(content) > body_limit_bytes:
-                    raise ProtocolError(f"{name} sent more than {body_limit_bytes} bytes.")
-            return Answer(response.status_code, dict(response.headers), bytes(content))
+            async with asyncio.timeout_at(terms.ends_at):
+                return await self._followed(outgoing, terms)
+        except HeadersTooLong:
+            raise ProtocolError(f"{name} sent more than {HEADERS_LIMIT_BYTES} bytes of headers.") from None
+        except (OSError, httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
+            words, again = next((words, again) for kind, words, again in _SILENCES if isinstance(error, kind))
+            bounds = self._bounds
+            figures = (bounds.connect_seconds, bounds.read_seconds, terms.deadline_seconds)
+            said = words.format(*(f"{seconds:g} seconds" for seconds in figures))
+            return _Silence(InstitutionDown(f"{name} {said}."), again)
+
+    async def _followed(self, outgoing: Outgoing, terms: _Terms) -> Answer:
+        """Send the request, and send it on where the answer says so and it may."""
+        seen: set[str] = set()
+        while True:
+            seen.add(str(outgoing.url))
+            try:
+                answer = await self._sent(outgoing, terms)
+            except InvalidInput:
+                # The first URL is the person's, and theirs to correct; the others are the institution's.
+                if len(seen) == 1:
+                    raise
+                raise leads_astray(terms.name) from None
+            if isinstance(answer, Answer):
+                return answer
+            if len(seen) > terms.redirects_max:
+                raise ProtocolError(f"{terms.name} redirected more than {terms.redirects_max} times.")
+            outgoing = outgoing.redirected(answer, self._allowed, terms.name)
+            if str(outgoing.url) in seen:
+                raise ProtocolError(f"{terms.name} redirects in a circle.")
+
+    async def _sent(self, outgoing: Outgoing, terms: _Terms) -> Answer | str:
+        """Return the answer, or the place that it says to go on to, unread."""
+        pool = self._kept if outgoing.repeatable else self._fresh
+        response = await pool.handle_async_request(outgoing.encoded(self._bounds.timeouts()))
+        try:
+            line = response.extensions.get("network_stream")
+            if response.status == SWITCHING_PROTOCOLS or not isinstance(line, MeteredStream):
+                raise ProtocolError(f"{terms.name} changed over to another protocol unasked.")
+            line.lift()
+            headers = dict(httpx.Headers(response.headers))
+            onward = outgoing.location(response.status, headers) if terms.redirects_max else None
+            if onward is not None:
+                return onward
+            body = b""
+            if outgoing.method != "HEAD":
+                body = await read_body(response.aiter_stream(), headers, terms.body_limit_bytes, terms.name)
+            return Answer(response.status, without_coding(headers), body)
         finally:
             await response.aclose()
-
-    def _check(self, url: str) -> httpx.URL:
-        """Return the URL when it may be asked for; raise `InvalidInput` otherwise. Messages show no path."""
-        try:
-            target = httpx.URL(url)
-        except (httpx.InvalidURL, ValueError):
-            target = httpx.URL("")
-        if len(url) > URL_LENGTH_MAX or not target.host or target.userinfo:
-            raise InvalidInput(
-                "This is not a web address that can be used; it should look like https://bank.example.",
-                field="url",
-            )
-        if target.scheme != "https" and _origin(target) not in self._allowed_origins:
-            raise InvalidInput(f"The address of {target.host} must begin with https://.", field="url")
-        return target
-
-
-def _origin(url: httpx.URL) -> Origin:
-    return url.scheme, url.host, url.port or _DEFAULT_PORTS.get(url.scheme, 0)
-
-
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Tell whether an address is on the internet; one that carries an IPv4 address is judged by that too."""
-    if isinstance(address, IPv6Address):
-        carried = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in _NAT64:
-            return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
-        if address.ipv4_mapped is not None:
-            return is_public(address.ipv4_mapped)
-        if any(inner is not None and not is_public(inner) for inner in carried):
-            return False
-    return address.is_global and not address.is_multicast and address not in _METADATA
-
-
-class _VettedBackend(httpcore.AsyncNetworkBackend):
-    """Resolves a name once and connects to an address that was looked at."""
-
-    def __init__(self, allowed: frozenset[tuple[str, int]]) -> None:
-        self._allowed = allowed
-        self._backend = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  (the interface is httpcore's)
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        addresses = await self._resolve(host, port)
-        for number, address in enumerate(addresses, start=1):
-            try:
-                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if number == len(addresses):
-                    raise
-        raise httpcore.ConnectError(f"{host} has no address")
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-    async def _resolve(self, host: str, port: int) -> list[str]:
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as error:
-            raise httpcore.ConnectError(f"{host} is not known") from error
-        addresses = [str(entry[4][0]) for entry in found]
-        if (host, port) in self._allowed:
-            return addresses
-        # One private address among public ones is refused too: no honest bank's name answers so.
-        if not all(is_public(ip_address(address.partition("%")[0])) for address in addresses):
-            raise InvalidInput(f"{host} is not on the public internet.", field="url")
-        return addresses
-
-
-class _VettedTransport(httpx.AsyncBaseTransport):
-    """httpx over an httpcore pool with our backend: httpx's own transport takes none.
-
-    The pool keeps connections by name, not by address, so certificates are checked for the name.
-    """
-
-    def __init__(self, backend: _VettedBackend, connections_max: int) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
-            max_connections=connections_max,
-            keepalive_expiry=KEEPALIVE_SECONDS,
-            network_backend=backend,
-        )
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        answer = await self._pool.handle_async_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer))
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._answer.aiter_stream():
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._answer.aclose()
 
 
 @asynccontextmanager
 async def open_http(
-    settings: Settings, *, requests_at_once: int = REQUESTS_AT_ONCE_MAX
+    settings: Settings, *, bounds: Bounds | None = None, surroundings: Surroundings | None = None
 ) -> AsyncIterator[GuardedClient]:
     """Open the client; the sandbox bank's origin, where there is one, is its allow list."""
     # These two write whole URLs into the log, and a URL can hold a secret.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    allowed = frozenset({_origin(httpx.URL(settings.sandbox_url))} if settings.sandbox_url else ())
-    transport = _VettedTransport(_VettedBackend(frozenset(place[1:] for place in allowed)), requests_at_once)
-    async with httpx.AsyncClient(
-        transport=transport,
-        timeout=httpx.Timeout(DEADLINE_SECONDS, connect=CONNECT_SECONDS),
-        follow_redirects=False,
-        trust_env=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        headers={"user-agent": "mintql"},
-    ) as client:
-        yield GuardedClient(client, allowed, requests_at_once)
+    around = surroundings or Surroundings()
+    allowed = frozenset({origin_of(httpx.URL(settings.sandbox_url))} if settings.sandbox_url else ())
+    system = SystemResolver()
+    places = frozenset(origin[1:] for origin in allowed)
+    client = GuardedClient(
+        allowed, VettedBackend(places, around.resolver or system, around.network), bounds or Bounds(), around
+    )
+    try:
+        yield client
+    finally:
+        await client.aclose()
+        system.close()

@@ -242,7 +242,7 @@ def test_declared_encodings_are_believed(encoding):
 def test_a_wrongly_declared_encoding_is_found_out_aloud():
     parsed = read(message(entry(details=part(text="Überweisung für Müller"))).decode().encode("cp1252"))
     assert parsed.statements[0].transactions[0].description == "Überweisung für Müller"
-    assert "says that it is utf-8 and is not" in parsed.notices[0]
+    assert "declares the charset UTF-8, but is written in iso8859-1" in parsed.notices[0]
 
 
 def test_a_zip_is_read_whole_and_an_entry_of_report_and_statement_counts_once():
@@ -272,7 +272,7 @@ BOMB = (
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "damaged"),
+        (b"", "empty"),
         (b"Date,Amount\n", "damaged"),
         (b"<html></html>", "no CAMT message"),
         (message().replace(b"<Stmt>", b"<Other>").replace(b"</Stmt>", b"</Other>"), "no CAMT message"),

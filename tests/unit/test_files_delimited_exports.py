@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mintql.institutions.files.base import FileUnreadable, ParsedFile
-from mintql.institutions.files.delimited import detect, read
+from support.files import detect_table as detect
+from support.files import read_table as read
 
 
 def table(*lines):

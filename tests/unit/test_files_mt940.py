@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mintql.institutions.files.base import FileKind, FileUnreadable, ParsedFile
 from mintql.institutions.files.mt940 import read, recognises
+from mintql.institutions.files.options import ReadOptions
 
 
 def statement(*fields, account="NL91ABNA0417164300", opening="C261119EUR100,00", closing=""):
@@ -258,9 +259,13 @@ def test_a_bad_row_is_rejected_with_its_line_and_the_rest_stays(bad, reason):
     assert [row.amount_minor for row in parsed.statements[0].transactions] == [500]
 
 
-def test_rows_without_any_currency_are_rejected():
-    (rejected,) = read(b":20:1\n:25:1\n:61:261120D5,00NTRF\n").rejected
-    assert "which currency" in rejected.reason
+def test_rows_without_any_currency_are_read_with_two_decimals_and_ask_for_one():
+    content = b":20:1\n:25:1\n:61:261120D5,00NTRF\n"
+    parsed = read(content)
+    assert ([row.amount_minor for row in parsed.statements[0].transactions], parsed.without_currency) == ([-500], True)
+    assert any("currency" in notice for notice in parsed.notices)
+    (yen,) = read(content, ReadOptions(currency="JPY")).statements[0].transactions
+    assert (yen.amount_minor, yen.currency) == (-5, "JPY")
 
 
 def test_balances_that_the_rows_do_not_explain_are_told():
@@ -268,7 +273,7 @@ def test_balances_that_the_rows_do_not_explain_are_told():
     assert "-5.00 EUR are not explained" in parsed.notices[0]
 
 
-@pytest.mark.parametrize("content", [b"", b"Date;Amount\n", b"-}\n", b"\0" * 100, b":86:only text\n"])
+@pytest.mark.parametrize("content", [b"Date;Amount\n", b"-}\n", b":86:only text\n"])
 def test_what_is_no_statement_is_refused(content):
     with pytest.raises(FileUnreadable, match="no MT940"):
         read(content)

@@ -135,7 +135,7 @@ def test_empty_elements_without_end_do_not_swallow_what_follows():
         ("cp1252", "1252", "Café \u2013 5 €", "cp1252"),
         ("utf-8", "8859-1", "Carte prépayée", "utf-8"),
         ("utf-8-sig", "1252", "Carte prépayée", "utf-8"),
-        ("iso8859-1", "ISO-8859-1", "Müller", "cp1252"),
+        ("iso8859-1", "ISO-8859-1", "Müller", "iso8859-1"),
         ("utf-16", "1252", "Müller", "utf-16-le"),
         ("utf-16-be", "NONE", "Müller", "utf-16-be"),
         ("cp1250", "1250", "Żabka, łódź", "cp1250"),
@@ -143,7 +143,7 @@ def test_empty_elements_without_end_do_not_swallow_what_follows():
         ("iso8859-2", "8859-2", "Dvořák", "iso8859-2"),
         ("gb18030", "1252", "支付宝转账收入工资", "gb18030"),
         ("gb18030", "GB2312", "餐厅", "gb18030"),
-        ("cp1252", "UTF-8", "Prestação à vista", "cp1252"),
+        ("cp1252", "UTF-8", "Prestação à vista", "iso8859-1"),
     ],
 )
 def test_the_encoding_is_found_by_evidence(encoding, charset, name, read_as):

@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from mintql.domain.institutions import AccountKind, ProviderTransaction
 from mintql.institutions.files import qif
 from mintql.institutions.files.base import FileUnreadable, ParsedFile
-from mintql.institutions.files.qif_dates import DateOrder, find_order, read_date
+from mintql.institutions.files.dates import DateOrder, find_order, read_date
+from mintql.institutions.files.options import ReadOptions
 
 SHARED = os.environ.get("MINTQL_SHARED_DATA", "")
 SECONDS_MAX = 15
 
 
 def read(*lines, encoding="utf-8", **options) -> ParsedFile:
-    return qif.read("\n".join(lines).encode(encoding), **options)
+    return qif.read("\n".join(lines).encode(encoding), ReadOptions(**options))
 
 
 def bank(*records) -> list[str]:
@@ -148,7 +149,7 @@ def test_a_split_that_does_not_sum_up_is_told_and_one_without_a_total_is_summed(
     ],
 )
 def test_dates_come_in_many_spellings(text, day):
-    assert read_date(text, DateOrder.MONTH_FIRST) == day
+    assert read_date(text, DateOrder.MDY) == day
 
 
 def test_one_day_above_twelve_decides_for_the_whole_file():
@@ -169,11 +170,11 @@ def test_an_order_that_stays_unsure_is_told_and_can_be_overruled():
     lines = bank("D01/02/2026|T1.00")
     told = "Dates such as 01/02/2026 can be read in two ways; the month was taken to be first."
     assert told in read(*lines).notices
-    corrected = read(*lines, date_order=DateOrder.DAY_FIRST)
+    corrected = read(*lines, date_order=DateOrder.DMY)
     assert rows(corrected)[0].posted_on == date(2026, 2, 1)
     assert told not in corrected.notices
     assert told not in read("!Option:MDY", *lines).notices
-    assert find_order(["03/03/2026"]).certain
+    assert find_order(["03/03/2026"]).sure
 
 
 @pytest.mark.parametrize(

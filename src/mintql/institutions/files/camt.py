@@ -14,9 +14,11 @@ from mintql.domain.errors import InvalidInput
 from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
 from mintql.domain.money import check_currency_form, parse_minor
 from mintql.institutions.files import rows
-from mintql.institutions.files.base import FILE_BYTES_MAX, FileKind, FileUnreadable, ParsedFile, Statement
+from mintql.institutions.files.base import FileKind, FileUnreadable, ParsedFile, Statement
 from mintql.institutions.files.camt_entries import day, shown, transactions_of
 from mintql.institutions.files.camt_xml import Handler, Record, walk
+from mintql.institutions.files.decoding import check_size
+from mintql.institutions.files.options import AS_FOUND, ReadOptions
 from mintql.institutions.files.rows import BadRow
 from mintql.institutions.files.zipped import documents_in, is_zip
 
@@ -37,15 +39,14 @@ def recognises(content: bytes) -> bool:
     return is_zip(content) or b"BkToCstmr" in content[:65_536].replace(b"\0", b"")
 
 
-def read(content: bytes) -> ParsedFile:
+def read(content: bytes, options: ReadOptions = AS_FOUND) -> ParsedFile:
     """Read a message, or every message in a zip.
 
     Raises:
         FileUnreadable: Too large, no CAMT message, damaged, or made to do harm.
     """
-    if len(content) > FILE_BYTES_MAX:
-        raise FileUnreadable(f"The file is larger than {FILE_BYTES_MAX >> 20} MB; export a shorter time.")
-    file = _File()
+    check_size(content)
+    file = _File(options)
     if not is_zip(content):
         file.read_message(content)
         return file.parsed()
@@ -81,12 +82,14 @@ class _Open:
 class _File(Handler):
     """All that the messages of a file say, as it comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: ReadOptions) -> None:
+        self.options = options
         self.statements: list[Statement] = []
         self.messages: list[int] = []
         self.rejected: list[RejectedRow] = []
         self.notices: list[str] = []
         self.encodings: list[str] = []
+        self.kinds: list[str] = []
         self.count = 0
         self.message_count = 0
         self.current = _Open()
@@ -96,7 +99,7 @@ class _File(Handler):
         kept = len(self.statements), len(self.rejected), len(self.notices)
         self.message_count += 1
         try:
-            encoding, notice = walk(content, self)
+            encoding, notices = walk(content, self, self.options.encoding)
             if len(self.statements) == kept[0]:
                 raise FileUnreadable("This is no CAMT message, or one without any statement in it.")  # noqa: TRY301
         except FileUnreadable:
@@ -104,13 +107,21 @@ class _File(Handler):
             del self.rejected[kept[1] :], self.notices[kept[2] :]
             raise
         self.encodings.append(encoding)
-        self.notices.append(notice)
+        self.notices += notices
 
     def parsed(self) -> ParsedFile:
         """Return all that was read, with ids that tell transactions apart."""
         statements = _without_repeated(self.statements, self.messages, self.notices)
         encoding = ", ".join(dict.fromkeys(self.encodings))
-        return ParsedFile(FileKind.CAMT, encoding, statements, tuple(self.rejected), rows.bounded(self.notices))
+        return ParsedFile(
+            FileKind.CAMT,
+            encoding,
+            statements,
+            tuple(self.rejected),
+            rows.bounded(self.notices),
+            evidence=(f"Encoding: {encoding}.", *dict.fromkeys(self.kinds)),
+            signature=rows.signature("camt", (one.account_external_id for one in statements)),
+        )
 
     def statement_begins(self) -> None:
         self.current = _Open()

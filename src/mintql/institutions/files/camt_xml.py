@@ -8,14 +8,13 @@ refused: no bank writes them, and entities are how a small file becomes a huge o
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from mintql.institutions.files.base import FileUnreadable
-from mintql.institutions.files.encodings import decode
+from mintql.institutions.files.decoding import decode
 
 DEPTH_MAX = 64
 """Nesting: the deepest path of any version of the schema has 14 elements."""
@@ -33,10 +32,6 @@ _STATEMENTS = frozenset({"Stmt", "Rpt", "Ntfctn"})
 _RECORDS = _STATEMENTS | {"Bal", "Ntry", "TxDtls"}
 _DECLARED = re.compile(rb"""\A\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 _LONG_TAG = re.compile(rb"<[^<>]{%d}" % TAG_BYTES_MAX)
-_TEXT_CODECS = ("iso8859", "latin", "cp", "gb", "big5", "shift_jis", "euc", "koi8", "mac", "utf-16")
-"""Python knows codecs besides these that are no encodings of text files, and slow on long input."""
-
-_UTF8_NAMES = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
 
 
 @dataclass(slots=True)
@@ -77,13 +72,15 @@ class Handler:
         """The statement is complete; the record holds what stands directly in it."""
 
 
-def walk(content: bytes, handler: Handler) -> tuple[str, str]:
+def walk(content: bytes, handler: Handler, wanted: str = "") -> tuple[str, tuple[str, ...]]:
     """Tell the handler all that a message holds; return its encoding and what was unsure about that.
+
+    `wanted` is the encoding that the person says it is in, empty to find it out.
 
     Raises:
         FileUnreadable: Damaged XML, XML with a document type or entities, or nested beyond reason.
     """
-    data, encoding, notice = _as_utf8(content)
+    data, encoding, notices = _as_utf8(content, wanted)
     if _LONG_TAG.search(data):
         raise FileUnreadable(f"The file holds a tag of more than {TAG_BYTES_MAX:,} bytes, which no bank writes.")
     parser = expat.ParserCreate("utf-8")
@@ -95,7 +92,7 @@ def walk(content: bytes, handler: Handler) -> tuple[str, str]:
         raise FileUnreadable(
             f"The XML is damaged or breaks off in line {error.lineno} ({reason}); download the file again."
         ) from None
-    return encoding, notice
+    return encoding, notices
 
 
 class _Walk:
@@ -189,34 +186,9 @@ def _refuse(what: str) -> Callable[..., int]:
     return refuse
 
 
-def _as_utf8(content: bytes) -> tuple[bytes, str, str]:
-    """Return the message in UTF-8, with the encoding it had.
-
-    What the declaration says is believed where the bytes agree; they are looked at where they do not.
-    """
+def _as_utf8(content: bytes, wanted: str) -> tuple[bytes, str, tuple[str, ...]]:
+    """Return the message in UTF-8 with the encoding it had; its declaration is evidence as any file's is."""
     declared = _DECLARED.match(content)
-    name = declared[1].decode().lower() if declared else ""
-    if name in _UTF8_NAMES:
-        try:
-            content.decode()
-        except UnicodeDecodeError:
-            pass
-        else:
-            return content.removeprefix(b"\xef\xbb\xbf").lstrip(), "utf-8", ""
-    else:
-        text = _by_declaration(content, name)
-        if text is not None:
-            return text.lstrip().encode("utf-8", "replace"), name, ""
-    decoded = decode(content)
-    notice = decoded.notice
-    if declared and not notice and decoded.encoding != name and not name.startswith("utf-16"):
-        notice = f"The file says that it is {name} and is not; it was read as {decoded.encoding}."
-    return decoded.text.lstrip("\ufeff \t\r\n").encode("utf-8", "replace"), decoded.encoding, notice
-
-
-def _by_declaration(content: bytes, name: str) -> str | None:
-    try:
-        known = codecs.lookup(name).name
-        return content.decode(known) if known.startswith(_TEXT_CODECS) else None
-    except (LookupError, ValueError):
-        return None
+    decoded = decode(content, declared[1].decode() if declared else "", wanted=wanted)
+    text = decoded.text.lstrip("\ufeff\0 \t\r\n")
+    return text.encode("utf-8", "replace"), decoded.encoding, decoded.notices

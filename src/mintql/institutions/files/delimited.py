@@ -5,58 +5,59 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import islice
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
 from mintql.domain.money import check_currency_form
 from mintql.institutions.files import rows
-from mintql.institutions.files.base import FILE_BYTES_MAX, FileKind, FileUnreadable, ParsedFile, Statement
-from mintql.institutions.files.delimited_findings import CsvMapping
+from mintql.institutions.files.base import FileKind, FileUnreadable, ParsedFile, Statement
+from mintql.institutions.files.csv_mapping import DELIMITERS, HEADING_CHARACTERS_MAX, CsvMapping
+from mintql.institutions.files.dates import parse_date
+from mintql.institutions.files.decoding import Decoded, decode
 from mintql.institutions.files.delimited_headings import IN_WORDS, OUT_WORDS, PENDING_WORDS, VOID_WORDS
-from mintql.institutions.files.delimited_mapping import understand
-from mintql.institutions.files.delimited_table import DELIMITERS, Row, find_delimiter, rows_of, sample_of
-from mintql.institutions.files.delimited_values import fold, parse_amount, parse_date, take_apart
-from mintql.institutions.files.encodings import NAMES, Decoded, decode
+from mintql.institutions.files.delimited_mapping import HEADING_LINES_MAX, understand
+from mintql.institutions.files.delimited_table import Row, find_delimiter, rows_of, sample_of
+from mintql.institutions.files.delimited_values import fold, parse_amount, take_apart
+from mintql.institutions.files.options import AS_FOUND, ReadOptions
 from mintql.institutions.files.rows import BadRow
 
 FIREFLY_OWN_ACCOUNTS = frozenset({"asset account", "loan", "debt", "mortgage", "default account", "cash account"})
 """Firefly III's types of accounts that are the person's; money goes between these and everybody else's."""
 
+SIGNATURE_DIGITS = 16
+DETECTION_ROWS = 200
+"""Rows from which a table is told to be one."""
+
 _SPLIT_PART = re.compile(r"\(SPLIT \d+ OF \d+\)")
 
-__all__ = ["CsvMapping", "detect", "read"]
 
-
-def detect(content: bytes, *, currency: str = "") -> CsvMapping:
-    """Say how a table is to be read, with the evidence for each part of it; in `currency` if it names none.
+def detect(content: bytes, options: ReadOptions = AS_FOUND) -> CsvMapping:
+    """Say how a table is to be read, with the evidence for each part of it.
 
     Raises:
         FileUnreadable: Too large, no table, or one without dates or amounts.
     """
-    return _detect(_text(content), currency)
+    return _detect(_text(content, options), options)
 
 
-def read(content: bytes, mapping: CsvMapping | None = None, *, currency: str = "") -> ParsedFile:
-    """Read all rows, as `mapping` says or else as `detect` does; in `currency` if nothing names one.
+def read(content: bytes, options: ReadOptions = AS_FOUND) -> ParsedFile:
+    """Read all rows, as the options' mapping says or else as `detect` does. A currency may stay unsaid.
 
     Raises:
-        FileUnreadable: As in `detect`, or neither the file nor the mapping says the currency.
+        FileUnreadable: As in `detect`.
     """
-    decoded = _text(content, mapping.encoding if mapping else "")
-    used = mapping or _detect(decoded, currency)
-    if used.delimiter not in DELIMITERS or used.decimal not in {",", "."}:
-        raise FileUnreadable("Columns are cut by commas, semicolons, tabs or bars, decimals by a point or a comma.")
-    if not used.currency and currency:
-        used = replace(used, currency=check_currency_form(currency))
-    if not used.currency and used.currency_column is None:
-        raise FileUnreadable("The file does not say which currency its amounts are in; choose one.")
+    decoded = _text(content, options)
+    found = None if options.mapping else _detect(decoded, options)
+    notices = [] if found is None else [*found.unsure]
+    used = found or _as_remembered(decoded.text, options.mapping, options, notices)  # type: ignore[arg-type]
     reader = _Reader(used)
-    notices = [decoded.notice, *(used.unsure if mapping is None else ())]
     for row in rows_of(decoded.text, used.delimiter, width=len(used.headings)):
         if row.line >= used.first_line and not row.blank:
             reader.take(row)
@@ -65,37 +66,72 @@ def read(content: bytes, mapping: CsvMapping | None = None, *, currency: str = "
         decoded.encoding,
         reader.statements(),
         tuple(reader.rejected),
-        rows.bounded((*notices, *reader.notices())),
+        rows.bounded((*decoded.notices, *notices, *reader.notices())),
+        evidence=used.evidence,
+        signature=signature_of(used),
     )
 
 
-def _text(content: bytes, encoding: str = "") -> Decoded:
-    if len(content) > FILE_BYTES_MAX:
-        raise FileUnreadable(f"The file is larger than {FILE_BYTES_MAX >> 20} MB; export a shorter time.")
-    decoded = _as(content, encoding) if encoding else decode(content)
+def check_table(text: str) -> None:
+    """Raise `FileUnreadable` where the beginning of a text is no table with dates and amounts."""
+    delimiter, _ = find_delimiter(text)
+    understand(sample_of(text, delimiter)[:DETECTION_ROWS], CsvMapping("", delimiter))
+
+
+def signature_of(mapping: CsvMapping) -> str:
+    """Return what stays the same in every table of this make: its delimiter and headings, in short."""
+    folded = "\x1f".join(map(fold, mapping.headings))
+    digest = hashlib.sha256(folded.encode()).hexdigest()[:SIGNATURE_DIGITS] if mapping.headings else "headless"
+    used = [mapping.date_column, mapping.amount_column, mapping.debit_column, mapping.credit_column]
+    width = len(mapping.headings) or 1 + max(column for column in used if column is not None)
+    return f"csv:{DELIMITERS[mapping.delimiter]}:{width}:{digest}"
+
+
+def _as_remembered(text: str, mapping: CsvMapping, options: ReadOptions, notices: list[str]) -> CsvMapping:
+    """Return a mapping made for another file of this make, with this file's lines, and the options laid over it."""
+    if mapping.headings:
+        shown = tuple(map(fold, mapping.headings))
+        rows_before = islice(rows_of(text, mapping.delimiter, width=len(mapping.headings)), HEADING_LINES_MAX)
+        line = next((row.line for row in rows_before if tuple(map(_heading, row.cells)) == shown), 0)
+        if line:
+            behind = mapping.first_line - mapping.header_line
+            mapping = replace(mapping, header_line=line, first_line=line + behind)
+        else:
+            notices.append("The headings are not those the columns were chosen for; look whether the rows are right.")
+    return replace(
+        mapping,
+        currency=mapping.currency or options.currency,
+        date_order=options.date_order or mapping.date_order,
+        decimal=options.decimal or mapping.decimal,
+        inverse_sign=mapping.inverse_sign if options.inverse_sign is None else options.inverse_sign,
+        evidence=("Columns: as they were chosen.",),
+    )
+
+
+def _heading(cell: str) -> str:
+    return fold(rows.clean(cell, HEADING_CHARACTERS_MAX))
+
+
+def _text(content: bytes, options: ReadOptions) -> Decoded:
+    declared = options.mapping.encoding if options.mapping else ""
+    decoded = decode(content, declared, wanted=options.encoding)
     text = decoded.text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").removeprefix("\ufeff")
-    return Decoded(text, decoded.encoding, decoded.notice)
+    if not text.strip():
+        raise FileUnreadable("The file is empty; export it from the bank again.")
+    notices = () if declared and not options.encoding else decoded.notices
+    return replace(decoded, text=text, notices=notices)
 
 
-def _as(content: bytes, encoding: str) -> Decoded:
-    if encoding not in NAMES:
-        raise FileUnreadable(f"{rows.clean(encoding, 40)!r} is not among {', '.join(sorted(NAMES))}.")
-    return Decoded(content.decode(encoding, "replace"), encoding)
-
-
-def _detect(decoded: Decoded, currency: str) -> CsvMapping:
-    if not decoded.text.strip():
-        raise FileUnreadable("The file is empty.")
+def _detect(decoded: Decoded, options: ReadOptions) -> CsvMapping:
     delimiter, words = find_delimiter(decoded.text)
-    evidence = (f"Encoding: {decoded.encoding}.", f"Columns: {words}.")
     base = CsvMapping(
         decoded.encoding,
         delimiter,
-        currency=check_currency_form(currency) if currency else "",
-        evidence=evidence,
-        unsure=(decoded.notice,) if decoded.notice else (),
+        currency=options.currency,
+        evidence=(f"Encoding: {decoded.encoding}, as {decoded.words}.", f"Columns: {words}."),
+        unsure=decoded.notices,
     )
-    return understand(sample_of(decoded.text, delimiter), base)
+    return understand(sample_of(decoded.text, delimiter), base, options)
 
 
 @dataclass(slots=True)
@@ -105,6 +141,13 @@ class _Account:
     taken: list[ProviderTransaction] = field(default_factory=list)
     first_balance: tuple[int, date] | None = None
     last_balance: tuple[int, date] | None = None
+
+    def closing(self, *, newest_first: bool) -> tuple[int, date] | None:
+        """Return the balance that stands last in time, with its day."""
+        first, last = self.first_balance, self.last_balance
+        if first is None or last is None or first[1] == last[1]:
+            return first if newest_first else last
+        return max(first, last, key=lambda balance: balance[1])
 
 
 class _Reader:
@@ -141,7 +184,7 @@ class _Reader:
         )
         made = []
         for (name, currency), account in self.accounts.items():
-            closing = account.first_balance if self.mapping.newest_first else account.last_balance
+            closing = account.closing(newest_first=self.mapping.newest_first)
             made.append(
                 Statement(
                     name,
@@ -245,13 +288,12 @@ class _Reader:
 
     def _currency(self, row: Row) -> str:
         named = row.cell(self.mapping.currency_column)
-        return (
-            check_currency_form(named or self.mapping.currency) if named or self.mapping.currency else self._beside(row)
-        )
-
-    def _beside(self, row: Row) -> str:
+        if named:
+            return check_currency_form(named)
+        if self.mapping.currency:
+            return self.mapping.currency
         parts = take_apart(row.cell(self.mapping.amount_column))
-        return check_currency_form(parts.currency if parts else "")
+        return parts.currency if parts else rows.NO_CURRENCY
 
     def _amount(self, row: Row, currency: str) -> int:
         mapping = self.mapping

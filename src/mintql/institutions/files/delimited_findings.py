@@ -1,57 +1,17 @@
-"""What is found out about a table while it is looked at, and the mapping that comes of it."""
+"""What is found out about a table while it is looked at."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from mintql.institutions.files.delimited_headings import IN_WORDS, OUT_WORDS, ROLES
 from mintql.institutions.files.delimited_table import Row
-from mintql.institutions.files.delimited_values import DateOrder, fold, take_apart, without_currency
+from mintql.institutions.files.delimited_values import fold, take_apart, without_currency
 from mintql.institutions.files.rows import clean
 
 DATES_SHARE_MIN = 0.8
 PROOF_SHARE_MIN = 0.9
 """Balance differences prove something where at least this share of them agrees."""
-
-
-@dataclass(frozen=True, slots=True)
-class CsvMapping:
-    """How a table is read. Columns count from 0; `evidence` says in words why, `unsure` what to look at.
-
-    The person corrects it by replacing fields. `currency` stands where no column or sign beside an amount names
-    one; where it is empty too, the file cannot be read before somebody says it. Rows without a date in its column
-    take it from `other_date_columns`. `balance_is_owed` tells a card's balance that grows with each purchase.
-    """
-
-    encoding: str
-    delimiter: str
-    source: str = ""
-    header_line: int = 0
-    first_line: int = 1
-    headings: tuple[str, ...] = ()
-    date_column: int = 0
-    date_order: DateOrder = DateOrder.YMD
-    other_date_columns: tuple[int, ...] = ()
-    amount_column: int | None = None
-    debit_column: int | None = None
-    credit_column: int | None = None
-    debit_is_negative: bool = False
-    decimal: str = "."
-    inverse_sign: bool = False
-    direction_column: int | None = None
-    balance_column: int | None = None
-    balance_proven: bool = False
-    balance_is_owed: bool = False
-    newest_first: bool = False
-    currency_column: int | None = None
-    currency: str = ""
-    description_columns: tuple[int, ...] = ()
-    account_column: int | None = None
-    id_column: int | None = None
-    status_column: int | None = None
-    evidence: tuple[str, ...] = ()
-    unsure: tuple[str, ...] = ()
 
 
 class Findings:

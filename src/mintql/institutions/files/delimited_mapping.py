@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mintql.institutions.files.base import FileUnreadable
+from mintql.institutions.files.csv_mapping import CsvMapping
+from mintql.institutions.files.dates import DateEvidence, DateOrder, find_order, is_date
 from mintql.institutions.files.delimited_findings import (
     DATES_SHARE_MIN,
-    CsvMapping,
     Findings,
     first,
     is_amount,
@@ -20,14 +21,12 @@ from mintql.institutions.files.delimited_headings import EXPORTS, OWN_ACCOUNT_SU
 from mintql.institutions.files.delimited_signs import find_amounts, find_signs
 from mintql.institutions.files.delimited_table import Row, modal_width
 from mintql.institutions.files.delimited_values import (
-    DateOrder,
-    find_order,
     fold,
-    is_date,
     named_currency,
     take_apart,
     without_currency,
 )
+from mintql.institutions.files.options import AS_FOUND, ReadOptions
 
 HEADING_LINES_MAX = 60
 """A table begins within these lines: banks put at most some dozens of lines about the account before it."""
@@ -36,8 +35,8 @@ DOLLARS = frozenset({"USD", "CAD", "AUD", "NZD", "SGD", "HKD", "TWD", "MXN", "CL
 """Currencies whose own sign is "$"."""
 
 
-def understand(rows: Sequence[Row], base: CsvMapping) -> CsvMapping:
-    """Return how these rows are to be read.
+def understand(rows: Sequence[Row], base: CsvMapping, options: ReadOptions = AS_FOUND) -> CsvMapping:
+    """Return how these rows are to be read, with what the person said about it.
 
     Raises:
         FileUnreadable: No column holds dates, or none holds amounts.
@@ -62,11 +61,11 @@ def understand(rows: Sequence[Row], base: CsvMapping) -> CsvMapping:
     others = tuple(column for column in found.named("date") if column != date_column)
     status = first(found.named("status"))
     mapping = replace(mapping, date_column=date_column, other_date_columns=others, status_column=status)
-    mapping = find_amounts(found, mapping)
+    mapping = find_amounts(found, mapping, options.decimal)
     mapping = _texts(found, mapping)
     mapping = _currency(found, mapping, rows)
-    mapping = _order(found, mapping, export)
-    mapping = find_signs(found, mapping, export)
+    mapping = _order(found, mapping, export, options.date_order)
+    mapping = find_signs(found, mapping, export, inverse=options.inverse_sign)
     return replace(
         mapping,
         evidence=base.evidence + tuple(found.evidence),
@@ -197,9 +196,10 @@ def _currency(found: Findings, mapping: CsvMapping, rows: Sequence[Row]) -> CsvM
     return mapping
 
 
-def _order(found: Findings, mapping: CsvMapping, export: Export | None) -> CsvMapping:
+def _order(found: Findings, mapping: CsvMapping, export: Export | None, said: DateOrder | None) -> CsvMapping:
     american = (export is not None and export.source in {"mint", "ynab"}) or mapping.currency == "USD"
     likely = DateOrder.MDY if american and mapping.decimal == "." else DateOrder.DMY
-    order, words, sure = find_order(found.values(mapping.date_column), likely=likely)
-    (found.evidence if sure else found.unsure).append(f"Date order: {order}; {words}.")
-    return replace(mapping, date_order=order)
+    dates = DateEvidence(said, "as you said", sure=True) if said else None
+    dates = dates or find_order(found.values(mapping.date_column), likely=likely)
+    (found.evidence if dates.sure else found.unsure).append(f"Date order: {dates.order.words}; {dates.words}.")
+    return replace(mapping, date_order=dates.order)

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 from mintql.domain.errors import InvalidInput
 from mintql.institutions.files.base import FileUnreadable
+from mintql.institutions.files.csv_mapping import CsvMapping
 from mintql.institutions.files.delimited_findings import (
     PROOF_SHARE_MIN,
-    CsvMapping,
     Findings,
     first,
     is_amount,
@@ -31,8 +31,8 @@ BALANCE_CANDIDATES_MAX = 12
 """More columns of numbers than these are not compared with each other."""
 
 
-def find_amounts(found: Findings, mapping: CsvMapping) -> CsvMapping:
-    """Find where amounts and balances stand."""
+def find_amounts(found: Findings, mapping: CsvMapping, said: str = "") -> CsvMapping:
+    """Find where amounts and balances stand; `said` is what the person says decimals stand behind."""
     taken = {mapping.date_column}
     balance = first([c for c in found.named("balance") if share(found.values(c), is_amount) >= PROOF_SHARE_MIN])
     debit, credit = first(found.named("debit")), first(found.named("credit"))
@@ -55,14 +55,17 @@ def find_amounts(found: Findings, mapping: CsvMapping) -> CsvMapping:
     ]
     votes = decimal_signs(text for column in columns for text in found.values(column))
     decimal = "," if votes[","] > votes["."] else "."
-    if votes[","] + votes["."]:
+    if said:
+        decimal = said
+        found.evidence.append(f"Decimals: behind {decimal!r}, as you said.")
+    elif votes[","] + votes["."]:
         found.evidence.append(f"Decimals: behind {decimal!r} in {votes[decimal]} amounts that can mean nothing else.")
     elif votes[""]:
         decimal = "," if mapping.delimiter == ";" else "."
         found.unsure.append(
             f"Decimals: amounts like 1{decimal}234 could be thousands; {decimal!r} was taken for decimals."
         )
-    if votes[","] and votes["."]:
+    if votes[","] and votes["."] and not said:
         found.unsure.append("Decimals: some amounts are written with a point and some with a comma.")
     return replace(mapping, balance_column=balance, decimal=decimal)
 
@@ -136,8 +139,18 @@ def prove(series: Sequence[Sequence[tuple[int | None, int | None]]]) -> Proof | 
     return best
 
 
-def find_signs(found: Findings, mapping: CsvMapping, export: Export | None) -> CsvMapping:
-    """Find which way money goes, and let the running balance prove it where there is one."""
+def find_signs(
+    found: Findings, mapping: CsvMapping, export: Export | None, *, inverse: bool | None = None
+) -> CsvMapping:
+    """Find which way money goes, and let the running balance prove it; `inverse` is what the person says."""
+    signed = _signs(found, mapping, export)
+    if inverse is None or inverse is signed.inverse_sign:
+        return signed
+    found.evidence.append(f"Sign: {'turned around' if inverse else 'as it is written'}, as you said.")
+    return replace(signed, inverse_sign=inverse, balance_is_owed=signed.balance_proven and not signed.balance_is_owed)
+
+
+def _signs(found: Findings, mapping: CsvMapping, export: Export | None) -> CsvMapping:
     if export is not None and export.source == "firefly":
         return mapping
     below = sum(parts.negative for text in found.values(mapping.amount_column) if (parts := take_apart(text)))

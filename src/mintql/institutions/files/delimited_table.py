@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mintql.institutions.files.base import FileUnreadable
+from mintql.institutions.files.csv_mapping import COLUMNS_MAX, DELIMITERS
 from mintql.institutions.files.rows import check_lines
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLE_RECORDS = 5_000
 """How many records are looked at to understand a file: a busy person's two years."""
 
@@ -22,8 +22,6 @@ DELIMITER_SAMPLE_LINES = 200
 RECORD_LINES_MAX = 50
 LINE_CHARACTERS_MAX = 100_000
 """No bank writes a longer record; `csv` refuses a longer field as well."""
-
-COLUMNS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from mintql.domain.errors import InvalidInput
 from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
 from mintql.domain.money import parse_minor
 from mintql.institutions.files import rows
-from mintql.institutions.files.base import FILE_BYTES_MAX, FileKind, FileUnreadable, ParsedFile, Statement
-from mintql.institutions.files.encodings import decode
+from mintql.institutions.files.base import FileKind, FileUnreadable, ParsedFile, Statement
+from mintql.institutions.files.decoding import decode
 from mintql.institutions.files.mt940_details import Details, read_details
 from mintql.institutions.files.mt940_fields import Field, fields_of
+from mintql.institutions.files.options import AS_FOUND, ReadOptions
 from mintql.institutions.files.rows import BadRow
 
 REFERENCE_LENGTH_TRUSTED_MIN = 8
@@ -69,16 +70,14 @@ def recognises(content: bytes) -> bool:
     return bool(re.search(rb":(60[FM]|61|28C?|34F):", start)) and bool(re.search(rb":(20|25P?|60[FM]):", start))
 
 
-def read(content: bytes) -> ParsedFile:
+def read(content: bytes, options: ReadOptions = AS_FOUND) -> ParsedFile:
     """Read all statements of a file.
 
     Raises:
         FileUnreadable: Too large, or without any field of a statement.
     """
-    if len(content) > FILE_BYTES_MAX:
-        raise FileUnreadable(f"The file is larger than {FILE_BYTES_MAX >> 20} MB; export a shorter time.")
-    decoded = decode(content)
-    reader = _Reader([decoded.notice])
+    decoded = decode(content, wanted=options.encoding)
+    reader = _Reader(list(decoded.notices), options)
     for found in fields_of(decoded.text):
         reader.take(found)
     statements = reader.finished()
@@ -91,13 +90,16 @@ def read(content: bytes) -> ParsedFile:
         tuple(replace(one, transactions=tuple(next(told_apart) for _ in one.transactions)) for one in statements),
         tuple(reader.rejected),
         rows.bounded(reader.notices),
+        evidence=(f"Encoding: {decoded.encoding}, as {decoded.words}.",),
+        signature=rows.signature("mt940", (one.account_external_id for one in statements)),
     )
 
 
 class _Reader:
     """Takes field after field and makes statements of them."""
 
-    def __init__(self, notices: list[str]) -> None:
+    def __init__(self, notices: list[str], options: ReadOptions) -> None:
+        self.options = options
         self.notices = notices
         self.rejected: list[RejectedRow] = []
         self.statements: list[Statement] = []
@@ -205,6 +207,8 @@ class _Reader:
         if found is None:
             return
         statement = self._open()
+        if not statement.currency:
+            statement.currency = self.options.currency
         try:
             statement.taken.append(_transaction(found, self.details, statement, self.notices))
         except (BadRow, InvalidInput) as error:
@@ -214,6 +218,8 @@ class _Reader:
     def _end(self) -> None:
         """Close the statement; a page that continues the one before is laid onto it."""
         done, self.current = self.current, None
+        if done is not None and not done.currency and done.taken:
+            self.notices.append("No balance says which currency this is in; amounts were read with two decimals.")
         if done is None or not (done.account or done.currency or done.entries):
             return
         if not done.rejected and done.opening is not None and done.closing is not None:
@@ -254,8 +260,6 @@ def _transaction(
     entry = _ENTRY.fullmatch(found.lines[0].strip()[: rows.TEXT_LENGTH_LOOKED_AT_MAX])
     if entry is None:
         raise BadRow("not of the form date, mark, amount, kind, reference")
-    if not statement.currency:
-        raise BadRow("no balance says which currency this is in")
     amount = _SIGNS[entry["mark"]] * _amount(entry["amount"], statement.currency)
     posted_on = _posted_on(entry["day"], (entry["entry"] or "").strip(), found.line, notices)
     rest = _REST.fullmatch(entry["rest"])

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.institutions import ProviderTransaction, RejectedRow
 from mintql.institutions.files.amounts import proven_radix, read_minor
 from mintql.institutions.files.base import (
     EXCERPT_CHARACTERS_MAX,
-    ROWS_MAX,
     FileKind,
     FileUnreadable,
     ParsedFile,
@@ -28,10 +28,12 @@ from mintql.institutions.files.ofx_document import (
     account_of,
     listed_accounts,
     parse_document,
+    signature_of,
 )
 from mintql.institutions.files.ofx_markup import Element
-from mintql.institutions.files.ofx_rows import BadRow, Ledger, currency_of, external_id, read_day, read_row
-from mintql.institutions.files.text import bounded_notices, clean
+from mintql.institutions.files.ofx_rows import Ledger, currency_of, external_id, read_day, read_row
+from mintql.institutions.files.options import AS_FOUND, ReadOptions
+from mintql.institutions.files.rows import BadRow, bounded, check_count, clean
 
 STATEMENTS = ("STMTRS", "CCSTMTRS", "INVSTMTRS")
 ROWS = ("STMTTRN", "STMTTRNP")
@@ -39,9 +41,11 @@ ROWS = ("STMTTRN", "STMTTRNP")
 
 @dataclass(slots=True)
 class _Findings:
-    """What is found beside the statements, gathered over the whole file."""
+    """What the person said, and what is found beside the statements, gathered over the whole file."""
 
+    options: ReadOptions
     rejected: list[RejectedRow] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     rows: int = 0
 
@@ -56,18 +60,18 @@ class _Row:
     action: str = ""
 
 
-def read(content: bytes) -> ParsedFile:
+def read(content: bytes, options: ReadOptions = AS_FOUND) -> ParsedFile:
     """Read a statement file in OFX 1 or 2.
 
     Raises:
         FileUnreadable: No OFX, hostile, or an institution's refusal instead of a statement.
     """
-    document = parse_document(content)
-    findings = _Findings(notices=list(document.notices))
+    document = parse_document(content, encoding=options.encoding)
+    findings = _Findings(options, notices=list(document.notices))
     statements = [_statement(holder, findings) for holder in _holders(document.root)]
     stated = {statement.account_external_id for statement in statements}
     statements += [
-        Statement(account.external_id, account.kind, "", ())
+        Statement(account.external_id, account.kind, options.currency, ())
         for account in listed_accounts(document.root)
         if account.account_id and account.external_id not in stated
     ]
@@ -81,7 +85,9 @@ def read(content: bytes) -> ParsedFile:
         encoding=document.encoding,
         statements=tuple(statements),
         rejected=tuple(findings.rejected),
-        notices=bounded_notices(findings.notices),
+        notices=bounded(findings.notices),
+        evidence=(*document.evidence, *findings.evidence),
+        signature=signature_of(document.root),
     )
 
 
@@ -114,11 +120,11 @@ def _statement(holder: Element, findings: _Findings) -> Statement:
     account = account_of(holder)
     elements = [element for element in holder.walk() if element.name in ROWS]
     findings.rows += len(elements)
-    if findings.rows > ROWS_MAX:
-        raise FileUnreadable(f"The file holds more than {ROWS_MAX} rows; export a shorter time.")
+    check_count(findings.rows)
     currency = _currency(holder, elements, findings)
     amounts = [element.value("TRNAMT") for element in elements]
-    ledger = Ledger(account.external_id, account.kind, currency, proven_radix(amounts))
+    proven = frozenset(findings.options.decimal) or proven_radix(amounts)
+    ledger = Ledger(account.external_id, account.kind, currency, proven)
     rows = _read_rows(elements, ledger, findings)
     _tell_turned_signs(rows, findings)
     rows = _apply_corrections(rows, findings)
@@ -134,7 +140,15 @@ def _statement(holder: Element, findings: _Findings) -> Statement:
         transactions=tuple(row.transaction for row in rows),
         balance_minor=_balance(balance_text, ledger, findings),
         balance_on=read_day(day_text or holder.value("DTASOF")) if balance_text else None,
+        first_day=_listed_day(holder, "DTSTART"),
+        last_day=_listed_day(holder, "DTEND"),
     )
+
+
+def _listed_day(holder: Element, name: str) -> date | None:
+    """Return the first or last day that the statement's list of transactions says it covers."""
+    listings = (child for child in holder.children if child.name.startswith(("BANKTRANLIST", "INVTRANLIST")))
+    return next((day for listing in listings if (day := read_day(listing.value(name)))), None)
 
 
 def _currency(holder: Element, elements: Sequence[Element], findings: _Findings) -> str:
@@ -145,6 +159,8 @@ def _currency(holder: Element, elements: Sequence[Element], findings: _Findings)
     of_rows = {currency_of(row.child("CURRENCY")) or currency_of(row, "CURRENCY") for row in elements}
     if len(of_rows) == 1 and "" not in of_rows:
         return of_rows.pop()
+    if findings.options.currency:
+        return findings.options.currency
     if elements:
         findings.notices.append("The file names no currency; its amounts were read with two decimals.")
     return ""

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from mintql.domain.institutions import AccountKind
 from mintql.institutions.files.base import FileUnreadable
+from mintql.institutions.files.decoding import decode
 from mintql.institutions.files.ofx_markup import Element, parse_markup, rank
-from mintql.institutions.files.text import EXTERNAL_ID_CHARACTERS_MAX, clean, decode
+from mintql.institutions.files.rows import EXTERNAL_ID_LENGTH_MAX, clean
 
 HEADER_BYTES_MAX = 4096
+BANKS_IN_SIGNATURE_MAX = 3
 SIGN_ON_REFUSED = frozenset((15500, 15502))
 """Login or password wrong, login locked out: codes of the sign-on that only the person can do something about."""
 
@@ -60,7 +62,7 @@ class Account:
     def external_id(self) -> str:
         """All parts that tell accounts apart: some banks number checking and savings of a person the same."""
         parts = (self.bank_id, self.branch_id, self.account_id, self.account_type)
-        return "/".join(part for part in parts if part)[:EXTERNAL_ID_CHARACTERS_MAX] if self.account_id else ""
+        return "/".join(part for part in parts if part)[:EXTERNAL_ID_LENGTH_MAX] if self.account_id else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Document:
     version: str
     statuses: tuple[Status, ...]
     notices: tuple[str, ...]
+    evidence: tuple[str, ...] = ()
 
     @property
     def sign_on(self) -> Status | None:
@@ -84,14 +87,14 @@ class Document:
         return tuple(status for status in self.statuses if status.severity == "ERROR")
 
 
-def parse_document(content: bytes) -> Document:
-    """Read an OFX response of version 1 or 2.
+def parse_document(content: bytes, *, encoding: str = "") -> Document:
+    """Read an OFX response of version 1 or 2, in this encoding if one is said.
 
     Raises:
         FileUnreadable: The bytes are empty, too large, hostile or no OFX.
     """
     head = content[:HEADER_BYTES_MAX].replace(b"\0", b"").decode("latin-1")
-    decoded = decode(content, _declared_charset(head))
+    decoded = decode(content, _declared_charset(head), wanted=encoding)
     root = parse_markup(decoded.text)
     if not any(rank(element.name) is not None for element in root.walk()):
         if _HTML.search(decoded.text, 0, HEADER_BYTES_MAX):
@@ -104,7 +107,18 @@ def parse_document(content: bytes) -> Document:
         version=(version[1] or version[2]) if version else "",
         statuses=tuple(_statuses(root)),
         notices=decoded.notices,
+        evidence=(f"Encoding: {decoded.encoding}, as {decoded.words}.",),
     )
+
+
+def signature_of(root: Element) -> str:
+    """Return what stays the same in every file of this institution: its name and number, else the bank's."""
+    named = next((one for one in root.walk() if one.name == "FI"), None)
+    parts = [named.value("ORG"), named.value("FID")] if named is not None else []
+    if not any(parts):
+        banks = {one.value("BANKID") or one.value("BROKERID") for one in root.walk() if one.name in ACCOUNT_AGGREGATES}
+        parts = sorted(banks - {""})[:BANKS_IN_SIGNATURE_MAX]
+    return clean(":".join(["ofx", *filter(None, parts)]).casefold(), EXTERNAL_ID_LENGTH_MAX)
 
 
 def account_of(holder: Element) -> Account:

@@ -13,7 +13,7 @@ from mintql.domain.money import check_currency_form
 from mintql.domain.months import YEAR_MAX, YEAR_MIN
 from mintql.institutions.files.amounts import read_minor
 from mintql.institutions.files.ofx_markup import Element
-from mintql.institutions.files.text import EXTERNAL_ID_CHARACTERS_MAX, clean, join_description
+from mintql.institutions.files.rows import EXTERNAL_ID_LENGTH_MAX, BadRow, clean, join_description
 
 _DATE = re.compile(r"(\d{4})[-/.]?(\d{2})[-/.]?(\d{2})(?!\d(?!\d))", re.ASCII)
 _MOMENT = re.compile(
@@ -31,10 +31,6 @@ _WORDS = {
     "DIRECTDEP": "Direct deposit", "DIRECTDEBIT": "Direct debit", "REPEATPMT": "Standing order", "HOLD": "Hold",
 }  # fmt: skip
 """What a row is called that has no name, no memo and no check number: its TRNTYPE in words."""
-
-
-class BadRow(Exception):  # noqa: N818
-    """A row cannot be read; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +84,13 @@ def external_id(text: str) -> str:
 
     A longer one than can be kept is cut and keeps its hash, so that ids with a common beginning stay apart.
     """
-    cleaned = clean(text, 4 * EXTERNAL_ID_CHARACTERS_MAX)
+    cleaned = clean(text, 4 * EXTERNAL_ID_LENGTH_MAX)
     if _NO_ID.fullmatch(cleaned):
         return ""
-    if len(cleaned) <= EXTERNAL_ID_CHARACTERS_MAX:
+    if len(cleaned) <= EXTERNAL_ID_LENGTH_MAX:
         return cleaned
     digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
-    return f"{cleaned[: EXTERNAL_ID_CHARACTERS_MAX - len(digest) - 1]}#{digest}"
+    return f"{cleaned[: EXTERNAL_ID_LENGTH_MAX - len(digest) - 1]}#{digest}"
 
 
 def read_day(text: str) -> date | None:

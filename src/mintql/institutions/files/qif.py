@@ -16,14 +16,16 @@ from mintql.domain.money import to_decimal_text
 from mintql.domain.months import YEAR_MAX, YEAR_MIN
 from mintql.institutions.files.amounts import proven_radix, read_minor
 from mintql.institutions.files.base import EXCERPT_CHARACTERS_MAX, FileKind, FileUnreadable, ParsedFile, Statement
-from mintql.institutions.files.qif_dates import DateOrder, find_order, read_date
+from mintql.institutions.files.dates import DateEvidence, DateOrder, find_order, read_date
+from mintql.institutions.files.decoding import decode
+from mintql.institutions.files.options import AS_FOUND, ReadOptions
 from mintql.institutions.files.qif_records import Account, Contents, Record, Split, read_records
-from mintql.institutions.files.text import (
-    EXTERNAL_ID_CHARACTERS_MAX,
+from mintql.institutions.files.rows import (
+    EXTERNAL_ID_LENGTH_MAX,
     NOTICES_MAX,
-    bounded_notices,
+    BadRow,
+    bounded,
     clean,
-    decode,
     join_description,
 )
 
@@ -41,16 +43,12 @@ _CURRENCY_SIGNS = {"€": "EUR", "£": "GBP", "$": ""}
 """Signs that name a currency on their own; a dollar may be anybody's."""
 
 
-class _BadRow(Exception):  # noqa: N818
-    """A row cannot be read; the message says why."""
-
-
 @dataclass(slots=True)
 class _Findings:
     """How the file's values are to be read, and what is found beside its rows."""
 
     currency: str
-    order: DateOrder
+    dates: DateEvidence
     proven: frozenset[str]
     rejected: list[RejectedRow] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -60,6 +58,11 @@ class _Findings:
     openings: int = 0
     rounded: int = 0
 
+    @property
+    def order(self) -> DateOrder:
+        """The order of the file's dates."""
+        return self.dates.order
+
     def notice(self, text: str) -> None:
         """Add a notice about one row, as long as there is room for it."""
         if len(self.notices) < NOTICES_MAX:
@@ -68,22 +71,19 @@ class _Findings:
             self.unsaid += 1
 
 
-def read(content: bytes, *, currency: str = "", date_order: DateOrder | None = None) -> ParsedFile:
-    """Read a QIF file.
-
-    `currency` is that of the account the file is for, "" while nobody knows: amounts are then read with two
-    decimals. `date_order` overrules what the file's dates speak for.
+def read(content: bytes, options: ReadOptions = AS_FOUND) -> ParsedFile:
+    """Read a QIF file. While nobody says its currency, amounts are read with two decimals.
 
     Raises:
         FileUnreadable: Empty, too large, or no QIF.
     """
-    decoded = decode(content)
+    decoded = decode(content, wanted=options.encoding)
     contents = read_records(decoded.text)
-    findings = _weigh(contents, currency, date_order)
+    findings = _weigh(contents, options)
     records = list(_plausible(contents, findings))
     if not contents.headers and not records:
         raise FileUnreadable("The file is not QIF: it has no line !Type: and no rows with a date and an amount.")
-    notices = [*decoded.notices, *_tell_contents(contents, findings, records, date_order)]
+    notices = [*decoded.notices, *_tell_contents(contents, findings, records)]
     statements = _statements(contents, records, findings)
     notices += _tell_rows(findings)
     if findings.unsaid:
@@ -93,17 +93,36 @@ def read(content: bytes, *, currency: str = "", date_order: DateOrder | None = N
         encoding=decoded.encoding,
         statements=statements,
         rejected=tuple(findings.rejected),
-        notices=bounded_notices([*notices, *findings.notices]),
+        notices=bounded([*notices, *findings.notices]),
+        evidence=_evidence(decoded.encoding, decoded.words, findings),
+        signature=_signature(statements),
     )
 
 
-def _weigh(contents: Contents, currency: str, date_order: DateOrder | None) -> _Findings:
+def _evidence(encoding: str, words: str, findings: _Findings) -> tuple[str, ...]:
+    return (
+        f"Encoding: {encoding}, as {words}.",
+        f"Date order: {findings.order.words}; {findings.dates.words}.",
+        *(f"Decimals: behind {mark!r}." for mark in sorted(findings.proven)),
+    )
+
+
+def _signature(statements: Sequence[Statement]) -> str:
+    names = sorted(one.account_external_id for one in statements if one.account_external_id)[:NAMES_SHOWN_MAX]
+    return clean(":".join(["qif", *names]).casefold(), EXTERNAL_ID_LENGTH_MAX)
+
+
+def _weigh(contents: Contents, options: ReadOptions) -> _Findings:
+    currency = options.currency
     amounts = [text for record in contents.records for text in _amounts(record)]
     if not currency:
         signs = {sign for sign in _CURRENCY_SIGNS if any(sign in text for text in amounts)}
         currency = _CURRENCY_SIGNS[signs.pop()] if len(signs) == 1 else ""
-    order = date_order or find_order(_dates(contents), contents.order_hint).order
-    return _Findings(currency, order, proven_radix(amounts))
+    if options.date_order:
+        dates = DateEvidence(options.date_order, "as you said", sure=True)
+    else:
+        dates = find_order(_dates(contents), hint=contents.order_hint)
+    return _Findings(currency, dates, frozenset(options.decimal) or proven_radix(amounts))
 
 
 def _amounts(record: Record) -> Iterator[str]:
@@ -122,20 +141,18 @@ def _plausible(contents: Contents, findings: _Findings) -> Iterator[Record]:
         if record.headless:
             try:
                 _read_amount(_amount_text(record), findings)
-            except (_BadRow, InvalidInput):
+            except (BadRow, InvalidInput):
                 continue
             if read_date(record.value("D"), findings.order) is None:
                 continue
         yield record
 
 
-def _tell_contents(
-    contents: Contents, findings: _Findings, records: Sequence[Record], date_order: DateOrder | None
-) -> list[str]:
+def _tell_contents(contents: Contents, findings: _Findings, records: Sequence[Record]) -> list[str]:
     """Say what of the file is unsure or not read."""
     notices: list[str] = []
-    if date_order is None and not find_order(_dates(contents), contents.order_hint).certain:
-        first = "month" if findings.order is DateOrder.MONTH_FIRST else "day"
+    if not findings.dates.sure and records:
+        first = findings.order.words.split()[0]
         example = next(_dates(contents))
         notices.append(
             f"Dates such as {clean(example, 20)} can be read in two ways; the {first} was taken to be first."
@@ -180,13 +197,13 @@ def _statements(contents: Contents, records: Sequence[Record], findings: _Findin
     for record in records:
         if not record.account and _is_opening(record):
             # Without an account block, Quicken's opening balance names the account that it belongs to.
-            unnamed = clean(_transfer(record.value("L")), EXTERNAL_ID_CHARACTERS_MAX)
+            unnamed = clean(_transfer(record.value("L")), EXTERNAL_ID_LENGTH_MAX)
         name = record.account or unnamed
         kind = accounts[name].kind if name in accounts else record.kind
         transactions = rows.setdefault((name, kind), [])
         try:
             transactions.append(_transaction(record, name, findings))
-        except (_BadRow, InvalidInput) as error:
+        except (BadRow, InvalidInput) as error:
             findings.rejected.append(RejectedRow(record.line, str(error), _excerpt(record), name))
     return tuple(_statement(name, kind, found, accounts.get(name), findings) for (name, kind), found in rows.items())
 
@@ -211,10 +228,10 @@ def _statement(
 
 def _transaction(record: Record, account: str, findings: _Findings) -> ProviderTransaction:
     if not record.value("D"):
-        raise _BadRow("the date (D) is missing")
+        raise BadRow("the date (D) is missing")
     posted_on = read_date(record.value("D"), findings.order)
     if posted_on is None:
-        raise _BadRow(f"D is not a date between {YEAR_MIN} and {YEAR_MAX}: {clean(record.value('D'), 40)!r}")
+        raise BadRow(f"D is not a date between {YEAR_MIN} and {YEAR_MAX}: {clean(record.value('D'), 40)!r}")
     amount_minor = _total(record, findings)
     _tell_row(record, amount_minor, findings)
     return ProviderTransaction(
@@ -230,7 +247,7 @@ def _transaction(record: Record, account: str, findings: _Findings) -> ProviderT
 def _amount_text(record: Record) -> str:
     text = record.value("T") or record.value("U")
     if not text:
-        raise _BadRow("the amount (T) is missing")
+        raise BadRow("the amount (T) is missing")
     return text
 
 
@@ -254,7 +271,7 @@ def _tell_row(record: Record, amount_minor: int, findings: _Findings) -> None:
         findings.openings += 1
     elif transfer:
         known = transfer in findings.transfers or len(findings.transfers) < NOTICES_MAX
-        key = clean(transfer, EXTERNAL_ID_CHARACTERS_MAX) if known else "others"
+        key = clean(transfer, EXTERNAL_ID_LENGTH_MAX) if known else "others"
         findings.transfers[key] = findings.transfers.get(key, 0) + 1
     elif category:
         findings.categories += 1

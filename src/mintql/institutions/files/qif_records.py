@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from mintql.domain.institutions import AccountKind
 from mintql.institutions.files.base import ROWS_MAX, FileUnreadable
-from mintql.institutions.files.qif_dates import DateOrder
-from mintql.institutions.files.text import EXTERNAL_ID_CHARACTERS_MAX, clean
+from mintql.institutions.files.dates import DateOrder
+from mintql.institutions.files.rows import EXTERNAL_ID_LENGTH_MAX, clean
 
 LINES_MAX = 8_000_000
 """A million rows of eight lines."""
@@ -192,7 +192,7 @@ class _Reader:
             self.contents.records.append(record)
 
     def _define(self, record: Record) -> None:
-        name = clean(record.value("N"), EXTERNAL_ID_CHARACTERS_MAX)
+        name = clean(record.value("N"), EXTERNAL_ID_LENGTH_MAX)
         word = record.value("T").casefold().replace(" ", "")
         self._account = name
         self._defined.append(name)

@@ -31,6 +31,8 @@ STATEMENTS_MAX = 100_000
 LINES_MAX = 4_000_000
 """Lines of a text, blank ones too: an MT940 has some four for each transaction."""
 
+BANKS_IN_SIGNATURE_MAX = 3
+_IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{10,30}\Z")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\u1680\u2000-\u200b\u2028-\u202f\u205f\u2060\u3000\ufeff\ud800-\udfff\s]+")
 
 
@@ -40,7 +42,10 @@ class BadRow(Exception):  # noqa: N818
 
 def clean(text: str, length_max: int = DESCRIPTION_LENGTH_MAX) -> str:
     """Return a text for people: no control characters or lone surrogates, single spaces, bounded."""
-    return _UNSAFE.sub(" ", text[:TEXT_LENGTH_LOOKED_AT_MAX]).strip()[:length_max].rstrip()
+    looked_at = text[:TEXT_LENGTH_LOOKED_AT_MAX]
+    if not looked_at.isprintable():
+        looked_at = _UNSAFE.sub(" ", looked_at)
+    return " ".join(looked_at.split())[:length_max].rstrip()
 
 
 def clean_id(text: str) -> str:
@@ -73,6 +78,24 @@ def merge(parts: Iterable[str]) -> str:
         if cleaned and cleaned.casefold() not in said.casefold():
             said = f"{said} {cleaned}" if said else cleaned
     return clean(said)
+
+
+def join_description(name: str, memo: str) -> str:
+    """Make one description of a payee and a memo, saying nothing twice.
+
+    Banks cut names after 32 characters and give the whole in the memo, repeat the name inside the memo, or
+    put different things into the two.
+    """
+    name, memo = clean(name), clean(memo)
+    folded_name, folded_memo = name.casefold(), memo.casefold()
+    if not name or folded_memo.startswith(folded_name):
+        return memo or name
+    if not memo or folded_memo in folded_name:
+        return name
+    at = memo.find(name)
+    if at >= 0:
+        memo = f"{memo[:at]} {memo[at + len(name) :]}".strip(" ;,:/|-")
+    return clean(f"{name} - {memo}") if memo else name
 
 
 def check_count(count: int) -> None:
@@ -110,6 +133,18 @@ def with_ids_that_tell_apart(rows: Sequence[ProviderTransaction]) -> tuple[Provi
     return tuple(
         row if times[row.account_external_id, row.external_id] <= 1 else replace(row, external_id="") for row in rows
     )
+
+
+def signature(kind: str, accounts: Iterable[str]) -> str:
+    """Return the kind and what the accounts' numbers say of their banks: the first half of an IBAN, a bank's code."""
+    banks = set()
+    for account in accounts:
+        packed = account.replace(" ", "")
+        if _IBAN.match(packed):
+            banks.add(packed[:2] + packed[4:8])
+        elif "/" in account:
+            banks.add(account.partition("/")[0].strip())
+    return clean(":".join([kind, *sorted(banks)[:BANKS_IN_SIGNATURE_MAX]]).casefold(), EXTERNAL_ID_LENGTH_MAX)
 
 
 def movement_notice(

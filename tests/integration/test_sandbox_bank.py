@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -366,6 +367,14 @@ async def test_scenarios_that_happen_once_change_the_newest_rows_for_good(client
         {"name": "bad_row", "field": "id"},
         {"name": "pending_to_posted", "percent": -1},
         {"name": "changed_amount", "id": "nothing"},
+        {"name": "readded_row", "id": "nothing"},
+        {"name": "readded_row", "new_id": "yes"},
+        {"name": "changed_ids", "account": "gold"},
+        {"name": "time_zone"},
+        {"name": "time_zone", "hours": 15},
+        {"name": "window_too_large", "days": 0},
+        {"name": "window_too_large", "days": True},
+        {"name": "rate_limited", "retry_after": -1},
     ],
 )
 async def test_scenarios_that_make_no_sense_are_refused(client, body):
@@ -389,3 +398,130 @@ async def test_what_control_did_and_tokens_survive_a_restart(tmp_path, monkeypat
         day = added["posted_on"]
         answer = await client.get(f"/v1/accounts/{account}/transactions", params={"from": day, "to": day})
         assert added["id"] in {row["id"] for row in answer.json()["transactions"]}
+
+
+async def put(client, **scenario):
+    answer = await client.put("/control/ada/scenario", json=scenario)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "expected", "accounts_status"),
+    [
+        ({"name": "rate_limited", "retry_after": 7}, (429, "rate_limited"), 429),
+        ({"name": "consent_expired"}, (403, "consent_expired"), 403),
+        ({"name": "payment_required"}, (402, "payment_required"), 402),
+        ({"name": "not_ready"}, (409, "not_ready"), 200),
+        ({"name": "window_too_large", "days": 10}, (400, "window_too_large"), 200),
+        ({"name": "account_gone", "account": "checking"}, (404, "account_not_found"), 200),
+    ],
+)
+async def test_what_the_bank_wants_first_is_said_by_a_code_until_it_is_switched_off(
+    client, scenario, expected, accounts_status
+):
+    await log_in(client)
+    path = f"/v1/accounts/{(await accounts(client))['checking']['id']}/transactions"
+    await put(client, **scenario)
+    answer = await client.get(path, params=WINDOW)
+    assert code(answer) == expected
+    assert answer.headers.get("retry-after") == {429: "7", 409: "30"}.get(expected[0])
+    assert (await client.get("/v1/accounts")).status_code == accounts_status
+    await client.delete("/control/ada/scenario")
+    assert (await client.get(path, params=WINDOW)).status_code == 200
+
+
+async def test_one_closed_account_leaves_the_others(client):
+    await log_in(client)
+    await put(client, name="account_gone", account="checking")
+    assert len((await rows(client, kind="savings"))["transactions"]) > 0
+
+
+async def test_changed_ids_rename_every_row_of_one_account_and_link_nothing(client):
+    await log_in(client)
+    before, checking = await by_id(client), await by_id(client, kind="checking")
+    await put(client, name="changed_ids")
+    after = await by_id(client)
+    assert before.keys().isdisjoint(after)
+    assert not any(row["pending_id"] for row in after.values())
+    content = [
+        sorted((row["posted_on"], row["amount"], row["description"], row["pending"]) for row in rows.values())
+        for rows in (before, after)
+    ]
+    assert content[0] == content[1]
+    assert (await rows(client))["removed"] == []
+    assert await by_id(client, kind="checking") == checking
+
+    posted = (await put(client, name="pending_to_posted"))["changed"]
+    assert posted
+    assert {row["pending_id"] for row in posted} <= after.keys()
+    await put(client, name="changed_ids")
+    assert (await by_id(client)).keys().isdisjoint(after)
+
+
+async def test_a_row_that_was_pending_when_ids_changed_posts_by_itself_with_a_link(client, clock):
+    await log_in(client)
+    await put(client, name="changed_ids")
+    waiting = {row["id"] for row in (await by_id(client)).values() if row["pending"]}
+    clock.day = TODAY + timedelta(days=4)
+    later = await by_id(client, to="2026-11-27")
+    assert waiting
+    assert waiting <= {row["pending_id"] for row in later.values()}
+
+
+@pytest.mark.parametrize("new_id", [False, True])
+async def test_a_removed_row_comes_back_under_the_same_or_another_id(client, new_id):
+    await log_in(client)
+    before, balance = await by_id(client), (await accounts(client))["credit_card"]["balance"]
+    (gone,) = (await put(client, name="removed_row"))["removed"]
+    assert (await rows(client))["removed"] == [gone]
+    answer = await put(client, name="readded_row", new_id=new_id)
+    (back,) = answer["changed"]
+    page = await rows(client)
+    assert (back["id"] == gone) is not new_id
+    assert page["removed"] == ([gone] if new_id else [])
+    assert back["amount"] == before[gone]["amount"]
+    assert {row["id"] for row in page["transactions"]} == {*before.keys() - {gone}, back["id"]}
+    assert (await accounts(client))["credit_card"]["balance"] == balance
+
+    assert (await put(client, name="removed_row", id=back["id"]))["removed"] == [back["id"]]
+    assert back["id"] not in await by_id(client)
+
+
+async def test_without_a_removed_row_the_newest_is_removed_and_added_at_once(client):
+    await log_in(client)
+    before = await by_id(client)
+    answer = await put(client, name="readded_row", new_id=True)
+    after = await by_id(client)
+    assert before.keys() - after.keys() == set(answer["removed"])
+    assert after.keys() - before.keys() == {answer["changed"][0]["id"]}
+
+
+async def test_a_bank_in_another_zone_has_another_day_and_says_times_in_utc(tmp_path):
+    moment = datetime(2026, 11, 23, 20, 30, tzinfo=UTC)
+    app = create_bank(tmp_path / "bank.sqlite", now=lambda: moment)
+    async with serving(app) as server, httpx.AsyncClient(base_url=server.url) as client:
+        await log_in(client)
+        for hours, day in ((0, "2026-11-23"), (13, "2026-11-24"), (-12, "2026-11-23"), (3.5, "2026-11-24")):
+            await put(client, name="time_zone", hours=hours)
+            added = (await client.post("/control/ada/purchases", json={"amount": "-5", "description": "A"})).json()
+            assert (added["posted_on"], added["occurred_at"]) == (day, "2026-11-23T20:30:00Z")
+        assert (await client.get("/v1/accounts")).json()["as_of"] == "2026-11-23T20:30:00Z"
+
+
+async def test_a_file_of_an_earlier_bank_is_read(tmp_path):
+    path = tmp_path / "bank.sqlite"
+    with sqlite3.connect(path) as old:
+        old.execute(
+            "CREATE TABLE changes (login TEXT NOT NULL, entry_id TEXT NOT NULL, account TEXT NOT NULL,"
+            " settled_on TEXT, posted_on TEXT, amount_minor INTEGER, description TEXT, removed_id TEXT,"
+            " PRIMARY KEY (login, entry_id))"
+        )
+    old.close()
+    async with (
+        serving(create_bank(path, today=lambda: TODAY)) as server,
+        httpx.AsyncClient(base_url=server.url) as client,
+    ):
+        await log_in(client)
+        removed = (await put(client, name="removed_row"))["removed"]
+        assert (await rows(client))["removed"] == removed

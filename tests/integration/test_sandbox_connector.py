@@ -15,15 +15,18 @@ import pytest
 from mintql.domain.errors import (
     AccountGone,
     AuthRequired,
+    ConsentExpired,
     InstitutionDown,
     InstitutionRateLimited,
     InvalidInput,
+    NotReady,
+    PaymentRequired,
     ProtocolError,
     WindowTooLarge,
 )
 from mintql.domain.institutions import Window
 from mintql.gateways.http import open_http
-from mintql.institutions.base import Credentials, FetchRequest
+from mintql.institutions.base import AccountFailure, Credentials, FetchRequest
 from mintql.institutions.registry import build_connectors
 from mintql.institutions.sandbox import SandboxConnector
 from mintql.sandbox import create_bank
@@ -140,6 +143,11 @@ async def test_a_wrong_password_asks_the_person(place):
     ("scenario", "failure"),
     [
         ({"name": "login_expired"}, AuthRequired),
+        ({"name": "consent_expired"}, ConsentExpired),
+        ({"name": "payment_required"}, PaymentRequired),
+        ({"name": "rate_limited"}, InstitutionRateLimited),
+        ({"name": "not_ready"}, NotReady),
+        ({"name": "window_too_large", "days": 10}, WindowTooLarge),
         ({"name": "outage"}, InstitutionDown),
         ({"name": "outage", "on": "transactions"}, InstitutionDown),
         ({"name": "garbage"}, ProtocolError),
@@ -152,6 +160,7 @@ async def test_each_scenario_is_the_failure_it_stands_for_and_passes_when_switch
     with pytest.raises(failure) as raised:
         await place.parsed()
     assert type(raised.value) is failure
+    assert (raised.value.retry_at is not None) == (failure in (InstitutionRateLimited, NotReady))
     await place.control.delete("/scenario")
     assert transactions(await place.parsed())
 
@@ -187,6 +196,17 @@ async def test_a_page_served_twice_is_handed_over_twice(place):
     doubled = await place.parsed()
     assert len(transactions(doubled)) == 2 * len(good)
     assert set(transactions(doubled)) == set(good)
+
+
+async def test_an_account_that_is_gone_holds_up_none_of_the_others(place):
+    good = await place.parsed()
+    checking = good[0].accounts[0].external_id
+    await place.scenario(name="account_gone", account="checking")
+    given = [page async for page in place.connector.fetch(ADA, MONTH)]
+    (failed,) = [page for page in given if isinstance(page, AccountFailure)]
+    assert (failed.account_external_id, type(failed.failure)) == (checking, AccountGone)
+    rows = transactions(place.connector.parse(page.content) for page in given if page is not failed)
+    assert rows == [row for row in transactions(good) if row.account_external_id != checking]
 
 
 async def test_changed_removed_and_posted_rows_come_as_such(place):
@@ -252,14 +272,6 @@ LISTING = (
         ({"/v1/login": ("500 Oops", b"<html>")}, InstitutionDown),
         ({"/v1/login": LOGIN, "/v1/accounts": ("200 OK", b"{}")}, ProtocolError),
         ({"/v1/login": LOGIN, "/v1/accounts": ("401 No", b"")}, AuthRequired),
-        (
-            {
-                "/v1/login": LOGIN,
-                "/v1/accounts": LISTING,
-                "/v1/accounts/a%2F..%2Fb/transactions": ("404 No", b'{"error": {"code": "account_not_found"}}'),
-            },
-            AccountGone,
-        ),
         (
             {
                 "/v1/login": LOGIN,

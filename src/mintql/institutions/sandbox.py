@@ -13,10 +13,13 @@ import orjson
 from mintql.domain.errors import (
     AccountGone,
     AuthRequired,
+    ConsentExpired,
     InstitutionDown,
     InstitutionFailure,
     InstitutionRateLimited,
     InvalidInput,
+    NotReady,
+    PaymentRequired,
     ProtocolError,
     WindowTooLarge,
 )
@@ -43,6 +46,10 @@ HTTP_OK, HTTP_UNAUTHORIZED, HTTP_TOO_MANY, HTTP_SERVER_ERROR = 200, 401, 429, 50
 _FAILURES: dict[str, tuple[type[InstitutionFailure], str]] = {
     "bad_credentials": (AuthRequired, "refused this login or password"),
     "login_expired": (AuthRequired, "says that the login has expired"),
+    "consent_expired": (ConsentExpired, "says that the permission to read the accounts has run out"),
+    "payment_required": (PaymentRequired, "wants its subscription paid first"),
+    "not_ready": (NotReady, "is still gathering the transactions"),
+    "rate_limited": (InstitutionRateLimited, "asked to come back later"),
     "window_too_large": (WindowTooLarge, "does not give as many days at once"),
     "account_not_found": (AccountGone, "no longer knows one of the accounts"),
 }
@@ -185,7 +192,7 @@ class _Session:
         """Return the failure that an answer other than 200 stands for, in words for the person."""
         kind, words = _FAILURES.get(_code(answer), (None, ""))
         if kind is not None:
-            return kind(f"The {self._name} {words}.")
+            return kind(f"The {self._name} {words}.", retry_at=_retry_at(answer))
         if answer.status == HTTP_UNAUTHORIZED:
             return AuthRequired(f"The {self._name} did not accept the login.")
         if answer.status == HTTP_TOO_MANY:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import time
@@ -10,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -24,23 +22,24 @@ from mintql.sandbox.bank import PAGE_ROWS_MAX, Bank, PageQuery, read_page_token
 from mintql.sandbox.control import control_routes
 from mintql.sandbox.errors import BankError, bad_request
 from mintql.sandbox.requests import read_json
+from mintql.sandbox.scenarios import GARBAGE, RETRY_AFTER_SECONDS, Scenarios, applies, be_slow
 from mintql.sandbox.store import ControlStore
 
 PASSWORD = "sandbox"  # noqa: S105  (the sandbox's only password, and no secret)
 STORE_VARIABLE = "MINTQL_SANDBOX_STORE"
-SLOW_SECONDS_MAX = 120.0
-GARBAGE = "<html><body><h1>We are improving our online banking for you!</h1></body></html>"
 
 _LOGIN = re.compile(r"[^\x00-\x20/]{1,128}")
 
 
-def create_bank(store_path: Path, *, today: Callable[[], date] | None = None) -> Starlette:
+def create_bank(
+    store_path: Path, *, today: Callable[[], date] | None = None, now: Callable[[], datetime] | None = None
+) -> Starlette:
     """Return the bank as an ASGI app, its control state kept in the SQLite file `store_path`.
 
-    `today` gives the bank's calendar date; without it, it is today's date in UTC.
+    `now` gives the time in UTC, and `today` only the date of it; without either, the clock tells both.
     """
     store = ControlStore(store_path)
-    bank = Bank(store, today or (lambda: datetime.now(UTC).date()))
+    bank = Bank(store, now or _clock(today))
     service = _Service(bank)
 
     @asynccontextmanager
@@ -65,6 +64,14 @@ def create_bank(store_path: Path, *, today: Callable[[], date] | None = None) ->
 def create_app() -> Starlette:
     """Return the bank for `uvicorn --factory mintql.sandbox:create_app`, its file named by the environment."""
     return create_bank(Path(os.environ.get(STORE_VARIABLE, ".mintql/sandbox/bank.sqlite")))
+
+
+def _clock(today: Callable[[], date] | None) -> Callable[[], datetime]:
+    def now() -> datetime:
+        moment = datetime.now(UTC)
+        return moment if today is None else datetime.combine(today(), moment.timetz())
+
+    return now
 
 
 class _Service:
@@ -117,19 +124,29 @@ class _Service:
     async def _suffer(self, login: str, call: str) -> Response | None:
         """Apply the scenarios that are on for this login to a call; return an answer that replaces its own."""
         scenarios = await run_in_threadpool(self._bank.store.scenarios, login)
-        if "slow" in scenarios:
-            await asyncio.sleep(min(float(scenarios["slow"].get("seconds", 5)), SLOW_SECONDS_MAX))
-        if _applies(scenarios, "outage", call):
+        await be_slow(scenarios)
+        if applies(scenarios, "outage", call):
             raise BankError(503, "out_of_order", "The bank is out of order; try again later.")
-        if "login_expired" in scenarios and call != "login":
-            raise BankError(401, "login_expired", "This login has expired; sign in at the bank's own page first.")
-        if _applies(scenarios, "garbage", call):
+        if "rate_limited" in scenarios:
+            seconds = scenarios["rate_limited"].get("retry_after", RETRY_AFTER_SECONDS)
+            raise BankError(429, "rate_limited", "Too many requests.", retry_after_seconds=seconds)
+        if call != "login":
+            _check_access(scenarios, call)
+        if applies(scenarios, "garbage", call):
             return Response(GARBAGE, media_type="text/html")
         return None
 
 
-def _applies(scenarios: dict[str, dict[str, Any]], name: str, call: str) -> bool:
-    return name in scenarios and scenarios[name].get("on", "all") in ("all", call)
+def _check_access(scenarios: Scenarios, call: str) -> None:
+    """Refuse data to a login from which the bank wants something first."""
+    if "login_expired" in scenarios:
+        raise BankError(401, "login_expired", "This login has expired; sign in at the bank's own page first.")
+    if "consent_expired" in scenarios:
+        raise BankError(403, "consent_expired", "The permission to read the accounts has run out.")
+    if "payment_required" in scenarios:
+        raise BankError(402, "payment_required", "The subscription has to be paid first.")
+    if "not_ready" in scenarios and call == "transactions":
+        raise BankError(409, "not_ready", "The transactions are still being gathered.", retry_after_seconds=30)
 
 
 def _page_query(request: Request) -> PageQuery:
@@ -159,4 +176,7 @@ async def _say_no(request: Request, error: BankError | HTTPException) -> Respons
     if isinstance(error, HTTPException):
         codes: dict[int, str] = {404: "not_found", 405: "method_not_allowed"}
         error = BankError(error.status_code, codes.get(error.status_code, "error"), error.detail)
-    return JSONResponse({"error": {"code": error.code, "message": error.message}}, status_code=error.status)
+    headers = {} if error.retry_after_seconds is None else {"retry-after": str(error.retry_after_seconds)}
+    return JSONResponse(
+        {"error": {"code": error.code, "message": error.message}}, status_code=error.status, headers=headers
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from threading import Lock
 from typing import Any
 
@@ -36,34 +36,54 @@ class PageQuery:
 
 
 class Bank:
-    """The bank on its own: no HTTP, no tokens. `today` gives the bank's calendar date."""
+    """The bank on its own: no HTTP, no tokens. `now` gives the time in UTC."""
 
-    def __init__(self, store: ControlStore, today: Callable[[], date]) -> None:
+    def __init__(self, store: ControlStore, now: Callable[[], datetime]) -> None:
         self.store = store
-        self.today = today
+        self.now = now
         self._histories: OrderedDict[str, History] = OrderedDict()
         self._lock = Lock()
 
     def ledger(self, login: str) -> Ledger:
         """Return the accounts of a login as they are at this moment."""
-        return Ledger(self._history(login), self.store.added(login), self.store.changes(login), self.today())
+        return Ledger(
+            self._history(login),
+            self.store.added(login),
+            self.store.changes(login),
+            self.today(login),
+            self.store.renamings(login),
+        )
+
+    def zone(self, login: str) -> timezone:
+        """Return the zone of the clock and the calendar that this login's bank keeps: UTC but for a scenario."""
+        hours = self.store.scenarios(login).get("time_zone", {}).get("hours", 0)
+        return timezone(timedelta(hours=hours))
+
+    def clock(self, login: str) -> datetime:
+        """Return the time on this login's bank's clock."""
+        return self.now().astimezone(self.zone(login))
+
+    def today(self, login: str) -> date:
+        """Return the date in this login's bank's calendar."""
+        return self.clock(login).date()
 
     def accounts(self, login: str) -> dict[str, Any]:
         """Return the answer to `GET /v1/accounts`."""
         ledger = self.ledger(login)
         shown = [_account_json(ledger, account) for account in ledger.accounts.values()]
-        return {"as_of": f"{self.today()}T{datetime.now(UTC):%H:%M:%S}Z", "accounts": shown}
+        return {"as_of": _utc_text(self.now()), "accounts": shown}
 
     def page(self, login: str, account_id: str, query: PageQuery) -> dict[str, Any]:
         """Return the answer to `GET /v1/accounts/{id}/transactions`."""
         if query.last < query.first:
             raise bad_request(f"`to` ({query.last}) is before `from` ({query.first}).")
-        if query.last - query.first >= timedelta(days=WINDOW_DAYS_MAX):
-            raise BankError(400, "window_too_large", f"Ask for {WINDOW_DAYS_MAX} days at most.")
         scenarios = self.store.scenarios(login)
+        days_max = scenarios.get("window_too_large", {}).get("days", WINDOW_DAYS_MAX)
+        if query.last - query.first >= timedelta(days=days_max):
+            raise BankError(400, "window_too_large", f"Ask for {days_max} days at most.")
         ledger = self.ledger(login)
         account = next((a for a in ledger.accounts.values() if a.account_id == account_id), None)
-        if account is None:
+        if account is None or is_gone(scenarios, account):
             raise BankError(404, "account_not_found", f"There is no account {account_id[:80]!r}.")
         rows = ledger.rows(account.name, query.after[0] if query.after else query.first, query.last)
         removed = ledger.removed(account.name, query.first, query.last)
@@ -73,7 +93,8 @@ class Bank:
         next_page = _token(given[-1].posted_on, given[-1].row_id) if more else None
         if "duplicate_page" in scenarios and query.after is None and not query.again:
             next_page = _token(None, "", again=True)
-        transactions = [row_json(row) for row in given]
+        zone = self.zone(login)
+        transactions = [row_json(row, zone) for row in given]
         if "bad_row" in scenarios and query.after is None:
             _spoil(transactions, account, query, scenarios["bad_row"])
         return {
@@ -103,12 +124,17 @@ def read_page_token(text: str) -> tuple[tuple[date, str] | None, bool]:
         raise bad_request("`page` is not a token of this bank.") from None
 
 
-def row_json(row: Row) -> dict[str, Any]:
-    """Return a transaction as the protocol writes it."""
+def is_gone(scenarios: Mapping[str, Mapping[str, Any]], account: Account) -> bool:
+    """Tell whether a scenario has closed this account."""
+    return "account_gone" in scenarios and scenarios["account_gone"].get("account", "savings") == account.name
+
+
+def row_json(row: Row, zone: timezone) -> dict[str, Any]:
+    """Return a transaction as the protocol writes it, by a bank whose clock is in this zone."""
     return {
         "id": row.row_id,
         "posted_on": row.posted_on.isoformat(),
-        "occurred_at": row.occurred_at.isoformat() + "Z",
+        "occurred_at": _utc_text(row.occurred_at.replace(tzinfo=zone)),
         "amount": to_decimal_text(row.amount_minor, CURRENCY),
         "currency": CURRENCY,
         "description": row.description,
@@ -116,6 +142,10 @@ def row_json(row: Row) -> dict[str, Any]:
         "pending_id": row.pending_id or None,
         "mcc": row.mcc or None,
     }
+
+
+def _utc_text(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 
 def _account_json(ledger: Ledger, account: Account) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from ipaddress import ip_address
 from typing import Any
 
@@ -22,26 +22,12 @@ from mintql.sandbox.history import HISTORY_FIRST_DAY, Entry
 from mintql.sandbox.ledger import Ledger, Row
 from mintql.sandbox.people import CURRENCY, AccountName
 from mintql.sandbox.requests import read_json
+from mintql.sandbox.scenarios import CHOICES, ONCE, STANDING, read_options
 
 DESCRIPTION_LENGTH_MAX = 500
 NEWEST_DAYS = 60
 """How far back a scenario looks for a row to change."""
 DEFAULT_RAISE_PERCENT = 10
-
-STANDING: dict[str, dict[str, tuple[type, ...]]] = {
-    "outage": {"on": (str,)},
-    "login_expired": {},
-    "slow": {"seconds": (int, float)},
-    "garbage": {"on": (str,)},
-    "bad_row": {"field": (str,), "account": (str,), "id": (str,)},
-    "duplicate_page": {},
-}
-"""Scenarios that stay on until they are switched off, with the options they take."""
-CHOICES = {
-    "on": ("all", "login", "accounts", "transactions"),
-    "field": ("amount", "posted_on"),
-    "account": tuple(AccountName),
-}
 
 Handler = Callable[[Request], Awaitable[Response]]
 Values = Mapping[str, Any]
@@ -85,9 +71,10 @@ class Control:
         """Add a purchase, posted or pending."""
         ledger = self._bank.ledger(login)
         name = _choice(values.get("account", "card"), "account")
-        day = _day(values["posted_on"], self._bank.today()) if values.get("posted_on") else self._bank.today()
+        moment = self._bank.clock(login)
+        today = moment.date()
+        day = _day(values["posted_on"], today) if values.get("posted_on") else today
         amount_minor = _amount(values)
-        moment = datetime.now(UTC)
         entry = Entry(
             entry_id=f"{ledger.accounts[AccountName(name)].account_id}.added.{secrets.token_hex(6)}",
             account=AccountName(name),
@@ -121,14 +108,15 @@ class Control:
         if "description" in values:
             change = replace(change, description=_description(values))
         if "posted_on" in values:
-            change = replace(change, posted_on=_day(values["posted_on"], self._bank.today()))
+            change = replace(change, posted_on=_day(values["posted_on"], self._bank.today(login)))
         self._bank.store.change(login, change)
         return self._shown(login, row.entry)
 
     def remove(self, login: str, values: Values) -> dict[str, Any]:
         """Take a row back: it is gone, and named under `removed` from now on."""
         ledger, row = self._row(login, values["row_id"])
-        self._bank.store.change(login, replace(ledger.change_of(row.entry), removed_id=row.row_id))
+        taken_back = replace(ledger.change_of(row.entry), removed_id=row.row_id, readded=False)
+        self._bank.store.change(login, taken_back)
         return {"removed": row.row_id}
 
     def scenarios(self, login: str, values: Values) -> dict[str, Any]:  # noqa: ARG002
@@ -141,17 +129,15 @@ class Control:
         once = {
             "changed_amount": self._raise_amount,
             "removed_row": self._remove_newest,
+            "readded_row": self._add_again,
             "pending_to_posted": self._post_pending,
+            "changed_ids": self._rename,
         }
         if name in once:
             return once[str(name)](login, values)
         if name not in STANDING:
-            raise bad_request(f"`name` must be one of {', '.join([*STANDING, *once])}.")
-        options = {key: values[key] for key in STANDING[name] if key in values}
-        for key, value in options.items():
-            if not isinstance(value, STANDING[name][key]) or (key in CHOICES and value not in CHOICES[key]):
-                raise bad_request(f"`{key}` cannot be {str(value)[:40]!r}.")
-        self._bank.store.set_scenario(login, name, options)
+            raise bad_request(f"`name` must be one of {', '.join([*STANDING, *ONCE])}.")
+        self._bank.store.set_scenario(login, name, read_options(name, values))
         return self.scenarios(login, values)
 
     def switch_off(self, login: str, values: Values) -> dict[str, Any]:
@@ -172,12 +158,40 @@ class Control:
         row_id = values.get("id") or self._newest_posted(login).row_id
         return {"removed": [self.remove(login, {"row_id": row_id})["removed"]]}
 
+    def _add_again(self, login: str, values: Values) -> dict[str, Any]:
+        """Show a row that was taken back again; without one, take the newest row back and show it again at once."""
+        new_id = values.get("new_id", False)
+        if not isinstance(new_id, bool):
+            raise bad_request("`new_id` must be true or false.")
+        ledger = self._bank.ledger(login)
+        entry = ledger.find(str(values["id"])) if values.get("id") else ledger.last_removed(AccountName.CARD)
+        if entry is None and values.get("id"):
+            raise BankError(404, "row_not_found", f"There is no transaction {str(values['id'])[:80]!r}.")
+        if entry is None or not ledger.change_of(entry).gone:
+            row = self._newest_posted(login) if entry is None else ledger.show(entry)
+            if row is None:
+                raise BankError(404, "row_not_found", "The transaction has not happened yet.")
+            entry = row.entry
+            self.remove(login, {"row_id": row.row_id})
+        change = replace(self._bank.ledger(login).change_of(entry), readded=True)
+        if new_id:
+            change = replace(change, renamed=change.renamed + 1, renamed_on=self._bank.today(login))
+        self._bank.store.change(login, change)
+        return {"removed": [change.removed_id], "changed": [self._shown(login, entry)]}
+
+    def _rename(self, login: str, values: Values) -> dict[str, Any]:
+        """Give every row of an account, past and future, another id."""
+        name = AccountName(_choice(values.get("account", "card"), "account"))
+        self._bank.store.rename(login, name, self._bank.today(login))
+        account = self._bank.ledger(login).accounts[name]
+        return {"changed_ids": account.account_id}
+
     def _post_pending(self, login: str, values: Values) -> dict[str, Any]:
         percent = values.get("percent", 0)
         if not isinstance(percent, int) or not 0 <= percent <= 100:  # noqa: PLR2004
             raise bad_request("`percent` must be a whole number from 0 to 100.")
         ledger = self._bank.ledger(login)
-        rows = [self._row(login, values["id"])[1]] if values.get("id") else self._recent(ledger)
+        rows = [self._row(login, values["id"])[1]] if values.get("id") else self._recent(login, ledger)
         changed = [
             self._settle(login, ledger, row, row.amount_minor + row.amount_minor * percent // 100)
             for row in rows
@@ -186,18 +200,25 @@ class Control:
         return {"changed": changed}
 
     def _settle(self, login: str, ledger: Ledger, row: Row, amount_minor: int) -> dict[str, Any]:
-        change = replace(ledger.change_of(row.entry), settled_on=self._bank.today(), amount_minor=amount_minor)
+        change = replace(
+            ledger.change_of(row.entry),
+            settled_on=self._bank.today(login),
+            settled_as=ledger.name_number(row.entry),
+            amount_minor=amount_minor,
+        )
         self._bank.store.change(login, change)
         return self._shown(login, row.entry)
 
     def _newest_posted(self, login: str) -> Row:
-        rows = [row for row in self._recent(self._bank.ledger(login)) if not row.pending and row.amount_minor < 0]
+        rows = [
+            row for row in self._recent(login, self._bank.ledger(login)) if not row.pending and row.amount_minor < 0
+        ]
         if not rows:
             raise BankError(404, "row_not_found", "There is no posted purchase on the card to change.")
         return rows[-1]
 
-    def _recent(self, ledger: Ledger) -> list[Row]:
-        today = self._bank.today()
+    def _recent(self, login: str, ledger: Ledger) -> list[Row]:
+        today = self._bank.today(login)
         return ledger.rows(AccountName.CARD, today - timedelta(days=NEWEST_DAYS), today)
 
     def _row(self, login: str, row_id: object) -> tuple[Ledger, Row]:
@@ -213,7 +234,7 @@ class Control:
         if row is None:  # Only an entry that was removed meanwhile.
             raise BankError(404, "row_not_found", "The transaction was removed.")
         account = self._bank.ledger(login).accounts[entry.account]
-        return {"account": account.account_id, **row_json(row)}
+        return {"account": account.account_id, **row_json(row, self._bank.zone(login))}
 
 
 def _is_loopback(host: str) -> bool:

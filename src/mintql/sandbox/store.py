@@ -28,20 +28,34 @@ CREATE TABLE IF NOT EXISTS added (
 CREATE TABLE IF NOT EXISTS changes (
     login TEXT NOT NULL, entry_id TEXT NOT NULL, account TEXT NOT NULL, settled_on TEXT, posted_on TEXT,
     amount_minor INTEGER, description TEXT, removed_id TEXT,
+    readded INTEGER NOT NULL DEFAULT 0, renamed INTEGER NOT NULL DEFAULT 0, renamed_on TEXT,
+    settled_as INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (login, entry_id)
+);
+CREATE TABLE IF NOT EXISTS renamings (
+    login TEXT NOT NULL, account TEXT NOT NULL, number INTEGER NOT NULL, renamed_on TEXT NOT NULL,
+    PRIMARY KEY (login, account)
 );
 CREATE TABLE IF NOT EXISTS scenarios (
     login TEXT NOT NULL, name TEXT NOT NULL, options TEXT NOT NULL, PRIMARY KEY (login, name)
 );
 """
+_NEWER_COLUMNS = {
+    "readded": "INTEGER NOT NULL DEFAULT 0",
+    "renamed": "INTEGER NOT NULL DEFAULT 0",
+    "renamed_on": "TEXT",
+    "settled_as": "INTEGER NOT NULL DEFAULT 0",
+}
+"""Columns of `changes` that a file of an earlier bank lacks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """What was done to one entry; None means: left as it was.
 
-    `settled_on` posts a pending entry on that day, `posted_on` moves it, `removed_id` is the id under which
-    it was seen when it was taken back.
+    `settled_on` posts a pending entry on that day, and `settled_as` is which of its names it had then.
+    `posted_on` moves it. `removed_id` is the id under which it was seen when it was last taken back; it shows
+    again when it was `readded`. `renamed` counts the new ids it got by itself, the last on `renamed_on`.
     """
 
     entry_id: str
@@ -51,6 +65,23 @@ class Change:
     amount_minor: int | None = None
     description: str | None = None
     removed_id: str | None = None
+    readded: bool = False
+    renamed: int = 0
+    renamed_on: date | None = None
+    settled_as: int = 0
+
+    @property
+    def gone(self) -> bool:
+        """Whether it was taken back, and not added again."""
+        return self.removed_id is not None and not self.readded
+
+
+@dataclass(frozen=True, slots=True)
+class Renaming:
+    """How often the rows of one account got new ids, all of them, and the day of the last time."""
+
+    number: int
+    renamed_on: date
 
 
 class ControlStore:
@@ -64,6 +95,10 @@ class ControlStore:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
+        known = {row["name"] for row in self._db.execute("PRAGMA table_info(changes)")}
+        for name, kind in _NEWER_COLUMNS.items():
+            if name not in known:
+                self._db.execute(f"ALTER TABLE changes ADD COLUMN {name} {kind}")
         self._write("INSERT OR IGNORE INTO keys VALUES ('tokens', ?)", (secrets.token_bytes(32),))
         self.token_key: bytes = self._read("SELECT value FROM keys WHERE name = 'tokens'")[0]["value"]
 
@@ -106,7 +141,11 @@ class ControlStore:
     def change(self, login: str, change: Change) -> None:
         """Keep the change in place of an earlier one of the same entry."""
         self._write(
-            "INSERT OR REPLACE INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            """
+            INSERT OR REPLACE INTO changes (login, entry_id, account, settled_on, posted_on, amount_minor, description,
+                                            removed_id, readded, renamed, renamed_on, settled_as)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
             (
                 login,
                 change.entry_id,
@@ -116,13 +155,34 @@ class ControlStore:
                 change.amount_minor,
                 change.description,
                 change.removed_id,
+                change.readded,
+                change.renamed,
+                _text(change.renamed_on),
+                change.settled_as,
             ),
         )
 
     def changes(self, login: str) -> dict[str, Change]:
-        """Return what was done to entries of this login, by entry id."""
-        rows = self._read("SELECT * FROM changes WHERE login = ?", (login,))
+        """Return what was done to entries of this login, by entry id, the latest last."""
+        rows = self._read("SELECT * FROM changes WHERE login = ? ORDER BY rowid", (login,))
         return {row["entry_id"]: _change(row) for row in rows}
+
+    def rename(self, login: str, account: AccountName, day: date) -> None:
+        """Give all rows of an account new ids from this day on."""
+        self._write(
+            """
+            INSERT INTO renamings VALUES (?, ?, 1, ?)
+            ON CONFLICT (login, account) DO UPDATE SET number = number + 1, renamed_on = excluded.renamed_on
+            """,
+            (login, account, _text(day)),
+        )
+
+    def renamings(self, login: str) -> dict[AccountName, Renaming]:
+        """Return which accounts' rows got new ids."""
+        rows = self._read("SELECT * FROM renamings WHERE login = ?", (login,))
+        return {
+            AccountName(row["account"]): Renaming(row["number"], date.fromisoformat(row["renamed_on"])) for row in rows
+        }
 
     def set_scenario(self, login: str, name: str, options: Mapping[str, Any]) -> None:
         """Switch a scenario on, or give it other options."""
@@ -170,6 +230,10 @@ def _change(row: sqlite3.Row) -> Change:
         amount_minor=row["amount_minor"],
         description=row["description"],
         removed_id=row["removed_id"],
+        readded=bool(row["readded"]),
+        renamed=row["renamed"],
+        renamed_on=_date(row["renamed_on"]),
+        settled_as=row["settled_as"],
     )
 
 

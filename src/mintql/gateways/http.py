@@ -54,7 +54,6 @@ REDIRECTS_MAX = 3
 KEEPALIVE_SECONDS = 4.0
 """Below the 5 seconds after which common servers hang up, so that a request seldom meets a closing line."""
 SERVER_FAULT = 500
-SWITCHING_PROTOCOLS = 101
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +272,7 @@ class GuardedClient:
         pool = self._kept if outgoing.repeatable else self._fresh
         response = await pool.handle_async_request(outgoing.encoded(self._bounds.timeouts()))
         try:
-            line = response.extensions.get("network_stream")
-            if response.status == SWITCHING_PROTOCOLS or not isinstance(line, MeteredStream):
-                raise ProtocolError(f"{terms.name} changed over to another protocol unasked.")
+            line: MeteredStream = response.extensions["network_stream"]
             line.lift()
             headers = dict(httpx.Headers(response.headers))
             onward = outgoing.location(response.status, headers) if terms.redirects_max else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mintql.institutions.base import Connector
 from mintql.institutions.http import HttpClient
+from mintql.institutions.plaid import PlaidConnector
 from mintql.institutions.sandbox import SandboxConnector
 from mintql.settings import Settings
 
@@ -13,4 +14,11 @@ def build_connectors(settings: Settings, http: HttpClient) -> dict[str, Connecto
     connectors: list[Connector] = []
     if settings.sandbox_url:
         connectors.append(SandboxConnector(http, settings.sandbox_url))
+    if settings.plaid_url:
+        connectors.append(_plaid(settings, http, settings.plaid_url))
     return {connector.institution_id: connector for connector in connectors}
+
+
+def _plaid(settings: Settings, http: HttpClient, url: str) -> PlaidConnector:
+    secret = settings.plaid_secret.get_secret_value() if settings.plaid_secret else ""
+    return PlaidConnector(http, url, settings.plaid_client_id or "", secret, webhook_url=settings.webhook_url)

@@ -2,7 +2,8 @@
 
 HTTP follows the GraphQL over HTTP specification (draft of the GraphQL foundation): media types are
 negotiated, and under `application/graphql-response+json` the status tells a request that was refused (4xx)
-from one that was executed (200, with or without errors in it). Batches and file uploads are not taken.
+from one that was executed (200, with or without errors in it). A file comes as a form (`api/multipart.py`). Batches are
+not taken.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from strawberry.types.unset import UNSET, UnsetType
 from mintql.api.caching import Place, find_place, may_be_kept
 from mintql.api.context import Context, find_viewer
 from mintql.api.cookies import bearer, cookie_token, origin_is_trusted
-from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, INTERNAL
+from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, INTERNAL, UNAUTHENTICATED
+from mintql.api.multipart import Gate, is_multipart, read_multipart_ask
 from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
 from mintql.api.requests import Ask, RefusedError, read_ask
 from mintql.api.schema import Schema
@@ -44,6 +46,7 @@ from mintql.store import users
 
 log = logging.getLogger(__name__)
 
+FORBIDDEN_ORIGIN = "FORBIDDEN_ORIGIN"
 CONNECTION_INIT_SECONDS_MAX = 10
 OPERATIONS_PER_SOCKET_MAX = 50
 ACTIVE_REMEMBERED_MAX = 100_000
@@ -80,6 +83,7 @@ class GraphQLView(GraphQL[Context, None]):
             max_subscriptions_per_connection=OPERATIONS_PER_SOCKET_MAX,
             allowed_origins=settings.allowed_origins,
         )
+        self._gate = Gate()
         self._sockets: weakref.WeakSet[WebSocket] = weakref.WeakSet()
         self._active: set[UserId] = set()
         self._active_on = date.min
@@ -127,15 +131,34 @@ class GraphQLView(GraphQL[Context, None]):
             return await self.render_graphql_ide(request)
         if accepted.json is None and not accepted.events:
             raise RefusedError(406, f"Answers are {RESPONSE_JSON} or {JSON}; accept one of them.")
+        if is_multipart(request):
+            return await self._answer_form(request, accepted)
         ask = await read_ask(request)
         return await self._answer(request, ask, accepted, await self._context(request))
+
+    async def _answer_form(self, request: Request, accepted: Accepted) -> Response:
+        """Answer a request that carries a file, which is read only for a person, and one at a time.
+
+        Browsers send forms across origins without asking first, unlike JSON. They name the origin with every one,
+        so a cookie counts only beside an origin, which `_context` then finds to be trusted.
+        """
+        if bearer(request.headers.get("authorization")) is None and "origin" not in request.headers:
+            raise RefusedError(
+                403, "A form with a file needs the header Origin beside a cookie.", code=FORBIDDEN_ORIGIN
+            )
+        context = await self._context(request)
+        if context.viewer is None:
+            raise RefusedError(401, "Sign in first: files are taken with a session only.", code=UNAUTHENTICATED)
+        async with self._gate.enter(context.user_id):
+            ask = await read_multipart_ask(request)
+            return await self._answer(request, ask, accepted, context)
 
     async def _answer(self, request: Request, ask: Ask, accepted: Accepted, context: Context) -> Response:
         if accepted.json is None or (accepted.events and self._is_subscription(ask)):
             return await self._stream(request, ask, context)
         media = accepted.json
         place: Place | None = None
-        if context.viewer is not None and may_be_kept(self.schema.documents, ask):
+        if context.viewer is not None and not is_multipart(request) and may_be_kept(self.schema.documents, ask):
             place = await find_place(context.runtime.cache, context.viewer.user_id, ask, media)
         if place is not None:
             kept = await context.runtime.cache.get(place.user_id, place.version, place.digest)
@@ -214,7 +237,7 @@ class GraphQLView(GraphQL[Context, None]):
         if token is None:
             token = cookie_token(request)
             if token is not None and not origin_is_trusted(request.headers, self.allowed_origins):
-                raise RefusedError(403, "This page may not use the person's cookie.", code="FORBIDDEN_ORIGIN")
+                raise RefusedError(403, "This page may not use the person's cookie.", code=FORBIDDEN_ORIGIN)
         context = Context(runtime, None, request, Response(), token=token)
         if token is not None:
             context.viewer = await find_viewer(runtime, token)

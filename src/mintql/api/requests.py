@@ -61,7 +61,8 @@ def _check_content_type(text: str) -> None:
     if media != "application/json" or charset not in ("utf-8", "utf8"):
         raise RefusedError(
             415,
-            "Send the request as JSON in UTF-8, with the header Content-Type: application/json.",
+            "Send the request as JSON in UTF-8, with the header Content-Type: application/json, or with a file as "
+            "multipart/form-data.",
             headers={"accept": "application/json"},
         )
 

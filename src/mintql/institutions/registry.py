@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mintql.institutions.base import Connector
 from mintql.institutions.http import HttpClient
+from mintql.institutions.ofx_direct import OfxDirectConnector
 from mintql.institutions.plaid import PlaidConnector
 from mintql.institutions.sandbox import SandboxConnector
 from mintql.settings import Settings
@@ -16,6 +17,7 @@ def build_connectors(settings: Settings, http: HttpClient) -> dict[str, Connecto
         connectors.append(SandboxConnector(http, settings.sandbox_url))
     if settings.plaid_url:
         connectors.append(_plaid(settings, http, settings.plaid_url))
+    connectors.append(OfxDirectConnector(http))
     return {connector.institution_id: connector for connector in connectors}
 
 

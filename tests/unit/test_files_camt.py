@@ -197,7 +197,6 @@ def test_currencies_are_the_entries_own():
         (entry(day="1969-12-31"), "outside the years"),
         (entry(day="2200-01-01"), "outside the years"),
         (entry(ccy="E"), "no currency"),
-        (entry(day=""), "no date"),
     ],
 )
 def test_an_entry_that_cannot_be_read_is_rejected_with_its_line_and_the_rest_stays(broken, reason):
@@ -237,6 +236,18 @@ def test_declared_encodings_are_believed(encoding):
         text = text.replace("Łódź", "超市购物")
     (row,) = only(text.encode(encoding))
     assert row.description == ("超市购物" if encoding == "gb18030" else "Łódź")
+
+
+def test_a_booked_entry_without_a_day_gets_that_of_the_statement_aloud():
+    parsed = read(message(entry(day="")))
+    assert [row.posted_on for row in parsed.statements[0].transactions] == [date(2026, 11, 21)]
+    assert any("says no day" in notice for notice in parsed.notices)
+
+
+def test_a_statement_says_which_days_it_covers():
+    period = "<FrToDt><FrDtTm>2026-11-01T00:00:00</FrDtTm><ToDtTm>2026-11-30T23:59:59</ToDtTm></FrToDt>"
+    (statement,) = read(message(period, entry())).statements
+    assert (statement.first_day, statement.last_day) == (date(2026, 11, 1), date(2026, 11, 30))
 
 
 def test_a_wrongly_declared_encoding_is_found_out_aloud():

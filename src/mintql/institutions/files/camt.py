@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from mintql.domain.errors import InvalidInput
@@ -159,6 +159,8 @@ class _File(Handler):
                 transactions=tuple(taken),
                 balance_minor=closing.amount_minor if closing else None,
                 balance_on=closing.on if closing else None,
+                first_day=_day_or_none(record.first("FrToDt/FrDtTm", "FrToDt/FrDt")),
+                last_day=_day_or_none(record.first("FrToDt/ToDtTm", "FrToDt/ToDt")),
             )
         )
         self.messages.append(self.message_count)
@@ -175,6 +177,13 @@ def _balance(record: Record) -> _Balance | None:
         return None
     signed = -amount if record.first("CdtDbtInd") == "DBIT" else amount
     return _Balance(record.first("Tp/CdOrPrtry/Cd", "Tp/Cd", "Tp/CdOrPrtry/Prtry"), signed, currency, on)
+
+
+def _day_or_none(text: str) -> date | None:
+    try:
+        return day(text) if text else None
+    except BadRow:
+        return None
 
 
 def _closing(balances: Iterable[_Balance], currency: str) -> _Balance | None:
@@ -245,13 +254,6 @@ def _without_repeated(statements: list[Statement], messages: list[int], notices:
         notices.append(f"{dropped} entries stand in several messages of the file and were taken once.")
     told_apart = iter(rows.with_ids_that_tell_apart([row for mine in kept for row in mine]))
     return tuple(
-        Statement(
-            statement.account_external_id,
-            statement.account_kind,
-            statement.currency,
-            tuple(next(told_apart) for _ in mine),
-            statement.balance_minor,
-            statement.balance_on,
-        )
+        replace(statement, transactions=tuple(next(told_apart) for _ in mine))
         for statement, mine in zip(statements, kept, strict=True)
     )

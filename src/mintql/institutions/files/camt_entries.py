@@ -54,7 +54,9 @@ def transactions_of(
             f"Line {entry.line}: the {len(entry.details)} parts of an entry do not add up to it; it stays whole."
         )
     pending = status in {"PDNG", "FUTR"}
-    posted_on = _posted_on(entry, created if pending else "")
+    posted_on = _posted_on(entry, created)
+    if not pending and not entry.first(*_DATES):
+        notices.append(f"Line {entry.line}: a booked entry says no day; {posted_on} was taken for it.")
     named = [(amount, detail) for amount, detail in parts or ((whole, _only(entry)),)]
     return [
         ProviderTransaction(
@@ -113,7 +115,7 @@ def _parts(entry: Record, whole: int, currency: str) -> list[tuple[int, Record]]
 
 
 def _posted_on(entry: Record, created: str) -> date:
-    """Return the booking day, else the value day, else the payment's own; the statement's for pending ones."""
+    """Return the booking day, else the value day, else the payment's own, else that of the statement."""
     said = entry.first(*_DATES) or next(filter(None, (d.first(*_DETAIL_DATES) for d in entry.details)), "") or created
     if not said:
         raise BadRow("no date is given")

@@ -29,8 +29,9 @@ ZERO_BYTES_SAMPLE = 4096
 ZERO_SHARE_MIN = 0.4
 """Share of every second byte that is zero in UTF-16 of mostly western text."""
 
-UTF8_DAMAGE_RATIO_MAX = 0.1
-"""Up to this share of the bytes beyond ASCII may be damaged in a file that is otherwise UTF-8."""
+UTF8_DAMAGE_RATIO_MAX = 0.5
+"""Up to so many damaged places for each whole character beyond ASCII a file is UTF-8 still: in other encodings, what
+is whole in UTF-8 by chance is far rarer than what is not."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -52,7 +53,7 @@ _SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "hz": "gb18030", "shift_jis
 _THOUGHTLESS = frozenset(("", "ascii", "utf-8", "utf-16", "utf-32", "cp1252", "iso8859-1"))
 """Charsets that software declares whatever it writes, and those that would have been told already."""
 
-_BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def _as_wanted(content: bytes, wanted: str) -> Decoded:
 def _replacing(content: bytes, encoding: str, words: str) -> Decoded:
     text = content.decode(encoding, "replace")
     broken = text.count("\ufffd")
-    notices = (f"{broken} places are not {encoding} as the rest of the file is; they were left out.",) if broken else ()
+    notices = (f"{broken} places are not {encoding} as the rest of the file is, and are lost.",) if broken else ()
     return Decoded(text, encoding, words, notices)
 
 
@@ -160,12 +161,12 @@ def _utf_8(content: bytes) -> Decoded | None:
         return Decoded(content.decode(), "utf-8", "all of its bytes are valid in it, which is next to never by chance")
     except UnicodeDecodeError:
         pass
-    sample = content[:SAMPLE_BYTES]
-    broken = sample.decode(errors="replace").count("\ufffd")
-    beyond = sum(len(run) for run in _BEYOND_ASCII.findall(sample))
-    if broken > UTF8_DAMAGE_RATIO_MAX * beyond:
+    text = content[:SAMPLE_BYTES].decode(errors="replace")
+    broken = text.count("\ufffd")
+    whole = len(_BEYOND_ASCII.findall(text)) - broken
+    if broken > UTF8_DAMAGE_RATIO_MAX * whole:
         return None
-    return _replacing(content, "utf-8", "nearly all of its bytes beyond ASCII are valid in it")
+    return _replacing(content, "utf-8", "most of its bytes beyond ASCII are valid in it, which is never by chance")
 
 
 def _agrees(encoding: str, codec: str) -> bool:

@@ -31,6 +31,9 @@ _LETTERS = {
 
 _RUSSIAN = "абвгдежзийклмнопрстуфхцчшщъыьэюяёіїєґАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЁІЇЄҐ"
 _GREEK = "αβγδεζηθικλμνξοπρςστυφχψωάέήίόύώΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΆΈΉΊΌΎΏ"
+_FREQUENT = frozenset("оеаинтсрвлОЕАИНТСРВЛ")
+"""Two of three letters in Russian, and one of three where an encoding is mistaken for another."""
+
 _ALPHABETS = {"cp1251": _RUSSIAN, "koi8-r": _RUSSIAN, "cp866": _RUSSIAN, "cp1253": _GREEK}
 
 
@@ -71,6 +74,7 @@ def _score(seen: Counter[tuple[int, bool, bool]], encoding: str, letters: str) -
             # A capital within a word of small letters is another letter's byte.
             odd = after_small and char.isupper()
             value = (-1.0 if odd else 1.0 if char in letters else -0.5) if in_word else 0.0
+            value += 0.5 if char in _FREQUENT else 0.0
         elif not char.isprintable() or char == "\ufffd":
             value = -3.0
         else:

@@ -17,6 +17,12 @@ HANGUL_PAIRS_MIN = 8
 """Chinese of so many characters is next to never without one from the second half of the alphabet."""
 
 KANA_SHARE_MIN = 0.2
+"""Of text in Shift JIS: kana in threes at the least, as half-width ones are single bytes that stand for Polish too."""
+
+KANA_PAIRS_SHARE_MIN = 0.05
+KANA_PAIRS_MIN = 2
+"""Of text in EUC: Chinese has no kana at all."""
+
 BIG5_COMMON_SHARE_MIN = 0.9
 ACCENTED_RUN_LENGTH_MAX = 3
 """Accented western letters seldom stand side by side and never four in a row."""
@@ -24,9 +30,8 @@ ACCENTED_RUN_LENGTH_MAX = 3
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _PAIRED_RUN = re.compile(rb"(?:[\xa1-\xf7][\xa1-\xfe])+")
 _BIG5_PAIR = re.compile(rb"[\xa1-\xf9][\x40-\x7e\xa1-\xfe]")
-_KANA = re.compile(r"[\u3041-\u30fe\uff66-\uff9f]")
+_KANA = re.compile(r"[\u3041-\u30fe\uff66-\uff9f]{3,}")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
-_CYRILLIC_RUN_LENGTH = 3
 
 
 def east_asian(sample: bytes) -> str:
@@ -55,7 +60,7 @@ def _of_pairs(pairs: list[bytes], sample: bytes) -> str:
     if not rows:
         return ""
     kana = sum(row in {0xA4, 0xA5} for row in rows)
-    if kana >= KANA_SHARE_MIN * len(rows) and _decodes(sample, "euc_jp"):
+    if kana >= max(KANA_PAIRS_MIN, KANA_PAIRS_SHARE_MIN * len(rows)) and _decodes(sample, "euc_jp"):
         return "euc_jp"
     hangul = sum(0xB0 <= row <= 0xC8 for row in rows)  # noqa: PLR2004
     if len(rows) >= HANGUL_PAIRS_MIN and hangul >= HANGUL_SHARE_MIN * len(rows) and _decodes(sample, "euc_kr"):
@@ -69,7 +74,7 @@ def _kana_share(sample: bytes, encoding: str) -> float:
         return 0.0
     text = sample.decode(encoding, "ignore")
     beyond = len(_BEYOND_ASCII.findall(text))
-    return len(_KANA.findall(text)) / beyond if beyond else 0.0
+    return sum(map(len, _KANA.findall(text))) / beyond if beyond else 0.0
 
 
 def _decodes(sample: bytes, encoding: str) -> bool:

@@ -28,6 +28,7 @@ REFERENCE_LENGTH_TRUSTED_MIN = 8
 _WEAK_REFERENCE = re.compile(r"(?=.*\d).{6,}")
 """What a payer chose is a reference only if it has a digit and some length; names and codes come again."""
 
+LINE_LENGTH_MAX = 65
 CENTURY_PIVOT = 80
 """Two-digit years from here on are of the last century."""
 
@@ -55,6 +56,7 @@ class _Open:
     account: str = ""
     currency: str = ""
     opening: int | None = None
+    opening_on: date | None = None
     closing: int | None = None
     closing_on: date | None = None
     closed: bool = False
@@ -177,7 +179,7 @@ class _Reader:
         if balance is None:
             self.notices.append(f"Line {found.line}: the opening balance cannot be read and was left out.")
             return
-        statement.opening, _, statement.currency = balance
+        statement.opening, statement.opening_on, statement.currency = balance
         self.currency = statement.currency
 
     def _closing(self, found: Field) -> None:
@@ -232,18 +234,14 @@ class _Reader:
             tuple(done.taken),
             done.closing,
             done.closing_on,
+            first_day=done.opening_on,
+            last_day=done.closing_on,
         )
         last = self.statements[-1] if self.statements else None
-        if (
-            done.continues
-            and last is not None
-            and (last.account_external_id, last.currency)
-            == (
-                made.account_external_id,
-                made.currency,
-            )
-        ):
-            self.statements[-1] = replace(made, transactions=last.transactions + made.transactions)
+        of_last = (last.account_external_id, last.currency) if last is not None else None
+        if done.continues and last is not None and of_last == (made.account_external_id, made.currency):
+            joined = last.transactions + made.transactions
+            self.statements[-1] = replace(made, transactions=joined, first_day=last.first_day)
         else:
             self.statements.append(made)
             rows.check_statements(len(self.statements))
@@ -257,15 +255,13 @@ def _describes(found: Field) -> bool:
 def _transaction(
     found: Field, details_lines: list[str] | None, statement: _Open, notices: list[str]
 ) -> ProviderTransaction:
-    entry = _ENTRY.fullmatch(found.lines[0].strip()[: rows.TEXT_LENGTH_LOOKED_AT_MAX])
-    if entry is None:
-        raise BadRow("not of the form date, mark, amount, kind, reference")
+    entry, lines = _entry_of(found)
     amount = _SIGNS[entry["mark"]] * _amount(entry["amount"], statement.currency)
     posted_on = _posted_on(entry["day"], (entry["entry"] or "").strip(), found.line, notices)
     rest = _REST.fullmatch(entry["rest"])
     own, bank = (rows.clean(rest["own"]), rows.clean(rest["bank"] or "")) if rest else ("", "")
     details = read_details(details_lines) if details_lines else Details("")
-    extra = rows.merge(found.lines[1:7])
+    extra = rows.merge(lines[:6])
     return ProviderTransaction(
         account_external_id=statement.account,
         external_id=_external_id(bank, details.reference or own, posted_on),
@@ -275,6 +271,16 @@ def _transaction(
         description=_description(details, extra, own, bank),
         pending=entry["mark"].startswith("E"),
     )
+
+
+def _entry_of(found: Field) -> tuple[re.Match[str], list[str]]:
+    """Return the parts of an entry's first line, which some banks break before the amount, and its other lines."""
+    first = found.lines[0].strip()[: rows.TEXT_LENGTH_LOOKED_AT_MAX]
+    for text, used in ((first, 1), (first + "".join(found.lines[1:2]).strip()[:LINE_LENGTH_MAX], 2)):
+        entry = _ENTRY.fullmatch(text)
+        if entry is not None:
+            return entry, found.lines[used:]
+    raise BadRow("not of the form date, mark, amount, kind, reference")
 
 
 def _description(details: Details, extra: str, own: str, bank: str) -> str:

@@ -27,6 +27,7 @@ LEAF_CHARACTERS_MAX = 4_000
 _ATTRIBUTE = r"""\s+[\w.:-]{1,80}\s*=\s*(?:"[^"<>]{0,500}"|'[^'<>]{0,500}')"""
 _TAG = re.compile(rf"<(/?)([A-Za-z_][\w.:-]{{0,79}})((?:{_ATTRIBUTE}){{0,20}})\s*(/?)>([^<]*)", re.ASCII)
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ESCAPED_TWICE = re.compile(r"&(amp|lt|gt|quot|apos|#[0-9]{1,7});")
 _CODE_POINT_MAX = 0x10FFFF
 
 _RANKS = {
@@ -154,8 +155,14 @@ def _skip(text: str, at: int, builder: _Builder) -> int:
 
 
 def decode_entities(text: str) -> str:
-    """Replace character references and the named characters of HTML, once; leave every other "&" as it is."""
-    return _ENTITY.sub(_character, text) if "&" in text else text
+    """Replace character references and the named characters of HTML; leave every other "&" as it is.
+
+    Some banks escape what is escaped already ("&amp;lt;"), so those that markup itself needs are replaced once more.
+    """
+    if "&" not in text:
+        return text
+    once = _ENTITY.sub(_character, text)
+    return _ESCAPED_TWICE.sub(_character, once) if "&amp;" in text else once
 
 
 def _character(found: re.Match[str]) -> str:

@@ -22,6 +22,7 @@ from mintql.sandbox.bank import PAGE_ROWS_MAX, Bank, PageQuery, read_page_token
 from mintql.sandbox.control import control_routes
 from mintql.sandbox.errors import BankError, bad_request
 from mintql.sandbox.ofx import ofx_routes
+from mintql.sandbox.plaid import plaid_routes
 from mintql.sandbox.requests import read_json
 from mintql.sandbox.scenarios import GARBAGE, RETRY_AFTER_SECONDS, Scenarios, applies, be_slow
 from mintql.sandbox.store import ControlStore
@@ -58,6 +59,7 @@ def create_bank(
             Route("/v1/accounts/{account_id}/transactions", service.transactions),
             Mount("/control/{login}", routes=control_routes(bank)),
             *ofx_routes(bank, PASSWORD),
+            *plaid_routes(bank, store_path),
         ],
         exception_handlers={BankError: _say_no, HTTPException: _say_no},  # type: ignore[dict-item]
     )

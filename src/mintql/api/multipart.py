@@ -282,20 +282,22 @@ def _put(operations: dict[str, Any], path: str, file: UploadedFile) -> None:
     holder[last] = file
 
 
-def _holder(operations: dict[str, Any], path: str) -> tuple[Any, str | int]:
+def _holder(operations: dict[str, Any], path: str) -> tuple[Any, Any]:
     """Return the object or list that holds what is at the path, with its key there."""
-    segments = path.split(".")
-    value: Any = operations
-    place: tuple[Any, str | int] | None = None
+    first, *segments = path.split(".")
+    value: Any = operations.get(first) if first == "variables" else None
+    holder: Any = None
+    key: Any = None
     for segment in segments:
+        number = int(segment) if segment.isascii() and segment.isdigit() else -1
         if isinstance(value, dict) and segment in value:
-            place = (value, segment)
-        elif isinstance(value, list) and segment.isascii() and segment.isdigit() and int(segment) < len(value):
-            place = (value, int(segment))
+            holder, key = value, segment
+        elif isinstance(value, list) and 0 <= number < len(value):
+            holder, key = value, number
         else:
-            place = None
+            holder = None
             break
-        value = place[0][place[1]]
-    if place is None or len(segments) == 1 or segments[0] != "variables":
+        value = holder[key]
+    if holder is None:
         raise RefusedError(400, f"`map` names {shown(path)}, which the variables of `operations` do not have.")
-    return place
+    return holder, key

@@ -23,6 +23,7 @@ from mintql.domain.institutions import (
 )
 from mintql.institutions.files.base import FileKind, ParsedFile, Statement
 from mintql.institutions.files.options import ReadOptions
+from mintql.institutions.files.reading import read_file
 
 PLAN_VERSION = 1
 EXTERNAL_ID_CHARACTERS_MAX = 255
@@ -53,10 +54,13 @@ class StatementPlan:
     """Where the statement at `place` goes, counted from 0 over `statements_of` the file.
 
     With `take` it goes into `account` or, where a live connection has that account, into `account_id`: one of the
-    two. `take_balance` says that its closing balance is newer than the account's.
+    two. `take_balance` says that its closing balance is newer than the account's. `named` and `currency` are the
+    file's own words for the account.
     """
 
     place: int
+    named: str = ""
+    currency: str = ""
     take: bool = True
     account_id: AccountId | None = None
     account: FileAccount | None = None
@@ -127,8 +131,6 @@ def parse_import(plan: bytes, content: bytes) -> ImportedFile:
     Raises:
         ProtocolError: The plan or the file as a whole cannot be read.
     """
-    from mintql.institutions.files.reading import read_file  # noqa: PLC0415
-
     try:
         read_by = ImportPlan.from_json(json.loads(plan))
         parsed = read_file(content, read_by.file_name, read_by.options)
@@ -210,6 +212,8 @@ def _statement_to_json(statement: StatementPlan) -> dict[str, Any]:
     account = statement.account
     return {
         "place": statement.place,
+        "named": statement.named,
+        "currency": statement.currency,
         "take": statement.take,
         "account_id": statement.account_id,
         "account": None
@@ -228,6 +232,8 @@ def _statement_from_json(value: Mapping[str, Any]) -> StatementPlan:
     account, account_id = value["account"], value["account_id"]
     found = StatementPlan(
         place=int(value["place"]),
+        named=str(value["named"]),
+        currency=str(value["currency"]),
         take=bool(value["take"]),
         account_id=None if account_id is None else AccountId(int(account_id)),
         account=None

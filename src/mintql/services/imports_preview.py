@@ -1,0 +1,250 @@
+"""What a file would bring: its rows as they would be read, and which of them are there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from mintql.domain.ids import AccountId, CategoryId, ImportId, TransactionId, UserId
+from mintql.domain.ingest import StoredRow, fold
+from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
+from mintql.domain.matching import SAME_PURCHASE_DAYS, Coverage, match_same_purchase
+from mintql.domain.merchants import normalize
+from mintql.institutions.files.base import ParsedFile, Statement
+from mintql.institutions.files.reading import PREVIEW_ROWS, Preview, ReadOptions
+from mintql.institutions.imported import ImportPlan, StatementPlan, apply_plan, statements_of
+from mintql.services.categorize import default_categorizer
+from mintql.services.imports_reading import beside
+from mintql.services.imports_targets import FILES
+from mintql.store import imports as store
+from mintql.store import ingest as rows_store
+from mintql.store.imports import ImportRow, TargetAccount
+from mintql.store.queries import Conn
+
+REJECTED_SHOWN_MAX = 20
+STATEMENTS_SHOWN_MAX = 100
+"""A file of more accounts than these is no person's; the others go in as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The transaction that a row is, or may be when it is not `certain`, and why that is thought."""
+
+    transaction_id: TransactionId
+    why: str
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedRow:
+    """A row as it would be read."""
+
+    posted_on: date
+    amount_minor: int
+    currency: str
+    description: str
+    pending: bool
+    merchant: str
+    category_id: CategoryId
+    duplicate: Duplicate | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedStatement:
+    """A statement as it would go in: into `account_id`, or a new account where that is None.
+
+    `rows` are the first ones. `rows_total` counts all that can be read, `new_rows` those that would be added.
+    """
+
+    plan: StatementPlan
+    said: Statement
+    account_id: AccountId | None
+    account_name: str
+    account_kind: AccountKind
+    account_currency: str
+    rows_total: int
+    duplicates: int
+    rejected: int
+    rows: tuple[PreviewedRow, ...]
+
+    @property
+    def new_rows(self) -> int:
+        """How many rows are not there yet."""
+        return self.rows_total - self.duplicates
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """An import that waits for its person: what was found out, how surely, and what would happen."""
+
+    row: ImportRow
+    encoding: str
+    evidence: tuple[str, ...]
+    unsure: tuple[str, ...]
+    options: ReadOptions
+    statements: tuple[PreviewedStatement, ...]
+    rejected: tuple[RejectedRow, ...]
+    rejected_total: int
+    notices: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Part:
+    """One statement of the plan with its rows by external id, and which of them are there already."""
+
+    plan: StatementPlan
+    said: Statement
+    account: TargetAccount | None
+    rows: dict[str, ProviderTransaction]
+    rejected: int
+    days: tuple[date, date] | None
+    duplicates: dict[str, Duplicate]
+
+
+async def build(
+    conn: Conn,
+    user_id: UserId,
+    row: ImportRow,
+    plan: ImportPlan,
+    found: Preview,
+    accounts: Sequence[TargetAccount],
+    unsure: Sequence[str],
+) -> Previewed:
+    """Return what an import would do. Reads the database and changes nothing."""
+    parts = await beside(_parts, plan, found.parsed, accounts)
+    await _find_duplicates(conn, user_id, row.import_id, [part for part in parts if part.account is not None])
+    rules = await _rules(conn, user_id, parts)
+    return Previewed(
+        row=row,
+        encoding=found.parsed.encoding,
+        evidence=found.evidence,
+        unsure=tuple(dict.fromkeys((*unsure, *found.unsure))),
+        options=found.options,
+        statements=tuple(_statement(part, rules) for part in parts[:STATEMENTS_SHOWN_MAX]),
+        rejected=found.parsed.rejected[:REJECTED_SHOWN_MAX],
+        rejected_total=len(found.parsed.rejected),
+        notices=found.parsed.notices,
+    )
+
+
+def _parts(plan: ImportPlan, parsed: ParsedFile, accounts: Sequence[TargetAccount]) -> list[_Part]:
+    """Read each statement as it would go in, by itself."""
+    statements = statements_of(parsed)
+    by_id = {account.account_id: account for account in accounts}
+    of_files = {account.external_id: account for account in accounts if account.institution_id == FILES}
+    parts = []
+    for planned in plan.statements:
+        said = statements[planned.place]
+        if not planned.take:
+            parts.append(_Part(planned, said, None, {}, 0, None, {}))
+            continue
+        imported = apply_plan(replace(plan, statements=(planned,)), parsed)
+        target = planned.target
+        folded = fold([imported.page])
+        account = by_id.get(planned.account_id) if planned.account_id is not None else of_files.get(target)
+        rejected = sum(rejected.account_external_id == target for _, rejected in folded.rejected)
+        told = folded.by_account.get(target)
+        rows = {} if told is None else told.rows
+        parts.append(_Part(planned, said, account, rows, rejected, imported.covered.get(target), {}))
+    return parts
+
+
+async def _find_duplicates(conn: Conn, user_id: UserId, import_id: ImportId, parts: Sequence[_Part]) -> None:
+    days = [row.posted_on for part in parts for row in part.rows.values()]
+    if not days:
+        return
+    accounts = sorted({part.account.account_id for part in parts if part.account is not None})
+    margin = timedelta(days=SAME_PURCHASE_DAYS)
+    stored = await store.rows_around(conn, user_id, accounts, min(days) - margin, max(days) + margin)
+    covered = await rows_store.coverage(conn, [(user_id, account_id) for account_id in accounts])
+    for part in parts:
+        if part.account is None:
+            continue
+        spans = dict(covered.get((user_id, part.account.account_id), {}))
+        live = spans.pop(None, None)
+        imports = {origin: span for origin, span in spans.items() if origin is not None}
+        if part.days is not None:
+            imports[import_id] = part.days
+        there = stored.get(part.account.account_id, ())
+        part.duplicates = await beside(_duplicates, part.rows, there, import_id, Coverage(live, imports))
+
+
+def _duplicates(
+    rows: Mapping[str, ProviderTransaction], stored: Sequence[StoredRow], origin: ImportId, coverage: Coverage
+) -> dict[str, Duplicate]:
+    """Find the rows that are there: under their own id, or as the same purchase told by another source."""
+    found: dict[str, Duplicate] = {}
+    for there in stored:
+        if there.external_id in rows and not there.removed:
+            stands = there.successor_id or there.transaction_id
+            found[there.external_id] = Duplicate(stands, "An earlier file brought this very row.", certain=True)
+    by_money: dict[tuple[int, str], list[StoredRow]] = {}
+    for there in stored:
+        by_money.setdefault((there.amount_minor, there.currency), []).append(there)
+    free: dict[tuple[int, str], list[ProviderTransaction]] = {}
+    for external_id, row in rows.items():
+        if external_id not in found and not row.pending and (row.amount_minor, row.currency) in by_money:
+            free.setdefault((row.amount_minor, row.currency), []).append(row)
+    for money, group in free.items():
+        there_by_id = {there.external_id: there for there in by_money[money]}
+        keys = {row.external_id: normalize(row.description).key for row in group}
+        matches = match_same_purchase(group, there_by_id.values(), keys, rows, origin=origin, coverage=coverage)
+        for match in matches:
+            there = there_by_id[match.to_id]
+            row_day = rows[match.from_id].posted_on
+            found[match.from_id] = Duplicate(there.transaction_id, _why(there, row_day), certain=match.certain)
+    return found
+
+
+def _why(there: StoredRow, day: date) -> str:
+    source = "An earlier file" if there.import_id is not None else "The connection"
+    apart = abs((there.posted_on - day).days)
+    when = "on the same day" if apart == 0 else "a day apart" if apart == 1 else f"{apart} days apart"
+    return f"{source} brought a transaction of the same amount {when}."
+
+
+async def _rules(conn: Conn, user_id: UserId, parts: Iterable[_Part]) -> Mapping[str, CategoryId]:
+    """Return what the person said of the sellers that are shown."""
+    keys = {normalize(row.description).key for part in parts for row in _shown(part)}
+    rules = await rows_store.merchant_rules(conn, [user_id], sorted(keys))
+    return rules.get(user_id, {})
+
+
+def _shown(part: _Part) -> Iterator[ProviderTransaction]:
+    for _, row in zip(range(PREVIEW_ROWS), part.rows.values(), strict=False):
+        yield row
+
+
+def _statement(part: _Part, rules: Mapping[str, CategoryId]) -> PreviewedStatement:
+    target = part.account or part.plan.account
+    certain = sum(duplicate.certain for duplicate in part.duplicates.values())
+    return PreviewedStatement(
+        plan=part.plan,
+        said=part.said,
+        account_id=None if part.account is None else part.account.account_id,
+        account_name="" if target is None else target.name,
+        account_kind=part.said.account_kind if target is None else target.kind,
+        account_currency=part.said.currency if target is None else target.currency,
+        rows_total=len(part.rows) if part.plan.take else len(part.said.transactions),
+        duplicates=certain,
+        rejected=part.rejected,
+        rows=tuple(_row(row, part.duplicates.get(row.external_id), rules) for row in _shown(part)),
+    )
+
+
+def _row(row: ProviderTransaction, duplicate: Duplicate | None, rules: Mapping[str, CategoryId]) -> PreviewedRow:
+    merchant = normalize(row.description)
+    category = default_categorizer().categorize(
+        merchant, row.amount_minor, row.merchant_category_code, rules, row.category_code
+    )
+    return PreviewedRow(
+        posted_on=row.posted_on,
+        amount_minor=row.amount_minor,
+        currency=row.currency,
+        description=row.description,
+        pending=row.pending,
+        merchant=merchant.name,
+        category_id=category.category_id,
+        duplicate=duplicate,
+    )

@@ -1,0 +1,139 @@
+-- name: take_id
+-- The id of a file that a person sends.
+SELECT nextval(pg_get_serial_sequence('file_imports', 'import_id')) AS import_id
+
+-- name: open_connection
+-- The one connection that a person's files come through, made or taken up again.
+INSERT INTO connections (user_id, institution_id, login_hint, login_key, created_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (user_id, institution_id, login_key) WHERE login_key <> ''
+DO UPDATE SET status = 'active', disconnected_at = NULL
+RETURNING connection_id
+
+-- name: forget_unused_connection
+-- Removes the connection of files again when none came through it.
+DELETE FROM connections AS link
+WHERE link.user_id = $1 AND link.connection_id = $2
+    AND NOT EXISTS (SELECT FROM file_imports AS file WHERE file.user_id = $1 AND file.connection_id = $2)
+    AND NOT EXISTS (SELECT FROM accounts AS account WHERE account.user_id = $1 AND account.connection_id = $2)
+
+-- name: insert
+-- Stores a file that was read, with the way it would go in.
+INSERT INTO file_imports (user_id, import_id, connection_id, file_name, object_key, sha256, size_bytes, kind,
+    signature, plan, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11)
+
+-- name: lock
+-- One file of a person, locked against other writers.
+SELECT import_id, connection_id, state, file_name, object_key, sha256, size_bytes, kind, signature,
+    plan::text AS plan, created_at, decided_at
+FROM file_imports WHERE user_id = $1 AND import_id = $2 FOR UPDATE
+
+-- name: by_ids
+-- Files of one person by their ids.
+SELECT import_id, connection_id, state, file_name, object_key, sha256, size_bytes, kind, signature,
+    plan::text AS plan, created_at, decided_at
+FROM file_imports WHERE user_id = $1 AND import_id = ANY ($2::bigint[])
+
+-- name: before
+-- Files of one person before an id, newest first.
+SELECT import_id, connection_id, state, file_name, object_key, sha256, size_bytes, kind, signature,
+    plan::text AS plan, created_at, decided_at
+FROM file_imports WHERE user_id = $1 AND import_id < $2 ORDER BY import_id DESC LIMIT $3
+
+-- name: previewed_beyond
+-- Files that wait to be confirmed, without the newest so many.
+SELECT import_id, object_key FROM (
+    SELECT import_id, object_key, row_number() OVER (ORDER BY import_id DESC) AS place
+    FROM file_imports WHERE user_id = $1 AND state = 'previewed'
+) AS waiting WHERE place > $2
+
+-- name: same_file
+-- When a person last imported exactly this file, and under what name.
+SELECT file_name, decided_at FROM file_imports
+WHERE user_id = $1 AND sha256 = $2 AND state = 'confirmed' ORDER BY import_id DESC LIMIT 1
+
+-- name: change_plan
+-- Writes how a file is read now that its person corrected it.
+UPDATE file_imports SET kind = $3, signature = $4, plan = $5::text::jsonb WHERE user_id = $1 AND import_id = $2
+
+-- name: settle
+-- Writes what the person decided about files.
+UPDATE file_imports SET state = $3, decided_at = $4 WHERE user_id = $1 AND import_id = ANY ($2::bigint[])
+
+-- name: profile
+-- How a person had files of this sort read before.
+SELECT plan::text AS plan FROM file_profiles WHERE user_id = $1 AND signature = $2
+
+-- name: put_profile
+-- Remembers how files of this sort are read.
+INSERT INTO file_profiles (user_id, signature, plan, updated_at) VALUES ($1, $2, $3::text::jsonb, $4)
+ON CONFLICT (user_id, signature) DO UPDATE SET plan = excluded.plan, updated_at = excluded.updated_at
+
+-- name: accounts
+-- Accounts of a person that files may go into, oldest first, with the institution they are read from.
+SELECT account.account_id, account.connection_id, account.external_id, account.name, account.kind, account.mask,
+    account.currency, account.balance_at, link.institution_id
+FROM accounts AS account
+JOIN connections AS link ON link.user_id = account.user_id AND link.connection_id = account.connection_id
+WHERE account.user_id = $1 AND link.status <> 'disconnected'
+ORDER BY account.account_id
+
+-- name: open_run
+-- Opens the run that brings a file in; nothing when it has one.
+INSERT INTO sync_runs (user_id, connection_id, reason, day, next_attempt_at, carried_until, carries, import_id)
+VALUES ($1, $2, 'import', $4, $5, $6, 1, $3)
+ON CONFLICT DO NOTHING
+RETURNING run_id
+
+-- name: runs_of
+-- The runs that brought files in.
+SELECT import_id, run_id, state FROM sync_runs WHERE user_id = $1 AND import_id = ANY ($2::bigint[])
+
+-- name: run_again
+-- Lets the run of a file that failed begin anew.
+UPDATE sync_runs SET state = 'queued', next_attempt_at = $3, carried_until = $4, carries = 1, finished_at = NULL,
+    error_code = NULL, error_message = NULL
+WHERE user_id = $1 AND run_id = $2 AND state = 'failed'
+RETURNING run_id
+
+-- name: restore_rows
+-- Lets rows count again that gave way to rows of a file which is taken back, and keeps that they do.
+WITH undone AS (
+    UPDATE transaction_matches AS match SET state = 'undone', decided_at = $3
+    FROM transactions AS row
+    WHERE match.user_id = $1 AND match.state = 'applied' AND row.user_id = $1 AND row.transaction_id = match.to_id
+        AND row.import_id = $2 AND row.successor_id IS NULL AND row.removed_at IS NULL
+    RETURNING match.from_id
+)
+UPDATE transactions AS row SET successor_id = NULL, updated_at = $3
+FROM undone WHERE row.user_id = $1 AND row.transaction_id = undone.from_id
+RETURNING row.transaction_id, row.posted_on
+
+-- name: drop_suggestions
+-- Forgets suggestions about rows of a file.
+DELETE FROM transaction_matches AS match USING transactions AS row
+WHERE match.user_id = $1 AND match.state = 'suggested' AND row.user_id = $1
+    AND row.transaction_id IN (match.from_id, match.to_id) AND row.import_id = $2
+
+-- name: remove_rows
+-- Takes back the rows of a file that count.
+UPDATE transactions SET removed_at = $3, updated_at = $3
+WHERE user_id = $1 AND import_id = $2 AND successor_id IS NULL AND removed_at IS NULL
+RETURNING transaction_id, account_id, posted_on
+
+-- name: forget_empty_accounts
+-- Removes accounts that only files bring once none of their rows is left.
+DELETE FROM accounts AS account
+WHERE account.user_id = $1 AND account.connection_id = $2 AND account.account_id = ANY ($3::bigint[])
+    AND NOT EXISTS (
+        SELECT FROM transactions AS row WHERE row.user_id = $1 AND row.account_id = account.account_id
+            AND row.removed_at IS NULL
+    )
+
+-- name: rows_around
+-- Transactions of some accounts on days around those of a file, those that count no more too.
+SELECT account_id, transaction_id, external_id, posted_on, amount_minor, currency, pending, description, merchant,
+    merchant_key, category_id, category_source, category_detail, successor_id, removed_at IS NOT NULL AS removed,
+    import_id
+FROM transactions
+WHERE user_id = $1 AND account_id = ANY ($2::bigint[]) AND posted_on BETWEEN $3 AND $4

@@ -58,13 +58,17 @@ ALTER TABLE accounts
     ADD COLUMN error_code text,
     ADD COLUMN error_message text,
     ADD COLUMN error_action text,
-    ADD COLUMN failing_since timestamptz;
+    ADD COLUMN failing_since timestamptz,
+    -- Ids the institution knew the account by before; what it said then speaks of the same account.
+    ADD COLUMN former_external_ids text[] NOT NULL DEFAULT '{}';
 
 ALTER TABLE sync_runs
     DROP CONSTRAINT sync_runs_reason_check,
     ADD CONSTRAINT sync_runs_reason_check CHECK (reason IN ('link', 'request', 'daily', 'webhook', 'import')),
     ADD COLUMN balances_only boolean NOT NULL DEFAULT false,
     ADD COLUMN import_id bigint,
+    -- Whether a run without windows of days brought the whole history, from an empty cursor.
+    ADD COLUMN whole boolean NOT NULL DEFAULT false,
     -- [{account, code, message, action}] of accounts that could not be fetched while others could.
     ADD COLUMN account_failures jsonb NOT NULL DEFAULT '[]',
     -- What the institution had to say to the person.

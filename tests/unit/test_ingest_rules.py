@@ -1,4 +1,4 @@
-"""Folding pages, naming rows, linking pending to posted."""
+"""Folding pages, naming rows, merging what changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mintql.domain.ids import CategoryId, TransactionId
-from mintql.domain.ingest import AccountRows, StoredRow, fold, match_pending, merge
+from mintql.domain.ingest import StoredRow, fold, merge
 from mintql.domain.institutions import (
     AccountKind,
     ParsedPage,
@@ -35,12 +35,6 @@ def stored(external_id: str = "p1", **changes: object) -> StoredRow:
         CategoryId(601), "dictionary", "blue bottle",
     )  # fmt: skip
     return replace(row, **changes)
-
-
-def window(*rows: ProviderTransaction) -> AccountRows:
-    account = AccountRows(window=Window("card", DAY - timedelta(days=14), DAY + timedelta(days=1)))
-    account.rows = {row.external_id: row for row in rows}
-    return account
 
 
 def test_the_last_page_has_the_last_word_on_a_row() -> None:
@@ -75,53 +69,6 @@ def test_a_pending_row_is_dropped_when_its_posted_successor_is_in_the_same_run()
     assert list(fold([page]).by_account["card"].rows) == ["t1"]
 
 
-def test_a_posted_row_succeeds_the_pending_one_it_names_whatever_the_amount() -> None:
-    posted = said("t1", amount_minor=-540, pending_external_id="p1")
-    claimed, gone = match_pending([stored("p1")], window(posted), ["t1"], {})
-    assert {key: row.external_id for key, row in claimed.items()} == {"t1": "p1"}
-    assert gone == []
-
-
-def test_without_a_link_the_same_amount_within_a_week_succeeds_a_vanished_pending_row() -> None:
-    account = window(said("late", posted_on=DAY + timedelta(days=8)), said("t1", posted_on=DAY + timedelta(days=2)))
-    claimed, gone = match_pending([stored("p1")], account, ["late", "t1"], {})
-    assert list(claimed) == ["t1"]
-    assert gone == []
-
-
-def test_a_different_amount_is_no_successor_and_the_vanished_pending_row_is_gone() -> None:
-    claimed, gone = match_pending([stored("p1")], window(said("t1", amount_minor=-451)), ["t1"], {})
-    assert claimed == {}
-    assert [row.external_id for row in gone] == ["p1"]
-
-
-def test_a_posted_row_that_was_there_before_claims_nothing() -> None:
-    claimed, gone = match_pending([stored("p1")], window(said("t1")), [], {})
-    assert claimed == {}
-    assert [row.external_id for row in gone] == ["p1"]
-
-
-def test_a_pending_row_the_window_still_shows_stays() -> None:
-    claimed, gone = match_pending([stored("p1")], window(said("p1", pending=True), said("t1")), ["t1"], {})
-    assert claimed == {}
-    assert gone == []
-
-
-def test_one_posted_row_claims_one_pending_row_of_the_same_seller_first() -> None:
-    other = stored("p0", merchant_key="other", transaction_id=TransactionId(6))
-    claimed, gone = match_pending(
-        [other, stored("p1")], window(said("t0"), said("t1")), ["t0", "t1"], {"t0": "blue bottle", "t1": "other"}
-    )
-    assert {key: row.external_id for key, row in claimed.items()} == {"t0": "p1", "t1": "p0"}
-    assert gone == []
-
-
-def test_without_a_complete_window_nothing_is_taken_for_gone() -> None:
-    account = window(said("t1", amount_minor=-9))
-    account.window = None
-    assert match_pending([stored("p1")], account, ["t1"], {}) == ({}, [])
-
-
 def test_a_manual_category_stays_when_amount_and_text_change() -> None:
     before = stored("t1", category_source="manual", pending=False)
     after = merge(before, said("t1", amount_minor=-999, description="OTHER"), "Other", "other")
@@ -140,11 +87,6 @@ def test_a_superseded_row_that_posts_under_its_own_id_was_another_purchase_and_c
     assert after is not None
     assert after.live
     assert not after.pending
-
-
-def test_a_row_that_names_a_pending_one_which_is_posted_itself_does_not_succeed_it() -> None:
-    account = window(said("t1", pending_external_id="p1"), said("p1"))
-    assert match_pending([stored("p1")], account, ["t1"], {}) == ({}, [])
 
 
 @pytest.mark.parametrize(
@@ -174,6 +116,30 @@ def test_a_run_with_a_page_that_cannot_be_read_has_no_complete_window() -> None:
     assert fold([page], complete=False).by_account["card"].window is None
 
 
+def test_a_row_of_a_file_that_gave_way_says_nothing_new_when_the_file_comes_again() -> None:
+    superseded = stored("t1", successor_id=TransactionId(9), pending=False)
+    assert merge(superseded, said("t1"), "Blue Bottle", "blue bottle", stays_superseded=True) is None
+    assert merge(superseded, said("t1"), "Blue Bottle", "blue bottle") == replace(superseded, successor_id=None)
+
+
+def test_a_row_taken_back_without_an_account_is_looked_for_in_every_account_of_the_run() -> None:
+    savings = replace(CARD, external_id="savings")
+    pages = [
+        ParsedPage(accounts=(CARD, savings), transactions=(said("t1"), said("t2"))),
+        ParsedPage(removed=(("", "t1"), ("", "t3"))),
+        ParsedPage(transactions=(said("t3"),)),
+    ]
+    folded = fold(pages)
+    assert sorted(folded.by_account["card"].rows) == ["t2", "t3"]
+    assert folded.by_account["card"].removed == {"t1"}
+    assert folded.by_account["savings"].removed == {"t1", "t3"}
+    assert folded.rejected == []
+
+
+def test_notices_are_kept_once() -> None:
+    assert fold([ParsedPage(notices=("a", "b")), ParsedPage(notices=("b",))]).notices == ["a", "b"]
+
+
 def test_a_removed_row_that_is_given_again_counts_again() -> None:
     after = merge(stored("t1", removed=True, pending=False), said("t1"), "Blue Bottle", "blue bottle")
     assert after is not None
@@ -194,24 +160,6 @@ rows = st.builds(
     lambda number, amount, day, pending: said(f"r{number}", amount_minor=amount, posted_on=day, pending=pending),
     st.integers(0, 8), amounts, days, st.booleans(),
 )  # fmt: skip
-
-
-@given(st.lists(rows, max_size=12), st.lists(rows, max_size=12))
-def test_matching_is_one_to_one_and_every_vanished_pending_row_is_accounted_for(
-    before: list[ProviderTransaction], now: list[ProviderTransaction]
-) -> None:
-    pending = [
-        stored(f"p{place}", amount_minor=row.amount_minor, posted_on=row.posted_on, transaction_id=TransactionId(place))
-        for place, row in enumerate(before)
-    ]
-    account = window(*now)
-    claimed, gone = match_pending(pending, account, list(account.rows), {})
-    claimed_ids = [row.transaction_id for row in claimed.values()]
-    assert len(set(claimed_ids)) == len(claimed_ids)
-    assert sorted(claimed_ids + [row.transaction_id for row in gone]) == [row.transaction_id for row in pending]
-    for external_id, row in claimed.items():
-        assert account.rows[external_id].amount_minor == row.amount_minor
-        assert not account.rows[external_id].pending
 
 
 @given(st.lists(rows, max_size=12), st.integers(1, 4))

@@ -145,3 +145,25 @@ class InternalFailure(InstitutionFailure):
 
     code = "INTERNAL"
     attempts_max = 100
+
+
+class FileLost(InstitutionFailure):
+    """A file that a person sent can no longer be read as it was previewed."""
+
+    code = "FILE_UNREADABLE"
+    retryable = False
+    action = "Send the file again."
+
+
+_BY_CODE = {
+    kind.code: kind
+    for kind in (
+        AuthRequired, ConsentExpired, PaymentRequired, InstitutionRateLimited, WindowTooLarge, AccountGone,
+        InstitutionDown, ProtocolError, NotReady, InternalFailure,
+    )
+}  # fmt: skip
+
+
+def failure_of(code: str, message: str, **_: str) -> InstitutionFailure:
+    """Return the failure that was noted by its code and message."""
+    return _BY_CODE.get(code, InstitutionFailure)(message)

@@ -1,4 +1,4 @@
-"""How what an institution says becomes rows: folding pages, naming rows, linking pending to posted.
+"""How what an institution says becomes rows: folding pages, naming rows, merging what changed.
 
 Pure functions, used by the ingestion and, on its own, by the replay that checks it.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 
-from mintql.domain.ids import CategoryId, TransactionId
+from mintql.domain.ids import CategoryId, ImportId, TransactionId
 from mintql.domain.institutions import ParsedPage, ProviderAccount, ProviderTransaction, RejectedRow, Window
 from mintql.domain.money import AMOUNT_MINOR_MAX
 from mintql.domain.months import YEAR_MAX, YEAR_MIN
@@ -19,9 +19,10 @@ from mintql.domain.months import YEAR_MAX, YEAR_MIN
 EXTERNAL_ID_CHARACTERS_MAX = 255
 DESCRIPTION_CHARACTERS_MAX = 1_000
 MERCHANT_CATEGORY_CODE_CHARACTERS_MAX = 20
+CATEGORY_CODE_CHARACTERS_MAX = 100
 EXCERPT_CHARACTERS_MAX = 200
-PENDING_MATCH_DAYS = 7
-"""A pending row that has vanished is taken to be a new posted one of the same amount this many days later."""
+CONTENT_ID_PREFIX = "content:"
+"""Begins the ids of rows that the institution gives none, which are made of their content."""
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class Folded:
     accounts: dict[str, ProviderAccount] = field(default_factory=dict)
     by_account: dict[str, AccountRows] = field(default_factory=dict)
     rejected: list[tuple[int, RejectedRow]] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
     def rows_total(self) -> int:
         """Return how many transactions the run holds."""
@@ -51,8 +53,40 @@ class Folded:
 
 
 @dataclass(frozen=True, slots=True)
+class Personal:
+    """What a person wrote onto a transaction, None where nothing: it moves along to the row that succeeds theirs.
+
+    The three lists of parts belong together: each part's category, signed amount and note.
+    """
+
+    note: str | None = None
+    tags: tuple[str, ...] | None = None
+    part_category_ids: tuple[CategoryId, ...] | None = None
+    part_amounts_minor: tuple[int, ...] | None = None
+    part_notes: tuple[str, ...] | None = None
+
+    def over(self, other: Personal) -> Personal:
+        """Return this with what it lacks taken from `other`; a split is taken whole or not at all."""
+        split = self if self.part_category_ids is not None else other
+        return Personal(
+            other.note if self.note is None else self.note,
+            other.tags if self.tags is None else self.tags,
+            split.part_category_ids,
+            split.part_amounts_minor,
+            split.part_notes,
+        )
+
+
+NOTHING_PERSONAL = Personal()
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRow:
-    """A transaction as the database has it."""
+    """A transaction as the database has it.
+
+    `import_id` is the file it came with, None for a connection's. `stands_for` names the files of which a row
+    gave way to this one.
+    """
 
     transaction_id: TransactionId
     external_id: str
@@ -68,6 +102,9 @@ class StoredRow:
     category_detail: str
     successor_id: TransactionId | None = None
     removed: bool = False
+    import_id: ImportId | None = None
+    personal: Personal = NOTHING_PERSONAL
+    stands_for: frozenset[ImportId] = frozenset()
 
     @property
     def live(self) -> bool:
@@ -106,15 +143,35 @@ def fold(pages: Iterable[ParsedPage], *, complete: bool = True) -> Folded:
             account_rows = folded.by_account.setdefault(account_id, AccountRows())
             account_rows.rows.pop(external_id, None)
             account_rows.removed.add(external_id)
+            if not account_id:
+                _drop_anywhere(folded, external_id)
         for window in page.windows:
             folded.by_account.setdefault(window.account_external_id, AccountRows()).window = window
         folded.rejected.extend((number, rejected) for rejected in page.rejected)
+        folded.notices += [notice for notice in page.notices if notice not in folded.notices]
+    _spread_removed(folded)
     unreadable = {rejected.account_external_id for _, rejected in folded.rejected}
     for account_id, account_rows in folded.by_account.items():
         _drop_superseded(account_rows)
         if not complete or account_id in unreadable or "" in unreadable:
             account_rows.window = None
     return folded
+
+
+def _drop_anywhere(folded: Folded, external_id: str) -> None:
+    """Drop a row that the institution took back without saying of which account."""
+    for account_rows in folded.by_account.values():
+        account_rows.rows.pop(external_id, None)
+
+
+def _spread_removed(folded: Folded) -> None:
+    """Let rows that were taken back without an account be looked for in every account of the run."""
+    nowhere = folded.by_account.pop("", None)
+    for external_id in nowhere.removed if nowhere else ():
+        for account_id in folded.accounts:
+            account_rows = folded.by_account.setdefault(account_id, AccountRows())
+            if external_id not in account_rows.rows:
+                account_rows.removed.add(external_id)
 
 
 def unfit(row: ProviderTransaction) -> str | None:
@@ -124,6 +181,7 @@ def unfit(row: ProviderTransaction) -> str | None:
         ("pending id", row.pending_external_id, EXTERNAL_ID_CHARACTERS_MAX),
         ("text", row.description, DESCRIPTION_CHARACTERS_MAX),
         ("merchant category code", row.merchant_category_code, MERCHANT_CATEGORY_CODE_CHARACTERS_MAX),
+        ("category", row.category_code, CATEGORY_CODE_CHARACTERS_MAX),
     ):
         if len(text) > most:
             return f"its {name} has {len(text)} characters, more than {most}"
@@ -146,7 +204,7 @@ def _name_by_content(row: ProviderTransaction, counters: Counter[tuple[str, str]
     digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
     key = (row.account_external_id, digest)
     counters[key] += 1
-    return replace(row, external_id=f"content:{digest}:{counters[key]}")
+    return replace(row, external_id=f"{CONTENT_ID_PREFIX}{digest}:{counters[key]}")
 
 
 def _drop_superseded(account: AccountRows) -> None:
@@ -157,84 +215,21 @@ def _drop_superseded(account: AccountRows) -> None:
             del account.rows[pending_id]
 
 
-def match_pending(
-    stored_pending: Iterable[StoredRow],
-    account: AccountRows,
-    new_ids: Collection[str],
-    merchant_keys: Mapping[str, str],
-) -> tuple[dict[str, StoredRow], list[StoredRow]]:
-    """Find which posted rows succeed which stored pending rows, and which pending rows are gone.
-
-    By the institution's link where it gives one. Else a pending row that a complete window no longer shows
-    is claimed by a new posted row of exactly its amount, of the same day or up to `PENDING_MATCH_DAYS`
-    later, one to one; the same seller and the nearer day go first. A pending row that a complete window no
-    longer shows, and that nothing claims, is gone. A window reaches back far enough that a pending row older
-    than it is gone as well.
-
-    Args:
-        stored_pending: Pending rows of the account that the database has; of those not live only links count.
-        account: The run's rows of the account.
-        new_ids: External ids of the run's rows that the database does not have yet.
-        merchant_keys: Seller key by external id, for the new rows.
-
-    Returns:
-        The pending row by the external id of its posted successor, and the pending rows that are gone.
-    """
-    pending_by_id = {row.external_id: row for row in stored_pending if row.successor_id is None}
-    claimed: dict[str, StoredRow] = {}
-    for row in account.rows.values():
-        if not row.pending and row.pending_external_id != row.external_id:
-            pending = pending_by_id.get(row.pending_external_id)
-            itself = account.rows.get(row.pending_external_id)
-            if pending is not None and pending.pending and (itself is None or itself.pending):
-                claimed[row.external_id] = pending
-                del pending_by_id[row.pending_external_id]
-    if account.window is None:
-        return claimed, []
-    missing = [
-        row
-        for row in pending_by_id.values()
-        if row.live and row.pending and row.external_id not in account.rows and row.posted_on <= account.window.last
-    ]
-    free = [account.rows[new_id] for new_id in new_ids if new_id in account.rows and new_id not in claimed]
-    gone: list[StoredRow] = []
-    for pending in sorted(missing, key=lambda row: (row.posted_on, row.external_id)):
-        successor = _nearest(pending, free, merchant_keys)
-        if successor is None:
-            gone.append(pending)
-        else:
-            claimed[successor.external_id] = pending
-            free.remove(successor)
-    return claimed, gone
-
-
-def _nearest(
-    pending: StoredRow, free: Iterable[ProviderTransaction], merchant_keys: Mapping[str, str]
-) -> ProviderTransaction | None:
-    latest = pending.posted_on + timedelta(days=PENDING_MATCH_DAYS)
-    fitting = [
-        row
-        for row in free
-        if not row.pending
-        and not row.pending_external_id
-        and row.amount_minor == pending.amount_minor
-        and row.currency == pending.currency
-        and pending.posted_on <= row.posted_on <= latest
-    ]
-    return min(
-        fitting,
-        key=lambda row: (merchant_keys.get(row.external_id) != pending.merchant_key, row.posted_on, row.external_id),
-        default=None,
-    )
-
-
-def merge(stored: StoredRow, said: ProviderTransaction, merchant: str, merchant_key: str) -> StoredRow | None:
+def merge(
+    stored: StoredRow,
+    said: ProviderTransaction,
+    merchant: str,
+    merchant_key: str,
+    *,
+    stays_superseded: bool = False,
+) -> StoredRow | None:
     """Return the stored row as it should be after what the institution says now; None when nothing changes.
 
     A posted row never becomes pending again, nor does a superseded one count again as pending: such words come
     from an older page. A superseded row that is posted under its own id was no forerunner of the row it was
-    taken for, and counts again. The category stays, whoever chose it; only a row without one may get one by
-    its new text, which is the caller's to look up.
+    taken for, and counts again; but a row of a file (`stays_superseded`) that gave way to the connection's says
+    nothing new when the file is imported once more. The category stays, whoever chose it; only a row without one
+    may get one by its new text, which is the caller's to look up.
     """
     if said.pending and (stored.successor_id is not None or not stored.pending):
         return None
@@ -247,7 +242,7 @@ def merge(stored: StoredRow, said: ProviderTransaction, merchant: str, merchant_
         description=said.description,
         merchant=merchant,
         merchant_key=merchant_key,
-        successor_id=None,
+        successor_id=stored.successor_id if stays_superseded else None,
         removed=False,
     )
     return None if now == stored else now

@@ -100,7 +100,11 @@ class Connector(Protocol):
     institution_id: str
     name: str
     capabilities: Capabilities
-    fields: tuple[CredentialField, ...]
+
+    @property
+    def fields(self) -> tuple[CredentialField, ...]:
+        """What a person is asked for to connect, in the order in which to ask."""
+        ...
 
     async def connect(self, credentials: Credentials) -> Credentials:
         """Check that the login works; return the credentials to keep (a claimed token may replace them)."""

@@ -17,18 +17,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from mintql.domain.credentials import Credentials
-from mintql.domain.errors import AuthRequired, InstitutionFailure, InternalFailure
+from mintql.domain.errors import (
+    AccountGone,
+    AuthRequired,
+    InstitutionFailure,
+    InstitutionRateLimited,
+    InternalFailure,
+)
 from mintql.domain.months import first_day
 from mintql.gateways.objects import ObjectStore
 from mintql.gateways.vault import Sealed, Vault
-from mintql.institutions.base import AccountFailure, Connector, FetchRequest
+from mintql.institutions.base import AccountFailure, Connector, FetchRequest, RawPage, Spend, spend_freely
 from mintql.services import alerts
 from mintql.services.effects import Effects, Job
 from mintql.services.sync import CARRY_SECONDS, next_daily, tell_progress
 from mintql.store import sync as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
-from mintql.store.sync import Claim, Extraction, RunKey, StoredPage
+from mintql.store.sync import Claim, Extracted, Extraction, RunKey, StoredPage
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +55,8 @@ CLAIMS_MAX = 120
 RETRY_SECONDS = (5, 30, 120, 600)
 """Pause before the second, third ... attempt."""
 GZIP_LEVEL = 1
+PLAN_NAME = "plan.json.gz"
+"""Beside an imported file lies the plan by which it is read."""
 
 Begin = Callable[[], AbstractAsyncContextManager[Conn]]
 Perform = Callable[[Effects], Awaitable[None]]
@@ -118,19 +126,10 @@ async def _extract_one(place: Workplace, run: Extraction) -> bool:
     """Fetch and store the pages of one run; True when they are complete."""
     pages: list[StoredPage] = []
     try:
-        connector = _connector(place, run)
-        request = _request(run, connector, place.clock().date())
-        cursor = await _store_pages(place, run, connector, request, pages)
+        brought = await (_adopt if run.import_id is not None else _fetch)(place, run, pages)
         async with place.begin() as conn:
             return await store.finish_extraction(
-                conn,
-                run.key,
-                run.attempt,
-                pages,
-                (request.first, request.last),
-                cursor,
-                place.clock(),
-                timedelta(seconds=CARRY_SECONDS),
+                conn, run, pages, brought, place.clock(), timedelta(seconds=CARRY_SECONDS)
             )
     except InstitutionFailure as failure:
         await settle_failure(place, run, failure, "queued", run.attempt, pages)
@@ -139,6 +138,65 @@ async def _extract_one(place: Workplace, run: Extraction) -> bool:
         ours = InternalFailure("Something went wrong on our side while fetching; it is tried again.")
         await settle_failure(place, run, ours, "queued", run.attempt, pages)
     return False
+
+
+async def _fetch(place: Workplace, run: Extraction, pages: list[StoredPage]) -> Extracted:
+    """Fetch from the institution what the run is wanted for."""
+    connector = _connector(place, run)
+    spend = _spender(place, run, connector)
+    if run.balances_only:
+        await _store_page(place, run, await connector.accounts(_credentials(place, run), spend), pages)
+        return Extracted(None, run.sync_cursor)
+    request = _request(run, connector, place.clock().date(), spend)
+    window = (request.first, request.last)
+    failures: list[AccountFailure] = []
+    cursor = await _store_pages(place, run, connector, request, pages, failures)
+    whole = not connector.capabilities.window and not request.cursor
+    return Extracted(window, cursor, whole, [_failure_json(item) for item in failures])
+
+
+def _failure_json(item: AccountFailure) -> dict[str, str]:
+    failure = item.failure
+    return {
+        "account": item.account_external_id,
+        "code": failure.code,
+        "message": failure.message,
+        "action": failure.action,
+    }
+
+
+def _spender(place: Workplace, run: Extraction, connector: Connector) -> Spend:
+    """Return what takes one of the connection's requests of the day, where its institution allows so many."""
+    requests_max = connector.capabilities.requests_per_day_max
+    if requests_max is None:
+        return spend_freely
+
+    async def spend() -> None:
+        now = place.clock()
+        async with place.begin() as conn:
+            taken = await store.take_request(conn, run.key.user_id, run.connection_id, now.date(), requests_max)
+        if not taken:
+            raise InstitutionRateLimited(
+                f"{connector.name} may be asked {requests_max} times a day, and today it was; it is asked again "
+                "tomorrow.",
+                retry_at=next_daily(now),
+            )
+
+    return spend
+
+
+async def _adopt(place: Workplace, run: Extraction, pages: list[StoredPage]) -> Extracted:
+    """Take over a file that a person sent, and the plan to read it by: both lie in the object store already."""
+    async with place.begin() as conn:
+        found = await store.import_of(conn, run.key.user_id, run.import_id) if run.import_id is not None else None
+    if found is None:
+        raise AccountGone("The imported file is not there any more.")
+    file_key, digest, size_bytes = found
+    plan_key = f"{file_key.rpartition('/')[0]}/{PLAN_NAME}"
+    plan = await asyncio.to_thread(gzip.decompress, await place.objects.get(plan_key))
+    pages.append(StoredPage(0, plan_key, hashlib.sha256(plan).digest(), len(plan), "application/json"))
+    pages.append(StoredPage(1, file_key, digest, size_bytes, "application/octet-stream"))
+    return Extracted(None, "")
 
 
 def _connector(place: Workplace, run: Extraction) -> Connector:
@@ -150,10 +208,10 @@ def _connector(place: Workplace, run: Extraction) -> Connector:
     return connector
 
 
-def _request(run: Extraction, connector: Connector, today: date) -> FetchRequest:
+def _request(run: Extraction, connector: Connector, today: date, spend: Spend) -> FetchRequest:
     oldest = today - timedelta(days=connector.capabilities.history_days_max)
     first = _refresh_first(run, run.synced_through, today) if run.synced_through else oldest
-    return FetchRequest(max(first, oldest), today + timedelta(days=DAYS_AHEAD), run.sync_cursor)
+    return FetchRequest(max(first, oldest), today + timedelta(days=DAYS_AHEAD), run.sync_cursor, spend)
 
 
 def _refresh_first(run: Extraction, synced_through: date, today: date) -> date:
@@ -166,27 +224,36 @@ def _refresh_first(run: Extraction, synced_through: date, today: date) -> date:
 
 
 async def _store_pages(
-    place: Workplace, run: Extraction, connector: Connector, request: FetchRequest, pages: list[StoredPage]
+    place: Workplace,
+    run: Extraction,
+    connector: Connector,
+    request: FetchRequest,
+    pages: list[StoredPage],
+    failures: list[AccountFailure],
 ) -> str:
     """Put each page into the object store as it comes; return the cursor after the last."""
     cursor = run.sync_cursor
-    credentials = _credentials(place, run)
-    async for page in connector.fetch(credentials, request):
+    async for page in connector.fetch(_credentials(place, run), request):
         if isinstance(page, AccountFailure):
-            log.warning("an account of run %s was not fetched: %s", run.key.run_id, page.failure.message)
+            log.warning("an account of run %s was not fetched: %s", run.key.run_id, page.failure.code)
+            failures.append(page)
             continue
-        if len(pages) == PAGES_PER_RUN_MAX:
-            raise InstitutionFailure(f"The institution gave more than {PAGES_PER_RUN_MAX} pages in one run.")
-        number = len(pages)
-        object_key = raw_key(run, number)
-        packed = await asyncio.to_thread(gzip.compress, page.content, GZIP_LEVEL, mtime=0)
-        await place.objects.put(object_key, packed, "application/gzip")
-        digest = hashlib.sha256(page.content).digest()
-        pages.append(StoredPage(number, object_key, digest, len(page.content), page.content_type))
+        await _store_page(place, run, page, pages)
         cursor = page.cursor or cursor
         if run.reason != "daily":
             await _tell_page(place, run, len(pages))
     return cursor
+
+
+async def _store_page(place: Workplace, run: Extraction, page: RawPage, pages: list[StoredPage]) -> None:
+    if len(pages) == PAGES_PER_RUN_MAX:
+        raise InstitutionFailure(f"The institution gave more than {PAGES_PER_RUN_MAX} pages in one run.")
+    number = len(pages)
+    object_key = raw_key(run, number)
+    packed = await asyncio.to_thread(gzip.compress, page.content, GZIP_LEVEL, mtime=0)
+    await place.objects.put(object_key, packed, "application/gzip")
+    digest = hashlib.sha256(page.content).digest()
+    pages.append(StoredPage(number, object_key, digest, len(page.content), page.content_type))
 
 
 def raw_key(run: Extraction, page: int) -> str:
@@ -235,16 +302,17 @@ async def settle_failure(
         if not held:
             return
         await store.insert_raw_objects(conn, run.key, run.attempt, pages, "abandoned")
-        await store.note_failure(
-            conn,
-            run.key.user_id,
-            run.connection_id,
-            failure.code,
-            failure.message,
-            failure.action,
-            at if failure.retryable else None,
-            action_required=not failure.retryable,
-        )
+        if run.import_id is None:
+            await store.note_failure(
+                conn,
+                run.key.user_id,
+                run.connection_id,
+                failure.code,
+                failure.message,
+                failure.action,
+                at if failure.retryable else None,
+                action_required=not failure.retryable,
+            )
         effects = await tell_progress(conn, [run.key])
         if not again:
             await store.bury_objects(conn, run.key, failure.message)

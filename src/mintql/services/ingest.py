@@ -9,63 +9,36 @@ known are dropped by their fingerprints, or found by their unique key and compar
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import logging
-import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from mintql.domain.errors import InternalFailure, ProtocolError
-from mintql.domain.ids import RawObjectId, UserId
-from mintql.domain.ingest import Folded, fold
-from mintql.domain.institutions import ParsedPage, ProviderTransaction, RejectedRow
-from mintql.gateways.objects import ObjectMissing, ObjectStoreDown
-from mintql.institutions.base import Connector
+from mintql.domain.errors import FileLost, InternalFailure, ProtocolError, failure_of
+from mintql.domain.ids import UserId
+from mintql.domain.ingest import Folded
+from mintql.domain.institutions import ProviderTransaction
 from mintql.services import alerts, rawlog
 from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events, transactions_changed
 from mintql.services.extract import CLAIMS_MAX, LEASE, Workplace, keep_leases, settle_failure
-from mintql.services.rows import Changes, RowWriter, Slice
+from mintql.services.pages import Work, read_runs
+from mintql.services.row_plan import Changes, Slice
+from mintql.services.rows import RowWriter
 from mintql.services.sync import next_daily, open_or_join_run, progress_events
+from mintql.store import ingest as accounts
 from mintql.store import sync as store
+from mintql.store.ingest import FailedAccount
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
-from mintql.store.sync import Ingestion, RawObject, RowCounts, RunKey
+from mintql.store.sync import Ingestion, RowCounts, RunKey
 
 log = logging.getLogger(__name__)
 
 ROWS_PER_TRANSACTION_MAX = 5_000
 RUNS_PER_TRANSACTION_MAX = 100
-OBJECTS_AT_ONCE_MAX = 20
-PAGE_BYTES_MAX = 64 * 1024 * 1024
 EXCERPT_CHARACTERS_MAX = 200
-
-
-@dataclass(slots=True)
-class Work:
-    """A run under ingestion: its pages as read, and what cannot be read."""
-
-    run: Ingestion
-    folded: Folded
-    objects: list[RawObject]
-    dead: dict[RawObjectId, str] = field(default_factory=dict)
-    new_accounts: int = 0
-
-    @property
-    def read_ids(self) -> list[RawObjectId]:
-        """The pages that could be read, as the folded run numbers them."""
-        return [item.object_id for item in self.objects if item.object_id not in self.dead]
-
-    @property
-    def quarantined(self) -> list[tuple[RawObjectId, RejectedRow]]:
-        """Rows that cannot be read, with the page they came on."""
-        return [(self.read_ids[number], row) for number, row in self.folded.rejected]
-
-
-class PageUnreadable(Exception):  # noqa: N818
-    """A stored page cannot be used; the message says why."""
+NOTICES_MAX = 20
+NOTICE_CHARACTERS_MAX = 500
 
 
 async def ingest(place: Workplace, keys: Sequence[RunKey]) -> None:
@@ -75,7 +48,8 @@ async def ingest(place: Workplace, keys: Sequence[RunKey]) -> None:
         objects = await store.raw_objects_of_runs(conn, [(run.key, run.attempt) for run in runs])
     async with keep_leases(place, runs):
         runs = [run for run in runs if not await _given_up(place, run)]
-        works = [work for work in await _read(place, runs, objects) if work is not None]
+        read = [work for work in await read_runs(place, runs, objects) if work is not None]
+        works = [work for work in read if not await _failed_everywhere(place, work)]
         for batch in _batches(works):
             await _ingest_batch(place, batch)
 
@@ -86,6 +60,15 @@ async def _given_up(place: Workplace, run: Ingestion) -> bool:
         return False
     failure = InternalFailure("Reading the result was begun again and again and never came to an end.")
     await settle_failure(place, run, failure, "extracted", run.ingest_attempt)
+    return True
+
+
+async def _failed_everywhere(place: Workplace, work: Work) -> bool:
+    """End or retry a run of which no account could be fetched: that is the connection failing, not its accounts."""
+    failures = work.run.account_failures
+    if not failures or work.folded.rows_total() or {item["account"] for item in failures} < set(work.folded.accounts):
+        return False
+    await settle_failure(place, work.run, failure_of(**failures[0]), "queued", work.run.attempt)
     return True
 
 
@@ -114,76 +97,13 @@ async def _write_batch(place: Workplace, batch: Sequence[Work]) -> None:
     for work in batch:
         if work.dead:
             reason = next(iter(work.dead.values()))
+            if work.run.import_id is not None:
+                await settle_failure(place, work.run, FileLost(f"The file cannot be read: {reason}"), "queued", 1)
+                continue
             failure = ProtocolError(
                 f"{len(work.dead)} of {len(work.objects)} pages could not be read ({reason}); they are fetched again."
             )
             await settle_failure(place, work.run, failure, "queued", work.run.attempt)
-
-
-# Reading
-
-
-async def _read(place: Workplace, runs: Sequence[Ingestion], objects: Sequence[RawObject]) -> list[Work | None]:
-    slots = asyncio.Semaphore(OBJECTS_AT_ONCE_MAX)
-
-    async def one(run: Ingestion) -> Work | None:
-        async with slots:
-            try:
-                return await read_run(place, run, [item for item in objects if item.run == run.key])
-            except ObjectStoreDown:
-                log.exception("pages of run %s cannot be had now", run.key.run_id)
-                failure = InternalFailure("What was fetched cannot be read back at the moment; it is tried again.")
-                await settle_failure(place, run, failure, "extracted", run.ingest_attempt)
-                return None
-
-    return await asyncio.gather(*(one(run) for run in runs))
-
-
-async def read_run(place: Workplace, run: Ingestion, objects: list[RawObject]) -> Work:
-    """Read the stored pages of a run; a page that cannot be read is set aside with the reason."""
-    connector = place.connectors.get(run.institution_id)
-    dead: dict[RawObjectId, str] = {}
-    pages: list[ParsedPage] = []
-    digests: set[bytes] = set()
-    for item in objects:
-        try:
-            page = await _read_page(place, connector, item)
-            # The same bytes once more say nothing more, even of rows that have no ids to tell them apart by.
-            pages.append(ParsedPage() if item.sha256 in digests else page)
-            digests.add(item.sha256)
-        except PageUnreadable as problem:
-            dead[item.object_id] = str(problem)
-            log.warning("page %s is dead: %s", item.object_key, problem)
-    return Work(run, fold(pages, complete=not dead), objects, dead)
-
-
-async def _read_page(place: Workplace, connector: Connector | None, item: RawObject) -> ParsedPage:
-    if connector is None:
-        raise PageUnreadable("this server no longer offers the institution")
-    try:
-        packed = await place.objects.get(item.object_key)
-        content = await asyncio.to_thread(_unpack, packed)
-    except ObjectMissing:
-        raise PageUnreadable("it is missing from the object store") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise PageUnreadable(f"it cannot be unpacked: {error}") from None
-    if hashlib.sha256(content).digest() != item.sha256:
-        raise PageUnreadable("its checksum is not the one recorded when it was stored")
-    try:
-        return connector.parse(content)
-    except ProtocolError as error:
-        raise PageUnreadable(error.message) from None
-    except Exception as error:
-        log.exception("parser failed on page %s", item.object_key)
-        raise PageUnreadable(f"the parser failed on it ({type(error).__name__})") from error
-
-
-def _unpack(packed: bytes) -> bytes:
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    content = unpacker.decompress(packed, PAGE_BYTES_MAX)
-    if unpacker.unconsumed_tail:
-        raise EOFError(f"it is larger than {PAGE_BYTES_MAX} bytes")
-    return content
 
 
 # Batches and slices
@@ -195,7 +115,9 @@ def _batches(works: Sequence[Work]) -> Iterator[list[Work]]:
     rows = 0
     for work in sorted(works, key=lambda item: item.run.key):
         size = work.folded.rows_total()
-        if batch and (rows + size > ROWS_PER_TRANSACTION_MAX or len(batch) == RUNS_PER_TRANSACTION_MAX):
+        full = rows + size > ROWS_PER_TRANSACTION_MAX or len(batch) == RUNS_PER_TRANSACTION_MAX
+        # A file may go into an account that a connection's run of the same batch writes to.
+        if batch and (full or work.run.import_id is not None or batch[-1].run.import_id is not None):
             yield batch
             batch, rows = [], 0
         batch.append(work)
@@ -207,14 +129,18 @@ def _batches(works: Sequence[Work]) -> Iterator[list[Work]]:
 def _slices(batch: Sequence[Work]) -> Iterator[list[tuple[Work, Slice]]]:
     """Split a batch into transactions: all of it in one, but a large run in several, its last one closing it."""
     if len(batch) > 1 or batch[0].folded.rows_total() <= ROWS_PER_TRANSACTION_MAX:
-        yield [(work, Slice(work.run, work.folded, _rows(work.folded), True, work.read_ids)) for work in batch]
+        yield [(work, _slice(work, _rows(work.folded))) for work in batch]
         return
     work = batch[0]
     rows = _rows(work.folded)
     for start in range(0, len(rows), ROWS_PER_TRANSACTION_MAX):
         part = rows[start : start + ROWS_PER_TRANSACTION_MAX]
         closing = start + ROWS_PER_TRANSACTION_MAX >= len(rows)
-        yield [(work, Slice(work.run, work.folded, part, closing, work.read_ids, done=start + len(part)))]
+        yield [(work, _slice(work, part, closing=closing, done=start + len(part)))]
+
+
+def _slice(work: Work, rows: list[ProviderTransaction], *, closing: bool = True, done: int = 0) -> Slice:
+    return Slice(work.run, work.folded, rows, closing, work.read_ids, done, work.bound, work.covered)
 
 
 def _rows(folded: Folded) -> list[ProviderTransaction]:
@@ -241,7 +167,7 @@ async def write_slices(conn: Conn, pairs: Sequence[tuple[Work, Slice]], now: dat
     events = progress_events(progress) + _change_events([(work.run, changes[work.run.key]) for work, _ in pairs])
     _, effects = await append_events(conn, events)
     effects.changed |= effects.told
-    effects.merge(await _read_new_accounts_whole(conn, works, now))
+    effects.merge(await _read_accounts_whole(conn, works, now))
     effects.merge(await alerts.evaluate(conn, _months(pairs, changes), now))
     return effects
 
@@ -264,18 +190,42 @@ async def _settle(conn: Conn, works: Sequence[Work], now: datetime) -> None:
             for object_id, row in work.quarantined
         ],
     )  # fmt: skip
-    whole = [work.run.key for work in works if not work.dead]
+    whole = [(work.run.key, _notices(work)) for work in works if not work.dead]
     if whole:
         await store.succeed_runs(conn, whole, now, next_daily(now))
 
 
-async def _read_new_accounts_whole(conn: Conn, works: Sequence[Work], now: datetime) -> Effects:
-    """Open another run for connections that have shown an account for the first time in a refresh.
+def _notices(work: Work) -> list[str]:
+    return [notice[:NOTICE_CHARACTERS_MAX] for notice in work.folded.notices[:NOTICES_MAX]]
 
-    A refresh reaches back some weeks; the new account's whole history comes with a run from the beginning.
+
+async def _read_accounts_whole(conn: Conn, works: Sequence[Work], now: datetime) -> Effects:
+    """Open another run for connections that have shown an account for the first time in a refresh, or once more.
+
+    A refresh reaches back some weeks; the whole history of an account that is new, or that could not be fetched
+    for a while, comes with a run from the beginning.
     """
     effects = Effects()
-    grown = [work.run for work in works if work.new_accounts and work.run.synced_through and not work.dead]
+    live = [work for work in works if work.run.import_id is None and not work.dead]
+    recovered = await accounts.settle_accounts(
+        conn,
+        [(work.run.key.user_id, work.run.connection_id) for work in live],
+        [
+            FailedAccount(
+                work.run.key.user_id, work.run.connection_id, item["account"], item["code"], item["message"],
+                item["action"],
+            )
+            for work in live
+            for item in work.run.account_failures
+        ],
+        now,
+    )  # fmt: skip
+    grown = [
+        work.run
+        for work in live
+        if work.run.synced_through
+        and (work.new_accounts or (work.run.key.user_id, work.run.connection_id) in recovered)
+    ]
     await store.start_over(conn, [(run.key.user_id, run.connection_id) for run in grown])
     for run in grown:
         _, opened = await open_or_join_run(conn, run.key.user_id, run.connection_id, "request", now)
@@ -293,6 +243,7 @@ def _counts(work: Work, part: Slice, changes: Changes) -> RowCounts:
         changed=len(changes.changed),
         removed=len(changes.removed),
         quarantined=len(work.folded.rejected),
+        matched=changes.matched,
     )
 
 

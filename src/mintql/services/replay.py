@@ -7,21 +7,23 @@ time's, not the institution's: they are taken from the stored rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 
 from mintql.data import load_categories, load_template
 from mintql.domain.budgets import NOTHING_SPENT, MonthlySum, crossed, limits_for_month, spent_by_budget
 from mintql.domain.categories import UNCATEGORIZED_ID, CategorySource
-from mintql.domain.ids import CategoryId, ConnectionId, TransactionId, UserId
-from mintql.domain.ingest import AccountRows, Folded, StoredRow, match_pending, merge
+from mintql.domain.ids import AccountId, CategoryId, ConnectionId, ImportId, TransactionId, UserId
+from mintql.domain.ingest import AccountRows, StoredRow, merge
 from mintql.domain.institutions import ProviderTransaction
-from mintql.domain.merchants import normalize
+from mintql.domain.matching import NO_COVERAGE, SAME_PURCHASE_DAYS, Coverage, Matches, match_rows, with_run
+from mintql.domain.merchants import Merchant, normalize
 from mintql.domain.months import first_day, month_text
 from mintql.services.alerts import is_news
 from mintql.services.extract import Workplace
-from mintql.services.ingest import read_run
+from mintql.services.pages import Work, read_run
+from mintql.services.rows import VANISHED_DAYS
 from mintql.store import alerts as alert_rows
 from mintql.store import replay as store
 from mintql.store.queries import Conn
@@ -43,50 +45,112 @@ class ReplayReport:
 
 
 class Ledger:
-    """Transactions in memory, as a person's runs built them up."""
+    """Transactions in memory, as a person's runs built them up.
 
-    def __init__(self) -> None:
+    `accounts` names the accounts by connection and the ids institutions gave them. `decided` are rows on which
+    the person said that they stand for themselves: no other row takes their place.
+    """
+
+    def __init__(
+        self, accounts: Mapping[tuple[ConnectionId, str], AccountId], decided: Collection[RowKey] = frozenset()
+    ) -> None:
         self.rows: dict[RowKey, StoredRow] = {}
+        self._accounts = accounts
+        self._decided = decided
+        self._stands: dict[RowKey, RowKey] = {}
+        """The row that stands for a row that gave way."""
         self._next_id = 1
 
-    def apply(self, connection_id: ConnectionId, folded: Folded) -> None:
-        """Lay a run over the ledger."""
-        for account_id, said in folded.by_account.items():
-            if account_id in folded.accounts or self._knows(connection_id, account_id):
-                self._apply_account((connection_id, account_id), said)
+    def apply(self, work: Work, at: date) -> None:
+        """Lay a run that was ingested on a day over the ledger."""
+        for name, said in work.folded.by_account.items():
+            account = work.bound.get(name, self._accounts.get((work.run.connection_id, name)))
+            if account is not None:
+                self._apply_account(work, account, said, work.covered.get(name), at)
 
-    def _knows(self, connection_id: ConnectionId, account_id: str) -> bool:
-        return any(key[:2] == (connection_id, account_id) for key in self.rows)
-
-    def _apply_account(self, account: tuple[ConnectionId, str], said: AccountRows) -> None:
-        mine = {key[2]: row for key, row in self.rows.items() if key[:2] == account}
+    def _apply_account(
+        self, work: Work, account: AccountId, said: AccountRows, covered: tuple[date, date] | None, at: date
+    ) -> None:
+        mine = {key[1]: row for key, row in self.rows.items() if key[0] == account}
         new_ids = [external_id for external_id in said.rows if external_id not in mine]
-        merchant_keys = {key: normalize(said.rows[key].description).key for key in new_ids}
-        pending = [row for row in mine.values() if row.pending and row.live]
-        links, gone = match_pending(pending, said, new_ids, merchant_keys)
+        merchants = {external_id: normalize(row.description) for external_id, row in said.rows.items()}
+        found = self._match(work, account, said, covered, mine, new_ids, at)
+        is_file = work.run.import_id is not None
         for external_id, row in said.rows.items():
-            before = mine.get(external_id)
-            merchant = normalize(row.description)
+            before, merchant = mine.get(external_id), merchants[external_id]
             if before is None:
-                after: StoredRow | None = self._new(row, merchant.name, merchant.key)
+                after: StoredRow | None = self._new(row, merchant, work.run.import_id)
             else:
-                after = merge(before, row, merchant.name, merchant.key)
+                after = merge(before, row, merchant.name, merchant.key, stays_superseded=is_file)
             if after is not None:
-                self.rows[*account, external_id] = after
-        for external_id, row_before in links.items():
-            key = (*account, row_before.external_id)
-            self.rows[key] = replace(self.rows[key], successor_id=self.rows[*account, external_id].transaction_id)
-        for external_id in [row.external_id for row in gone] + sorted(said.removed):
-            taken = self.rows.get((*account, external_id))
+                self.rows[account, external_id] = after
+                if after.successor_id is None:
+                    self._stands.pop((account, external_id), None)
+        for match in found.certain:
+            gives_way, stands = (account, match.from_id), (account, match.to_id)
+            self.rows[gives_way] = replace(self.rows[gives_way], successor_id=self.rows[stands].transaction_id)
+            self._stands[gives_way] = stands
+        for external_id in [row.external_id for row in found.gone] + sorted(said.removed):
+            taken = self.rows.get((account, external_id))
             if taken is not None and taken.live:
-                self.rows[*account, external_id] = replace(taken, removed=True)
+                self.rows[account, external_id] = replace(taken, removed=True)
 
-    def _new(self, row: ProviderTransaction, merchant: str, merchant_key: str) -> StoredRow:
+    def _match(
+        self,
+        work: Work,
+        account: AccountId,
+        said: AccountRows,
+        covered: tuple[date, date] | None,
+        mine: Mapping[str, StoredRow],
+        new_ids: Sequence[str],
+        at: date,
+    ) -> Matches:
+        """Find which rows stand for which, as the ingestion does, but by looking at every row of the account."""
+        since = at - timedelta(days=VANISHED_DAYS)
+        free = [
+            replace(row, stands_for=self._stands_for((account, row.external_id)))
+            for row in mine.values()
+            if row.successor_id is None and (account, row.external_id) not in self._decided
+        ]
+        fresh = [said.rows[key] for key in new_ids if not said.rows[key].pending]
+        pending = [row for row in free if row.pending and (not row.removed or row.posted_on >= since)]
+        near = [
+            row
+            for row in free
+            if not row.pending
+            and any(
+                new.amount_minor == row.amount_minor
+                and new.currency == row.currency
+                and abs((new.posted_on - row.posted_on).days) <= SAME_PURCHASE_DAYS
+                for new in fresh
+            )
+        ]
+        keys = {key: normalize(said.rows[key].description).key for key in new_ids}
+        mixed = any(row.import_id != work.run.import_id for row in (*near, *pending))
+        coverage = with_run(
+            _coverage(mine.values()) if mixed else NO_COVERAGE, work.run.import_id, covered, said.window
+        )
+        return match_rows(pending, near, said, new_ids, keys, origin=work.run.import_id, coverage=coverage)
+
+    def _stands_for(self, stands: RowKey) -> frozenset[ImportId]:
+        given = [self.rows[key].import_id for key, to in self._stands.items() if to == stands]
+        return frozenset(item for item in given if item is not None)
+
+    def _new(self, row: ProviderTransaction, merchant: Merchant, import_id: ImportId | None) -> StoredRow:
         self._next_id += 1
         return StoredRow(
             TransactionId(self._next_id), row.external_id, row.posted_on, row.amount_minor, row.currency,
-            row.pending, row.description, merchant, merchant_key, UNCATEGORIZED_ID, CategorySource.NONE.value, "",
+            row.pending, row.description, merchant.name, merchant.key, UNCATEGORIZED_ID, CategorySource.NONE.value,
+            "", import_id=import_id,
         )  # fmt: skip
+
+
+def _coverage(rows: Iterable[StoredRow]) -> Coverage:
+    days: dict[ImportId | None, tuple[date, date]] = {}
+    for row in rows:
+        first, last = days.get(row.import_id, (row.posted_on, row.posted_on))
+        days[row.import_id] = (min(first, row.posted_on), max(last, row.posted_on))
+    return Coverage(days.get(None), {origin: span for origin, span in days.items() if origin is not None})
 
 
 async def replay(place: Workplace, conn: Conn, user_id: UserId) -> ReplayReport:
@@ -95,14 +159,20 @@ async def replay(place: Workplace, conn: Conn, user_id: UserId) -> ReplayReport:
     `conn` is read from only; give it a repeatable-read transaction when others may be writing.
     """
     report = ReplayReport()
-    ledger = Ledger()
+    stored = await store.rows(conn, user_id)
+    keys = {row.transaction_id: key for key, row in stored.items()}
+    decided = {keys[from_id] for from_id in await store.decisions(conn, user_id) if from_id in keys}
+    ledger = Ledger(await store.accounts(conn, user_id), decided)
     for past in await store.runs(conn, user_id):
         for objects in await store.pages(conn, past.run.key):
             work = await read_run(place, past.run, objects)
             report.pages += len(objects)
             report.dead_pages += len(work.dead)
-            ledger.apply(past.run.connection_id, work.folded)
-    stored = await store.rows(conn, user_id)
+            ledger.apply(work, past.ingested_at.date())
+    for key in decided & ledger.rows.keys():
+        # Whether such a row counts is the person's word, as its category is.
+        counts = replace(ledger.rows[key], successor_id=stored[key].successor_id, removed=stored[key].removed)
+        ledger.rows[key] = counts
     _compare_rows(ledger.rows, stored, report)
     sums = _sums(ledger.rows, stored)
     _compare_sums(sums, await store.sums(conn, user_id), report)
@@ -117,7 +187,7 @@ def _compare_rows(
     report.transactions = len(rebuilt)
     for key in sorted(rebuilt.keys() | stored.keys()):
         mine, theirs = rebuilt.get(key), stored.get(key)
-        name = f"transaction {key[2]!r} of account {key[1]!r}"
+        name = f"transaction {key[1]!r} of account {key[0]}"
         if mine is None:
             report.differences.append(f"{name} is stored, but no raw object speaks of it")
         elif theirs is None:
@@ -133,13 +203,23 @@ def _compare_rows(
 def _sums(rebuilt: Mapping[RowKey, StoredRow], stored: Mapping[RowKey, StoredRow]) -> list[MonthlySum]:
     totals: dict[tuple[date, CategoryId, str], list[int]] = {}
     for key, row in rebuilt.items():
-        if row.live:
-            category_id = stored[key].category_id if key in stored else UNCATEGORIZED_ID
+        if not row.live:
+            continue
+        of = stored.get(key)
+        for category_id, amount_minor in _shares(row.amount_minor, of):
             total = totals.setdefault((first_day(row.posted_on), category_id, row.currency), [0, 0, 0, 0])
             place = 1 if row.pending else 0
-            total[place] += row.amount_minor
+            total[place] += amount_minor
             total[place + 2] += 1
     return [MonthlySum(*key, *total) for key, total in sorted(totals.items())]
+
+
+def _shares(amount_minor: int, stored: StoredRow | None) -> list[tuple[CategoryId, int]]:
+    """Return how an amount falls to categories: the person's parts to theirs, the rest to the row's own."""
+    if stored is None:
+        return [(UNCATEGORIZED_ID, amount_minor)]
+    parts = list(zip(stored.personal.part_category_ids or (), stored.personal.part_amounts_minor or (), strict=True))
+    return [(stored.category_id, amount_minor - sum(amount for _, amount in parts)), *parts]
 
 
 def _compare_sums(rebuilt: Iterable[MonthlySum], stored: Iterable[MonthlySum], report: ReplayReport) -> None:

@@ -7,77 +7,41 @@ statement here is for one row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from mintql.domain.categories import Categorization, CategorySource
 from mintql.domain.ids import AccountId, CategoryId, RawObjectId, TransactionId, UserId
-from mintql.domain.ingest import AccountRows, Folded, StoredRow, match_pending, merge
-from mintql.domain.institutions import ProviderTransaction, RejectedRow
+from mintql.domain.ingest import NOTHING_PERSONAL, AccountRows, Folded, Personal, StoredRow, merge
+from mintql.domain.institutions import RejectedRow
+from mintql.domain.matching import PENDING_MATCH_DAYS, Coverage, MatchKind
 from mintql.domain.merchants import Merchant, normalize
 from mintql.domain.months import first_day
 from mintql.services.categorize import Categorizer, default_categorizer
 from mintql.services.fingerprints import fingerprint, pack, unpack
+from mintql.services.row_plan import (
+    AccountWork,
+    Candidate,
+    Changes,
+    Known,
+    Plan,
+    RowName,
+    Slice,
+    by_name,
+    take_over,
+    taken_back,
+)
 from mintql.store import ingest as store
-from mintql.store.ingest import Account, KnownAccount, NewRow
+from mintql.store.ingest import Account, KnownAccount, NewMatch, NewRow
 from mintql.store.queries import Conn
-from mintql.store.sync import Ingestion, RunKey
+from mintql.store.sync import RunKey
 
 REJECTED_ACCOUNT_POSITION = -1_000_000
 """Positions of rows whose account is unknown count down from here, clear of all others."""
+VANISHED_DAYS = 2 * PENDING_MATCH_DAYS
+"""How long a pending row that vanished may still be claimed by the posted row that it became."""
 SEEN_DAYS = 45
 """How far back known rows are remembered by fingerprint: more than any window fetched again and again."""
-
-
-@dataclass(slots=True)
-class Slice:
-    """The part of a run that one transaction writes. The closing one also takes back what is gone."""
-
-    run: Ingestion
-    folded: Folded
-    rows: list[ProviderTransaction]
-    closing: bool
-    object_ids: Sequence[RawObjectId] = ()
-    done: int = 0
-
-
-@dataclass(slots=True)
-class Changes:
-    """What a transaction did to a run's rows, the months whose sums it moved, and how many accounts are new."""
-
-    added: list[TransactionId] = field(default_factory=list)
-    changed: list[TransactionId] = field(default_factory=list)
-    removed: list[TransactionId] = field(default_factory=list)
-    months: set[date] = field(default_factory=set)
-    new_accounts: int = 0
-
-    @property
-    def any(self) -> bool:
-        """Whether anything was done."""
-        return bool(self.added or self.changed or self.removed)
-
-
-@dataclass(slots=True)
-class _Candidate:
-    """A row that is not known by its fingerprint; `id_known` when only its content is not."""
-
-    run: RunKey
-    account: Account
-    row: ProviderTransaction
-    merchant: Merchant
-    object_id: RawObjectId | None
-    id_known: bool
-
-
-@dataclass(slots=True)
-class _AccountWork:
-    """An account of a slice: what the run says of it, and which rows of this slice are new to us."""
-
-    run: Ingestion
-    account: Account
-    said: AccountRows
-    closing: bool
-    candidates: dict[str, _Candidate] = field(default_factory=dict)
 
 
 class RowWriter:
@@ -103,9 +67,9 @@ class RowWriter:
             sorted({item.account[0] for item in candidates}),
             sorted({item.merchant.key for item in candidates}),
         )
-        pending = await store.stored_pending(self._conn, [work.account for work in works])
         stored = await self._stored(works)
-        await self._write_candidates(works, pending, stored)
+        known_rows = await self._known(works)
+        await self._write_candidates(works, known_rows, stored)
         await self._write_seen(works)
         return self._changes
 
@@ -125,12 +89,26 @@ class RowWriter:
         }
         for (run, _), account in known.items():
             self._changes[run].new_accounts += account.is_new
+        known |= await self._bound(slices)
         await self._note_missing([part for part in slices if part.closing])
         return known
 
+    async def _bound(self, slices: Sequence[Slice]) -> dict[tuple[RunKey, str], KnownAccount]:
+        """Return the accounts that files are imported into, by run and by how the file names them."""
+        wanted = {
+            (part.run.key, name): (part.run.key.user_id, account_id)
+            for part in slices
+            for name, account_id in part.bound.items()
+        }
+        if not wanted:
+            return {}
+        there = await store.lock_bound(self._conn, sorted(set(wanted.values())))
+        by_account = {(account.user_id, account.account_id): account for account in there}
+        return {key: by_account[account] for key, account in wanted.items() if account in by_account}
+
     async def _note_missing(self, slices: Sequence[Slice]) -> None:
         """Note accounts that the institution does not name any more. A run that names none says nothing of that."""
-        telling = [part for part in slices if part.folded.accounts]
+        telling = [part for part in slices if part.folded.accounts and part.run.import_id is None]
         named = [
             (part.run.key.user_id, part.run.connection_id, external_id)
             for part in telling
@@ -139,9 +117,9 @@ class RowWriter:
         connections = [(part.run.key.user_id, part.run.connection_id) for part in telling]
         await store.note_missing(self._conn, connections, named, self._now)
 
-    def _sift(self, slices: Sequence[Slice], known: dict[tuple[RunKey, str], KnownAccount]) -> list[_AccountWork]:
+    def _sift(self, slices: Sequence[Slice], known: dict[tuple[RunKey, str], KnownAccount]) -> list[AccountWork]:
         """Drop rows whose fingerprints are known; put rows of unknown accounts aside."""
-        works: dict[tuple[RunKey, str], _AccountWork] = {}
+        works: dict[tuple[RunKey, str], AccountWork] = {}
         for part in slices:
             for external_id, said in part.folded.by_account.items():
                 account = known.get((part.run.key, external_id))
@@ -149,10 +127,10 @@ class RowWriter:
                     _reject_account(part.folded, external_id, said)
                     continue
                 key = (account.user_id, account.account_id)
-                works[part.run.key, external_id] = _AccountWork(part.run, key, said, part.closing)
-            seen = {
-                account.external_id: unpack(account.seen) for (run, _), account in known.items() if run == part.run.key
-            }
+                works[part.run.key, external_id] = AccountWork(
+                    part.run, key, said, part.closing, account.is_new, part.covered.get(external_id)
+                )
+            seen = {name: unpack(account.seen) for (run, name), account in known.items() if run == part.run.key}
             for row in part.rows:
                 work = works.get((part.run.key, row.account_external_id))
                 if work is None:
@@ -160,7 +138,7 @@ class RowWriter:
                 id_hash, content_hash = fingerprint(row)
                 known_hash = seen[row.account_external_id].get(id_hash)
                 if known_hash != content_hash:
-                    work.candidates[row.external_id] = _Candidate(
+                    work.candidates[row.external_id] = Candidate(
                         run=part.run.key,
                         account=work.account,
                         row=row,
@@ -176,7 +154,37 @@ class RowWriter:
             merchant = self._merchants[description] = normalize(description)
         return merchant
 
-    async def _stored(self, works: Sequence[_AccountWork]) -> dict[tuple[Account, str], StoredRow]:
+    async def _known(self, works: Sequence[AccountWork]) -> Known:
+        """Return what the database has that a new row of these accounts may be another word for."""
+        since = (self._now - timedelta(days=VANISHED_DAYS)).date()
+        pending = await store.stored_pending(self._conn, [work.account for work in works], since)
+        near = await store.near_rows(
+            self._conn,
+            [
+                (work.account, item.row)
+                for work in works
+                if not work.is_new
+                for item in work.candidates.values()
+                if not item.id_known and not item.row.pending
+            ],
+        )
+        # Days count only where a file and the connection, or two files, may have told of the same purchase.
+        mixed = [
+            work.account
+            for work in works
+            if any(
+                row.import_id != work.run.import_id
+                for row in (*near.get(work.account, ()), *pending.get(work.account, ()))
+            )
+        ]
+        days = await store.coverage(self._conn, mixed) if mixed else {}
+        coverage = {
+            account: Coverage(found.get(None), {origin: span for origin, span in found.items() if origin is not None})
+            for account, found in days.items()
+        }
+        return Known(pending, near, coverage)
+
+    async def _stored(self, works: Sequence[AccountWork]) -> dict[RowName, StoredRow]:
         """Return what the database has of the candidates whose ids are known; the others are tried by COPY."""
         keys = [
             (*work.account, external_id)
@@ -184,26 +192,26 @@ class RowWriter:
             for external_id, item in work.candidates.items()
             if item.id_known
         ]
-        return _by_key(await store.stored_rows(self._conn, keys + _taken_back(works)))
+        return by_name(await store.stored_rows(self._conn, keys + taken_back(works)))
 
     async def _write_candidates(
         self,
-        works: Sequence[_AccountWork],
-        pending: dict[Account, list[StoredRow]],
-        stored: dict[tuple[Account, str], StoredRow],
+        works: Sequence[AccountWork],
+        known: Known,
+        stored: dict[RowName, StoredRow],
     ) -> None:
-        plan = _Plan(works, pending, stored)
+        plan = Plan(works, known, stored)
         if not await self._insert(plan):
             # One is there already, older than what the fingerprints remember or from a run that died halfway.
             keys = [(*work.account, external_id) for work in works for external_id in work.candidates]
-            plan = _Plan(works, pending, _by_key(await store.stored_rows(self._conn, keys + _taken_back(works))))
+            plan = Plan(works, known, by_name(await store.stored_rows(self._conn, keys + taken_back(works))))
             if not await self._insert(plan):
                 raise RuntimeError("rows appeared while their person's lock was held")
         await self._change(plan)
-        await self._link(plan)
+        await self._match(plan)
         await self._remove(plan)
 
-    async def _insert(self, plan: _Plan) -> bool:
+    async def _insert(self, plan: Plan) -> bool:
         """COPY the rows the database does not have; False when it has one of them after all."""
         if not plan.fresh:
             return True
@@ -213,16 +221,20 @@ class RowWriter:
             return False
         for item, row in zip(plan.fresh, rows, strict=True):
             plan.ids[item.account, row.external_id] = row.transaction_id
-            self._note(item.run, row.posted_on).added.append(row.transaction_id)
+            if row.successor_id is None:
+                self._note(item.run, row.posted_on).added.append(row.transaction_id)
         return True
 
-    def _new_row(self, item: _Candidate, transaction_id: TransactionId, plan: _Plan) -> NewRow:
+    def _new_row(self, item: Candidate, transaction_id: TransactionId, plan: Plan) -> NewRow:
         row = item.row
+        name = (item.account, row.external_id)
         category = self._categorize(item)
-        pending = plan.links.get((item.account, row.external_id))
-        if pending is not None and pending.category_source != CategorySource.NONE:
+        before = plan.takes_over.get(name)
+        if before is not None and _keeps_category(
+            before, item.merchant, plan.matches[item.account, before.external_id].kind
+        ):
             category = Categorization(
-                pending.category_id, CategorySource(pending.category_source), pending.category_detail
+                before.category_id, CategorySource(before.category_source), before.category_detail
             )
         return NewRow(
             user_id=item.account[0],
@@ -240,20 +252,29 @@ class RowWriter:
             merchant_key=item.merchant.key,
             category_detail=category.detail,
             object_id=item.object_id,
+            import_id=plan.imports[item.account],
+            successor_id=plan.gives_way_to(name),
+            personal=NOTHING_PERSONAL if before is None else before.personal,
         )
 
-    def _categorize(self, item: _Candidate) -> Categorization:
+    def _categorize(self, item: Candidate) -> Categorization:
         rules = self._rules.get(item.account[0], {})
+        row = item.row
         return self._categorizer.categorize(
-            item.merchant, item.row.amount_minor, item.row.merchant_category_code, rules
+            item.merchant, row.amount_minor, row.merchant_category_code, rules, row.category_code
         )
 
-    async def _change(self, plan: _Plan) -> None:
+    async def _change(self, plan: Plan) -> None:
         """Write the rows that the institution now describes otherwise."""
-        changed: list[tuple[UserId, StoredRow]] = []
+        changed: list[tuple[UserId, StoredRow, RawObjectId | None]] = []
+        personal: list[tuple[UserId, TransactionId, Personal]] = []
+        revived: list[tuple[UserId, TransactionId]] = []
         for item, before in plan.known:
-            after = merge(before, item.row, item.merchant.name, item.merchant.key)
-            after = _take_over(plan.links.get((item.account, item.row.external_id)), after or before)
+            user_id = item.account[0]
+            after = merge(
+                before, item.row, item.merchant.name, item.merchant.key, stays_superseded=plan.is_file(item.account)
+            )
+            after = take_over(plan.takes_over.get((item.account, item.row.external_id)), after or before)
             if after == before:
                 continue
             if after.category_source == CategorySource.NONE:
@@ -264,27 +285,46 @@ class RowWriter:
                     category_source=category.source.value,
                     category_detail=category.detail,
                 )
-            changed.append((item.account[0], after))
+            changed.append((user_id, after, item.object_id))
+            if after.personal != before.personal:
+                personal.append((user_id, after.transaction_id, after.personal))
+            if before.successor_id is not None and after.successor_id is None:
+                revived.append((user_id, after.transaction_id))
             self._note(item.run, before.posted_on, after.posted_on).changed.append(after.transaction_id)
         await store.change_rows(self._conn, changed, self._now)
+        await store.write_personal(self._conn, personal)
+        await store.forget_matches(self._conn, revived)
 
-    async def _link(self, plan: _Plan) -> None:
-        """Point pending rows to the posted ones that succeed them."""
+    async def _match(self, plan: Plan) -> None:
+        """Point rows that give way to the ones that stand for them, and keep why; keep suggestions as such."""
         links: list[tuple[UserId, TransactionId, TransactionId]] = []
-        for (account, external_id), pending in plan.links.items():
-            posted_id = plan.ids.get((account, external_id))
-            if posted_id is None or posted_id == pending.transaction_id:
+        matches: list[NewMatch] = []
+        for (account, from_id), match in plan.matches.items():
+            gives_way, stands = plan.ids.get((account, from_id)), plan.ids.get((account, match.to_id))
+            if gives_way is None or stands is None or gives_way == stands:
                 continue
-            links.append((account[0], pending.transaction_id, posted_id))
-            self._note(plan.runs[account], pending.posted_on).removed.append(pending.transaction_id)
+            run = plan.runs[account]
+            state = "applied" if match.certain else "suggested"
+            matches.append(NewMatch(account[0], gives_way, stands, match.kind.value, state, run.run_id))
+            if not match.certain:
+                continue
+            before = plan.rows.get((account, from_id))
+            self._changes[run].matched += 1
+            if before is None:
+                continue  # A row of a file: it was written as giving way.
+            links.append((account[0], gives_way, stands))
+            if before.live:
+                self._note(run, before.posted_on).removed.append(gives_way)
         await store.supersede_rows(self._conn, links, self._now)
+        await store.write_matches(self._conn, matches, self._now)
 
-    async def _remove(self, plan: _Plan) -> None:
+    async def _remove(self, plan: Plan) -> None:
         """Mark what the institution took back, and pending rows that are gone."""
-        superseded = {row.transaction_id for row in plan.links.values()}
-        gone = [(key, row) for key, row in plan.gone.items() if row.transaction_id not in superseded]
-        await store.remove_rows(self._conn, [(account[0], row.transaction_id) for (account, _), row in gone], self._now)
-        for (account, _), row in gone:
+        gone = plan.gone
+        await store.remove_rows(
+            self._conn, [(account[0], row.transaction_id) for (account, _), row in gone.items()], self._now
+        )
+        for (account, _), row in gone.items():
             self._taken_from.add(account)
             self._note(plan.runs[account], row.posted_on).removed.append(row.transaction_id)
 
@@ -293,7 +333,7 @@ class RowWriter:
         changes.months.update(first_day(day) for day in days)
         return changes
 
-    async def _write_seen(self, works: Sequence[_AccountWork]) -> None:
+    async def _write_seen(self, works: Sequence[AccountWork]) -> None:
         """Remember the run's recent rows by their fingerprints, once the run is closed.
 
         A run without rows leaves what is known as it is, unless it took rows back: should those be given
@@ -301,7 +341,7 @@ class RowWriter:
         """
         lists: list[tuple[UserId, AccountId, bytes]] = []
         for work in works:
-            if not work.closing:
+            if not work.closing or work.run.import_id is not None:
                 continue
             newest = max((row.posted_on for row in work.said.rows.values()), default=None)
             if newest is not None and work.run.window_last is not None:
@@ -316,69 +356,15 @@ class RowWriter:
         await store.write_seen(self._conn, lists)
 
 
-class _Plan:
-    """What is to be done with the candidates: insert, compare, link, take back."""
+def _keeps_category(before: StoredRow, merchant: Merchant, kind: MatchKind) -> bool:
+    """Tell whether a row takes over the category of the one that gives way to it.
 
-    def __init__(
-        self,
-        works: Sequence[_AccountWork],
-        pending: dict[Account, list[StoredRow]],
-        stored: dict[tuple[Account, str], StoredRow],
-    ) -> None:
-        self.fresh: list[_Candidate] = []
-        self.known: list[tuple[_Candidate, StoredRow]] = []
-        self.links: dict[tuple[Account, str], StoredRow] = {}
-        self.gone: dict[tuple[Account, str], StoredRow] = {}
-        self.ids: dict[tuple[Account, str], TransactionId] = {key: row.transaction_id for key, row in stored.items()}
-        self.runs: dict[Account, RunKey] = {work.account: work.run.key for work in works}
-        for work in works:
-            for external_id, item in work.candidates.items():
-                row = stored.get((work.account, external_id))
-                if row is None:
-                    self.fresh.append(item)
-                else:
-                    self.known.append((item, row))
-            self._match(work, pending.get(work.account, []), stored)
-
-    def _match(
-        self,
-        work: _AccountWork,
-        pending: Sequence[StoredRow],
-        stored: dict[tuple[Account, str], StoredRow],
-    ) -> None:
-        new_ids = [key for key in work.candidates if (work.account, key) not in stored]
-        said = work.said if work.closing else replace(work.said, window=None)
-        keys = {external_id: item.merchant.key for external_id, item in work.candidates.items()}
-        claimed, gone = match_pending(pending, said, new_ids, keys)
-        self.links |= {(work.account, external_id): row for external_id, row in claimed.items()}
-        self.gone |= {(work.account, row.external_id): row for row in gone}
-        for external_id in work.said.removed if work.closing else ():
-            row = stored.get((work.account, external_id))
-            if row is not None and row.live:
-                self.gone[work.account, external_id] = row
-
-
-def _by_key(rows: dict[Account, list[StoredRow]]) -> dict[tuple[Account, str], StoredRow]:
-    return {(account, row.external_id): row for account, found in rows.items() for row in found}
-
-
-def _taken_back(works: Sequence[_AccountWork]) -> list[tuple[UserId, AccountId, str]]:
-    """Name the rows that institutions say they took back."""
-    return [(*work.account, external_id) for work in works if work.closing for external_id in sorted(work.said.removed)]
-
-
-def _take_over(pending: StoredRow | None, posted: StoredRow) -> StoredRow:
-    """Move a person's own choice from a pending row along to the posted one that succeeds it."""
-    if pending is None or pending.category_source != CategorySource.MANUAL:
-        return posted
-    if posted.category_source == CategorySource.MANUAL:
-        return posted
-    return replace(
-        posted,
-        category_id=pending.category_id,
-        category_source=pending.category_source,
-        category_detail=pending.category_detail,
-    )
+    Nothing that has a category gets another one by itself; but where only the amount says that the two are one
+    purchase, and the sellers differ, the category goes along only if the person chose it.
+    """
+    if before.category_source in (CategorySource.NONE, CategorySource.MANUAL):
+        return before.category_source == CategorySource.MANUAL
+    return kind is MatchKind.PENDING_LINK or before.merchant_key == merchant.key
 
 
 def _object_id(part: Slice, said: AccountRows, external_id: str) -> RawObjectId | None:

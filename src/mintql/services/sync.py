@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from mintql.domain.errors import NotFound
-from mintql.domain.ids import ConnectionId, SyncRunId, UserId
+from mintql.domain.ids import ConnectionId, ImportId, SyncRunId, UserId
 from mintql.services.effects import Effects, Job
 from mintql.services.events import NewEvent, append_events
 from mintql.store import sync as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
-from mintql.store.sync import Progress, RunKey
+from mintql.store.sync import Progress, RunKey, Wanted
 
 ACTIVE_DAYS = 30
 """The daily refresh is for persons who were active within this many days."""
@@ -26,17 +26,28 @@ RUNS_PER_JOB = 50
 
 
 async def open_or_join_run(
-    conn: Conn, user_id: UserId, connection_id: ConnectionId, reason: str, now: datetime
+    conn: Conn,
+    user_id: UserId,
+    connection_id: ConnectionId,
+    reason: str,
+    now: datetime,
+    *,
+    balances_only: bool = False,
+    import_id: ImportId | None = None,
 ) -> tuple[SyncRunId, Effects]:
     """Open a sync run for a connection, or return the one that is open, which waits no longer.
+
+    With `balances_only` no transactions are fetched, unless the run that is open does so. An import of a file has
+    a run of its own, whatever else is open.
 
     Raises:
         NotFound: The connection is not this person's, or was disconnected.
     """
     await lock_users(conn, [user_id])
-    run_id = await store.open_run(conn, user_id, connection_id, reason, now, timedelta(seconds=CARRY_SECONDS))
+    wanted = Wanted(reason, balances_only, import_id)
+    run_id = await store.open_run(conn, user_id, connection_id, wanted, now, timedelta(seconds=CARRY_SECONDS))
     if run_id is None:
-        run_id = await store.open_run_of(conn, user_id, connection_id)
+        run_id = await store.open_run_of(conn, user_id, connection_id, wanted)
         if run_id is None:
             raise NotFound("There is no such connection, or it was disconnected.", field="connectionId")
         return run_id, await _hurry(conn, user_id, connection_id, now)

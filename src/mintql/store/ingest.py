@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import asyncpg
 
-from mintql.domain.ids import AccountId, CategoryId, ConnectionId, RawObjectId, TransactionId, UserId
-from mintql.domain.ingest import StoredRow
-from mintql.domain.institutions import ProviderAccount
+from mintql.domain.ids import (
+    AccountId,
+    CategoryId,
+    ConnectionId,
+    ImportId,
+    RawObjectId,
+    SyncRunId,
+    TransactionId,
+    UserId,
+)
+from mintql.domain.ingest import NOTHING_PERSONAL, Personal, StoredRow
+from mintql.domain.institutions import ProviderAccount, ProviderTransaction
+from mintql.domain.matching import SAME_PURCHASE_DAYS
 from mintql.store.queries import Conn, load
 
 SQL = load("ingest")
@@ -21,7 +33,10 @@ IDS_PER_BLOCK = 1_000
 COPY_COLUMNS = (
     "user_id", "transaction_id", "account_id", "external_id", "posted_on", "amount_minor", "currency", "pending",
     "category_id", "category_source", "description", "merchant", "merchant_key", "category_detail", "object_id",
+    "import_id", "successor_id", "note", "tags", "part_category_ids", "part_amounts_minor", "part_notes",
 )  # fmt: skip
+
+_PERSONAL = ("note", "tags", "part_category_ids", "part_amounts_minor", "part_notes")
 
 Account = tuple[UserId, AccountId]
 
@@ -57,6 +72,9 @@ class NewRow:
     merchant_key: str
     category_detail: str
     object_id: RawObjectId | None
+    import_id: ImportId | None = None
+    successor_id: TransactionId | None = None
+    personal: Personal = NOTHING_PERSONAL
 
     def record(self) -> tuple[object, ...]:
         """Return the values in the order of `COPY_COLUMNS`."""
@@ -64,13 +82,38 @@ class NewRow:
             self.user_id, self.transaction_id, self.account_id, self.external_id, self.posted_on,
             self.amount_minor, self.currency, self.pending, self.category_id, self.category_source,
             self.description, self.merchant, self.merchant_key, self.category_detail, self.object_id,
+            self.import_id, self.successor_id, self.personal.note, self.personal.tags,
+            self.personal.part_category_ids, self.personal.part_amounts_minor, self.personal.part_notes,
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class NewMatch:
+    """That one row stands for another, or is suggested to: the row that gives way, and the one that stands."""
+
+    user_id: UserId
+    from_id: TransactionId
+    to_id: TransactionId
+    kind: str
+    state: str
+    run_id: SyncRunId
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAccount:
+    """An account that could not be fetched while others of its connection could."""
+
+    user_id: UserId
+    connection_id: ConnectionId
+    external_id: str
+    code: str
+    message: str
+    action: str
+
+
 async def upsert_accounts(conn: Conn, accounts: Sequence[tuple[UserId, ConnectionId, ProviderAccount]]) -> None:
-    """Write accounts as their institutions describe them, with a sync row each."""
-    await conn.execute(
-        SQL.upsert_accounts,
+    """Write accounts as their institutions describe them; one that got another id goes on under it."""
+    names = (
         [user_id for user_id, _, _ in accounts],
         [connection_id for _, connection_id, _ in accounts],
         [said.external_id for _, _, said in accounts],
@@ -78,6 +121,11 @@ async def upsert_accounts(conn: Conn, accounts: Sequence[tuple[UserId, Connectio
         [said.kind.value for _, _, said in accounts],
         [said.mask for _, _, said in accounts],
         [said.currency for _, _, said in accounts],
+    )
+    await conn.execute(SQL.continue_accounts, *names)
+    await conn.execute(
+        SQL.upsert_accounts,
+        *names,
         [said.balance_minor for _, _, said in accounts],
         [said.available_minor for _, _, said in accounts],
         [said.balance_at for _, _, said in accounts],
@@ -89,6 +137,32 @@ async def lock_seen(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId
     columns = _pairs(connections)
     await conn.execute(SQL.open_account_sync, *columns)
     return [_known(row) for row in await conn.fetch(SQL.lock_seen, *columns)]
+
+
+async def lock_bound(conn: Conn, accounts: Sequence[Account]) -> list[KnownAccount]:
+    """Return accounts that files are imported into, locked in order; of their rows nothing is taken for known."""
+    return [_known(row) for row in await conn.fetch(SQL.lock_bound, *_pairs(accounts))]
+
+
+async def settle_accounts(
+    conn: Conn,
+    connections: Sequence[tuple[UserId, ConnectionId]],
+    failed: Sequence[FailedAccount],
+    now: datetime,
+) -> set[tuple[UserId, ConnectionId]]:
+    """Note which accounts failed; return the connections of those that no longer do."""
+    rows = await conn.fetch(
+        SQL.settle_accounts,
+        *_pairs(connections),
+        [item.user_id for item in failed],
+        [item.connection_id for item in failed],
+        [item.external_id for item in failed],
+        [item.code for item in failed],
+        [item.message for item in failed],
+        [item.action for item in failed],
+        now,
+    )
+    return {(row["user_id"], row["connection_id"]) for row in rows}
 
 
 async def read_seen(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId]]) -> list[KnownAccount]:
@@ -130,9 +204,9 @@ async def take_ids(conn: Conn, count: int) -> Iterable[TransactionId]:
     return (TransactionId(row["first"] + place) for row in rows for place in range(IDS_PER_BLOCK))
 
 
-async def stored_pending(conn: Conn, accounts: Sequence[Account]) -> dict[Account, list[StoredRow]]:
-    """Return the pending rows that count, by account."""
-    return _by_account(await conn.fetch(SQL.stored_pending, *_pairs(accounts)))
+async def stored_pending(conn: Conn, accounts: Sequence[Account], since: date) -> dict[Account, list[StoredRow]]:
+    """Return the pending rows without a successor, by account: those that count, and vanished ones from a day on."""
+    return _by_account(await conn.fetch(SQL.stored_pending, *_pairs(accounts), since))
 
 
 async def stored_rows(conn: Conn, keys: Sequence[tuple[UserId, AccountId, str]]) -> dict[Account, list[StoredRow]]:
@@ -142,14 +216,50 @@ async def stored_rows(conn: Conn, keys: Sequence[tuple[UserId, AccountId, str]])
     return _by_account(await conn.fetch(SQL.stored_rows, *[list(column) for column in zip(*keys, strict=True)]))
 
 
+async def near_rows(conn: Conn, rows: Sequence[tuple[Account, ProviderTransaction]]) -> dict[Account, list[StoredRow]]:
+    """Return posted rows without a successor that have the amount of one of these, around its day, by account."""
+    if not rows:
+        return {}
+    found = await conn.fetch(
+        SQL.near_rows,
+        [account[0] for account, _ in rows],
+        [account[1] for account, _ in rows],
+        [row.posted_on for _, row in rows],
+        [row.amount_minor for _, row in rows],
+        [row.currency for _, row in rows],
+        SAME_PURCHASE_DAYS,
+    )
+    return _by_account(found)
+
+
+async def coverage(conn: Conn, accounts: Sequence[Account]) -> dict[Account, dict[ImportId | None, tuple[date, date]]]:
+    """Return the first and last day of the rows of these accounts, by the file they came with (None: live)."""
+    found: dict[Account, dict[ImportId | None, tuple[date, date]]] = {}
+    for row in await conn.fetch(SQL.coverage, *_pairs(accounts)):
+        days = found.setdefault((row["user_id"], row["account_id"]), {})
+        days[row["import_id"]] = (row["first_day"], row["last_day"])
+    return found
+
+
 def _by_account(rows: Sequence[asyncpg.Record]) -> dict[Account, list[StoredRow]]:
     found: dict[Account, list[StoredRow]] = {}
     for row in rows:
         values = dict(row)
         account = (values.pop("user_id"), values.pop("account_id"))
-        removed = values.pop("removed_at") is not None
-        found.setdefault(account, []).append(StoredRow(**values, removed=removed))
+        found.setdefault(account, []).append(stored_row(values))
     return found
+
+
+def stored_row(values: dict[str, Any]) -> StoredRow:
+    """Return a row as the domain knows it, of the columns that the queries here name."""
+    removed = values.pop("removed_at") is not None
+    stands_for = frozenset(values.pop("stands_for") or ())
+    said = [values.pop(name) for name in _PERSONAL]
+    personal = NOTHING_PERSONAL
+    if any(item is not None for item in said):
+        note, *lists = said
+        personal = Personal(note, *[None if item is None else tuple(item) for item in lists])
+    return StoredRow(**values, removed=removed, stands_for=stands_for, personal=personal)
 
 
 async def merchant_rules(
@@ -174,26 +284,61 @@ async def copy_rows(conn: Conn, rows: Sequence[NewRow]) -> bool:
     return True
 
 
-async def change_rows(conn: Conn, rows: Sequence[tuple[UserId, StoredRow]], now: datetime) -> None:
-    """Write rows as they are given."""
+async def change_rows(conn: Conn, rows: Sequence[tuple[UserId, StoredRow, RawObjectId | None]], now: datetime) -> None:
+    """Write rows as they are given, with the raw page that says so; what a person wrote onto them is left alone."""
     if not rows:
         return
     await conn.execute(
         SQL.change_rows,
-        [user_id for user_id, _ in rows],
-        [row.transaction_id for _, row in rows],
-        [row.posted_on for _, row in rows],
-        [row.amount_minor for _, row in rows],
-        [row.currency for _, row in rows],
-        [row.pending for _, row in rows],
-        [row.description for _, row in rows],
-        [row.merchant for _, row in rows],
-        [row.merchant_key for _, row in rows],
-        [row.category_id for _, row in rows],
-        [row.category_source for _, row in rows],
-        [row.category_detail for _, row in rows],
+        [user_id for user_id, _, _ in rows],
+        [row.transaction_id for _, row, _ in rows],
+        [row.posted_on for _, row, _ in rows],
+        [row.amount_minor for _, row, _ in rows],
+        [row.currency for _, row, _ in rows],
+        [row.pending for _, row, _ in rows],
+        [row.description for _, row, _ in rows],
+        [row.merchant for _, row, _ in rows],
+        [row.merchant_key for _, row, _ in rows],
+        [row.category_id for _, row, _ in rows],
+        [row.category_source for _, row, _ in rows],
+        [row.category_detail for _, row, _ in rows],
+        [object_id for _, _, object_id in rows],
+        [row.successor_id for _, row, _ in rows],
         now,
     )
+
+
+async def write_personal(conn: Conn, rows: Sequence[tuple[UserId, TransactionId, Personal]]) -> None:
+    """Write onto rows what a person had set on those that gave way to them."""
+    if not rows:
+        return
+    said = [
+        {"user_id": user_id, "transaction_id": transaction_id} | {name: getattr(personal, name) for name in _PERSONAL}
+        for user_id, transaction_id, personal in rows
+    ]
+    await conn.execute(SQL.write_personal, json.dumps(said))
+
+
+async def write_matches(conn: Conn, matches: Sequence[NewMatch], now: datetime) -> None:
+    """Keep which row stands for which; what a person decided is left alone."""
+    if not matches:
+        return
+    await conn.execute(
+        SQL.write_matches,
+        [item.user_id for item in matches],
+        [item.from_id for item in matches],
+        [item.to_id for item in matches],
+        [item.kind for item in matches],
+        [item.state for item in matches],
+        [item.run_id for item in matches],
+        now,
+    )
+
+
+async def forget_matches(conn: Conn, rows: Sequence[tuple[UserId, TransactionId]]) -> None:
+    """Forget that these rows (person, id) gave way to others."""
+    if rows:
+        await conn.execute(SQL.forget_matches, *_pairs(rows))
 
 
 async def supersede_rows(

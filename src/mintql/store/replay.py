@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mintql.domain.budgets import MonthlySum
-from mintql.domain.ids import ConnectionId, RawObjectId, SyncRunId, UserId
+from mintql.domain.ids import AccountId, ConnectionId, RawObjectId, SyncRunId, TransactionId, UserId
 from mintql.domain.ingest import StoredRow
+from mintql.store.ingest import stored_row
 from mintql.store.queries import Conn, load
 from mintql.store.sync import Ingestion, RawObject, RunKey
 
 SQL = load("replay")
 
-RowKey = tuple[ConnectionId, str, str]
-"""A transaction as its institution names it: connection, account, external id."""
+RowKey = tuple[AccountId, str]
+"""A transaction as its institution names it: account and external id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,23 @@ async def rows(conn: Conn, user_id: UserId) -> dict[RowKey, StoredRow]:
     found: dict[RowKey, StoredRow] = {}
     for row in await conn.fetch(SQL.rows, user_id):
         values = dict(row)
-        key = (values.pop("connection_id"), values.pop("account_external_id"), row["external_id"])
-        removed = values.pop("removed_at") is not None
-        found[key] = StoredRow(**values, removed=removed)
+        key = (values.pop("account_id"), row["external_id"])
+        found[key] = stored_row(values)
     return found
+
+
+async def accounts(conn: Conn, user_id: UserId) -> dict[tuple[ConnectionId, str], AccountId]:
+    """Return a person's accounts by connection and each external id they were ever known by."""
+    return {
+        (row["connection_id"], external_id): row["account_id"]
+        for row in await conn.fetch(SQL.accounts, user_id)
+        for external_id in row["external_ids"]
+    }
+
+
+async def decisions(conn: Conn, user_id: UserId) -> dict[TransactionId, tuple[TransactionId, str]]:
+    """Return what the person decided on rows that give way: the row that would stand, and the decision's state."""
+    return {row["from_id"]: (row["to_id"], row["state"]) for row in await conn.fetch(SQL.decisions, user_id)}
 
 
 async def sums(conn: Conn, user_id: UserId) -> list[MonthlySum]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import asyncpg
 
-from mintql.domain.ids import ConnectionId, RawObjectId, SyncRunId, UserId
+from mintql.domain.ids import ConnectionId, ImportId, RawObjectId, SyncRunId, UserId
 from mintql.store.queries import Conn, load
 
 SQL = load("sync")
@@ -37,6 +38,22 @@ class Extraction:
     key_version: int | None
     wrapped_key: bytes
     ciphertext: bytes
+    balances_only: bool = False
+    import_id: ImportId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What an extraction brought, beside its pages.
+
+    `window` is the days that were asked for, `whole` that a run without windows brought the whole history,
+    `failures` the accounts that could not be fetched: account, code, message and action of each.
+    """
+
+    window: tuple[date, date] | None
+    cursor: str
+    whole: bool = False
+    failures: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +80,9 @@ class Ingestion:
     window_first: date | None
     window_last: date | None
     synced_through: date | None = None
+    import_id: ImportId | None = None
+    whole: bool = False
+    account_failures: Sequence[Mapping[str, str]] = ()
 
 
 Claim = Extraction | Ingestion
@@ -96,17 +116,30 @@ class RowCounts:
     changed: int
     removed: int
     quarantined: int
+    matched: int = 0
 
 
 def _columns(keys: Sequence[RunKey]) -> tuple[list[int], list[int]]:
     return [key.user_id for key in keys], [key.run_id for key in keys]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run is wanted for: why, whether balances are enough, and which file it is the import of."""
+
+    reason: str
+    balances_only: bool = False
+    import_id: ImportId | None = None
+
+
 async def open_run(
-    conn: Conn, user_id: UserId, connection_id: ConnectionId, reason: str, now: datetime, carry: timedelta
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, wanted: Wanted, now: datetime, carry: timedelta
 ) -> SyncRunId | None:
     """Open a run; None when the connection has one open, is disconnected, or is not this person's."""
-    run_id = await conn.fetchval(SQL.open_run, user_id, connection_id, reason, now.date(), now, now + carry)
+    what = (wanted.balances_only, wanted.import_id)
+    run_id = await conn.fetchval(
+        SQL.open_run, user_id, connection_id, wanted.reason, now.date(), now, now + carry, *what
+    )
     return None if run_id is None else SyncRunId(run_id)
 
 
@@ -118,9 +151,12 @@ async def hurry_run(
     return None if row is None else (SyncRunId(row["run_id"]), row["state"])
 
 
-async def open_run_of(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> SyncRunId | None:
-    """Return the run that is open for a connection."""
-    run_id = await conn.fetchval(SQL.open_run_of, user_id, connection_id)
+async def open_run_of(conn: Conn, user_id: UserId, connection_id: ConnectionId, wanted: Wanted) -> SyncRunId | None:
+    """Return the run that is open for a connection, or the run of an import, open or not."""
+    if wanted.import_id is not None:
+        run_id = await conn.fetchval(SQL.run_of_import, user_id, wanted.import_id)
+    else:
+        run_id = await conn.fetchval(SQL.open_run_of, user_id, connection_id, None, wanted.balances_only)
     return None if run_id is None else SyncRunId(run_id)
 
 
@@ -163,6 +199,8 @@ async def claim_extraction(conn: Conn, keys: Sequence[RunKey], now: datetime, le
             key_version=row["key_version"],
             wrapped_key=row["wrapped_key"] or b"",
             ciphertext=row["ciphertext"] or b"",
+            balances_only=row["balances_only"],
+            import_id=row["import_id"],
         )
         for row in rows
     ]
@@ -181,21 +219,38 @@ async def note_page(conn: Conn, key: RunKey, attempt: int, pages: int) -> bool:
 
 
 async def finish_extraction(
-    conn: Conn,
-    key: RunKey,
-    attempt: int,
-    pages: Sequence[StoredPage],
-    window: tuple[date, date],
-    cursor: str,
-    now: datetime,
-    carry: timedelta,
+    conn: Conn, run: Extraction, pages: Sequence[StoredPage], brought: Extracted, now: datetime, carry: timedelta
 ) -> bool:
     """Record that all pages are stored; False when the run is no longer this attempt's."""
-    finished = await conn.fetchval(SQL.finish_extraction, *key, attempt, len(pages), *window, cursor, now, now + carry)
+    first, last = brought.window or (None, None)
+    finished = await conn.fetchval(
+        SQL.finish_extraction,
+        *run.key,
+        run.attempt,
+        len(pages),
+        first,
+        last,
+        brought.cursor,
+        now,
+        now + carry,
+        brought.whole,
+        json.dumps(list(brought.failures)),
+    )
     if finished is None:
         return False
-    await insert_raw_objects(conn, key, attempt, pages, "stored")
+    await insert_raw_objects(conn, run.key, run.attempt, pages, "stored")
     return True
+
+
+async def take_request(conn: Conn, user_id: UserId, connection_id: ConnectionId, day: date, requests_max: int) -> bool:
+    """Take one of the requests a connection may make on a day; False when they are used up."""
+    return await conn.fetchval(SQL.take_request, user_id, connection_id, day, requests_max) is not None
+
+
+async def import_of(conn: Conn, user_id: UserId, import_id: ImportId) -> tuple[str, bytes, int] | None:
+    """Return key, sha256 and size in bytes of an imported file."""
+    row = await conn.fetchrow(SQL.import_of, user_id, import_id)
+    return None if row is None else (row["object_key"], row["sha256"], row["size_bytes"])
 
 
 async def insert_raw_objects(conn: Conn, key: RunKey, attempt: int, pages: Sequence[StoredPage], state: str) -> None:
@@ -261,6 +316,9 @@ async def claim_ingest(conn: Conn, keys: Sequence[RunKey], now: datetime, lease:
             window_first=row["window_first"],
             window_last=row["window_last"],
             synced_through=row["synced_through"],
+            import_id=row["import_id"],
+            whole=row["whole"],
+            account_failures=json.loads(row["account_failures"]),
         )
         for row in rows
     ]
@@ -304,13 +362,16 @@ async def note_rows(conn: Conn, counts: Sequence[RowCounts]) -> list[Progress]:
         [item.changed for item in counts],
         [item.removed for item in counts],
         [item.quarantined for item in counts],
+        [item.matched for item in counts],
     )
 
 
-async def succeed_runs(conn: Conn, keys: Sequence[RunKey], now: datetime, next_attempt_at: datetime) -> None:
-    """End runs as succeeded and move their connections past what they brought."""
-    users, ids = _columns(keys)
-    await conn.execute(SQL.succeed_runs, users, ids, now)
+async def succeed_runs(
+    conn: Conn, runs: Sequence[tuple[RunKey, Sequence[str]]], now: datetime, next_attempt_at: datetime
+) -> None:
+    """End runs as succeeded, each with its institution's notices; move their connections past what they brought."""
+    users, ids = _columns([key for key, _ in runs])
+    await conn.execute(SQL.succeed_runs, users, ids, now, [json.dumps(list(notices)) for _, notices in runs])
     await conn.execute(SQL.advance_connections, users, ids, now, next_attempt_at)
 
 

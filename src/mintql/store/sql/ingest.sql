@@ -9,12 +9,78 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::tex
 ORDER BY user_id, connection_id, external_id
 ON CONFLICT (user_id, connection_id, external_id) DO UPDATE SET
     name = excluded.name, kind = excluded.kind, mask = excluded.mask, currency = excluded.currency,
-    balance_minor = excluded.balance_minor,
-    available_minor = excluded.available_minor, balance_at = excluded.balance_at
+    balance_minor = CASE WHEN excluded.balance_at < account.balance_at THEN account.balance_minor
+        ELSE excluded.balance_minor END,
+    available_minor = CASE WHEN excluded.balance_at < account.balance_at THEN account.available_minor
+        ELSE excluded.available_minor END,
+    balance_at = greatest(excluded.balance_at, account.balance_at)
 WHERE (account.name, account.kind, account.mask, account.currency, account.balance_minor, account.available_minor,
         account.balance_at)
     IS DISTINCT FROM (excluded.name, excluded.kind, excluded.mask, excluded.currency, excluded.balance_minor,
         excluded.available_minor, excluded.balance_at)
+
+-- name: continue_accounts
+-- Goes on with accounts that the institution names by another id than before: of the same connection, kind,
+-- currency, name and last digits, no longer named by the old id, and no second one like it on either side.
+WITH said AS (
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+        AS said (user_id, connection_id, external_id, name, kind, mask, currency)
+), pairs AS (
+    SELECT account.user_id, account.account_id, said.external_id,
+        count(*) OVER (PARTITION BY account.user_id, account.account_id) AS news,
+        count(*) OVER (PARTITION BY said.user_id, said.connection_id, said.external_id) AS olds
+    FROM said
+    JOIN accounts AS account ON account.user_id = said.user_id AND account.connection_id = said.connection_id
+        AND account.kind = said.kind AND account.currency = said.currency AND account.mask = said.mask
+        AND account.name = said.name
+    WHERE said.mask <> ''
+      AND NOT EXISTS (
+          SELECT FROM accounts AS there WHERE there.user_id = said.user_id
+            AND there.connection_id = said.connection_id AND there.external_id = said.external_id
+      )
+      AND NOT EXISTS (
+          SELECT FROM said AS named WHERE named.user_id = account.user_id
+            AND named.connection_id = account.connection_id AND named.external_id = account.external_id
+      )
+)
+UPDATE accounts AS account SET external_id = pairs.external_id,
+    former_external_ids = account.former_external_ids || account.external_id
+FROM pairs
+WHERE pairs.news = 1 AND pairs.olds = 1 AND account.user_id = pairs.user_id
+  AND account.account_id = pairs.account_id
+
+-- name: lock_bound
+-- Accounts that files are imported into, their sync rows locked in order.
+SELECT account.user_id, account.connection_id, account.external_id, account.account_id, ''::bytea AS seen,
+    false AS is_new
+FROM accounts AS account
+JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id)
+    ON asked.user_id = account.user_id AND asked.account_id = account.account_id
+JOIN account_sync AS sync ON sync.user_id = account.user_id AND sync.account_id = account.account_id
+ORDER BY account.user_id, account.account_id
+FOR UPDATE OF sync
+
+-- name: settle_accounts
+-- Notes which accounts of these connections failed while others did not, and which no longer do; returns those that
+-- have recovered.
+WITH asked AS (
+    SELECT DISTINCT * FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, connection_id)
+), failed AS (
+    SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[])
+        AS failed (user_id, connection_id, external_id, code, message, action)
+), before AS (
+    SELECT account.user_id, account.connection_id, account.account_id, account.error_code, failed.code,
+        failed.message, failed.action
+    FROM asked JOIN accounts AS account USING (user_id, connection_id)
+    LEFT JOIN failed USING (user_id, connection_id, external_id)
+    WHERE (account.error_code, account.error_message) IS DISTINCT FROM (failed.code, failed.message)
+), written AS (
+    UPDATE accounts AS account SET error_code = before.code, error_message = before.message,
+        error_action = before.action,
+        failing_since = CASE WHEN before.code IS NOT NULL THEN coalesce(account.failing_since, $9) END
+    FROM before WHERE account.user_id = before.user_id AND account.account_id = before.account_id
+)
+SELECT user_id, connection_id FROM before WHERE error_code IS NOT NULL AND code IS NULL
 
 -- name: open_account_sync
 -- Makes sure that each account of these connections has its sync row.
@@ -74,19 +140,57 @@ WHERE sync.user_id = said.user_id AND sync.account_id = said.account_id AND sync
 SELECT nextval('transaction_ids') AS first FROM generate_series(1, $1::int)
 
 -- name: stored_pending
--- Pending rows that count, of these accounts.
+-- Pending rows without a successor of these accounts, removed ones from a day on among them; none a person decided on.
 SELECT user_id, account_id, transaction_id, external_id, posted_on, amount_minor, currency, pending, description,
-    merchant, merchant_key, category_id, category_source, category_detail, successor_id, removed_at
-FROM transactions JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id) USING (user_id, account_id)
-WHERE pending AND successor_id IS NULL AND removed_at IS NULL
+    merchant, merchant_key, category_id, category_source, category_detail, successor_id, removed_at, import_id, note,
+    tags, part_category_ids, part_amounts_minor, part_notes, NULL::bigint[] AS stands_for
+FROM transactions AS row
+JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id) USING (user_id, account_id)
+WHERE pending AND successor_id IS NULL AND (removed_at IS NULL OR posted_on >= $3)
+  AND NOT EXISTS (
+      SELECT FROM transaction_matches AS decided
+      WHERE decided.user_id = row.user_id AND decided.from_id = row.transaction_id
+        AND decided.state IN ('dismissed', 'undone')
+  )
 
 -- name: stored_rows
 -- Rows of these accounts with these external ids.
 SELECT user_id, account_id, transaction_id, external_id, posted_on, amount_minor, currency, pending, description,
-    merchant, merchant_key, category_id, category_source, category_detail, successor_id, removed_at
+    merchant, merchant_key, category_id, category_source, category_detail, successor_id, removed_at, import_id, note,
+    tags, part_category_ids, part_amounts_minor, part_notes, NULL::bigint[] AS stands_for
 FROM transactions
 JOIN unnest($1::bigint[], $2::bigint[], $3::text[]) AS asked (user_id, account_id, external_id)
     USING (user_id, account_id, external_id)
+
+-- name: near_rows
+-- Posted rows without a successor that have the amount of one of these rows, within so many days of it; none that a
+-- person decided on. `stands_for`: the files of which a row has given way to it.
+SELECT DISTINCT ON (user_id, account_id, transaction_id) row.user_id, row.account_id, row.transaction_id, external_id, row.posted_on, row.amount_minor, row.currency, pending, description,
+    merchant, merchant_key, category_id, category_source, category_detail, successor_id, removed_at, import_id, note,
+    tags, part_category_ids, part_amounts_minor, part_notes,
+    ARRAY (
+        SELECT file.import_id FROM transaction_matches AS match
+        JOIN transactions AS file ON file.user_id = match.user_id AND file.transaction_id = match.from_id
+        WHERE match.user_id = row.user_id AND match.to_id = row.transaction_id AND match.state = 'applied'
+          AND file.import_id IS NOT NULL
+    ) AS stands_for
+FROM unnest($1::bigint[], $2::bigint[], $3::date[], $4::bigint[], $5::text[])
+    AS asked (user_id, account_id, posted_on, amount_minor, currency)
+JOIN transactions AS row ON row.user_id = asked.user_id AND row.account_id = asked.account_id
+    AND row.posted_on BETWEEN asked.posted_on - $6::int AND asked.posted_on + $6::int
+    AND row.amount_minor = asked.amount_minor AND row.currency = asked.currency
+WHERE NOT row.pending AND row.successor_id IS NULL
+  AND NOT EXISTS (
+      SELECT FROM transaction_matches AS decided
+      WHERE decided.user_id = row.user_id AND decided.from_id = row.transaction_id
+        AND decided.state IN ('dismissed', 'undone')
+  )
+
+-- name: coverage
+-- First and last day of the rows of these accounts, by where they came from.
+SELECT user_id, account_id, import_id, min(posted_on) AS first_day, max(posted_on) AS last_day
+FROM transactions JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id) USING (user_id, account_id)
+GROUP BY 1, 2, 3
 
 -- name: merchant_rules
 -- What these persons said of these sellers.
@@ -98,11 +202,13 @@ WHERE user_id = ANY ($1::bigint[]) AND merchant_key = ANY ($2::text[])
 UPDATE transactions AS row SET posted_on = said.posted_on, amount_minor = said.amount_minor,
     currency = said.currency, pending = said.pending, description = said.description, merchant = said.merchant,
     merchant_key = said.merchant_key, category_id = said.category_id, category_source = said.category_source,
-    category_detail = said.category_detail, successor_id = NULL, removed_at = NULL, updated_at = $13
+    category_detail = said.category_detail, object_id = coalesce(said.object_id, row.object_id),
+    successor_id = said.successor_id, removed_at = NULL, updated_at = $15
 FROM unnest($1::bigint[], $2::bigint[], $3::date[], $4::bigint[], $5::text[], $6::boolean[], $7::text[],
-    $8::text[], $9::text[], $10::int[], $11::text[], $12::text[])
+    $8::text[], $9::text[], $10::int[], $11::text[], $12::text[], $13::bigint[],
+    $14::bigint[])
     AS said (user_id, transaction_id, posted_on, amount_minor, currency, pending, description, merchant,
-        merchant_key, category_id, category_source, category_detail)
+        merchant_key, category_id, category_source, category_detail, object_id, successor_id)
 WHERE row.user_id = said.user_id AND row.transaction_id = said.transaction_id
 
 -- name: supersede_rows
@@ -110,6 +216,27 @@ WHERE row.user_id = said.user_id AND row.transaction_id = said.transaction_id
 UPDATE transactions AS row SET successor_id = said.successor_id, updated_at = $4
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS said (user_id, transaction_id, successor_id)
 WHERE row.user_id = said.user_id AND row.transaction_id = said.transaction_id
+
+-- name: write_personal
+-- Writes onto rows what a person had set on the ones that gave way to them.
+UPDATE transactions AS row SET note = said.note, tags = said.tags, part_category_ids = said.part_category_ids,
+    part_amounts_minor = said.part_amounts_minor, part_notes = said.part_notes
+FROM jsonb_to_recordset($1::text::jsonb) AS said (user_id bigint, transaction_id bigint, note text, tags text[],
+    part_category_ids int[], part_amounts_minor bigint[], part_notes text[])
+WHERE row.user_id = said.user_id AND row.transaction_id = said.transaction_id
+
+-- name: write_matches
+-- Keeps which row stands for which, and why. What a person decided is not taken up again.
+INSERT INTO transaction_matches AS match (user_id, from_id, to_id, kind, state, run_id, created_at)
+SELECT *, $7 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[])
+ON CONFLICT (user_id, from_id) DO UPDATE SET to_id = excluded.to_id, kind = excluded.kind, state = excluded.state,
+    run_id = excluded.run_id, created_at = excluded.created_at
+WHERE match.decided_at IS NULL
+
+-- name: forget_matches
+-- Forgets that these rows gave way to others: the institution says by now that they are purchases of their own.
+DELETE FROM transaction_matches AS match USING unnest($1::bigint[], $2::bigint[]) AS asked (user_id, from_id)
+WHERE match.user_id = asked.user_id AND match.from_id = asked.from_id
 
 -- name: remove_rows
 -- Marks rows as taken back by the institution; they count no more.

@@ -1,27 +1,35 @@
 -- name: open_run
 -- Opens a run for a connection that has none open; returns nothing when one is open already.
-INSERT INTO sync_runs (user_id, connection_id, reason, day, next_attempt_at, carried_until, carries)
-SELECT user_id, connection_id, $3, $4, $5, $6, 1 FROM connections
+INSERT INTO sync_runs (user_id, connection_id, reason, day, next_attempt_at, carried_until, carries, balances_only,
+    import_id)
+SELECT user_id, connection_id, $3, $4, $5, $6, 1, $7, $8 FROM connections
 WHERE user_id = $1 AND connection_id = $2 AND status <> 'disconnected'
 ON CONFLICT DO NOTHING
 RETURNING run_id
 
 -- name: open_run_of
--- The run that is open for a connection.
-SELECT run_id FROM sync_runs
+-- The run that is open for a connection, or for the import of a file; one of balances only that nobody has begun
+-- becomes a whole one, unless balances are all that is wanted.
+UPDATE sync_runs SET balances_only = balances_only AND ($4 OR state <> 'queued')
 WHERE user_id = $1 AND connection_id = $2 AND state NOT IN ('succeeded', 'failed')
+  AND import_id IS NOT DISTINCT FROM $3::bigint
+RETURNING run_id
+
+-- name: run_of_import
+-- The run of an import, whatever became of it.
+SELECT run_id FROM sync_runs WHERE user_id = $1 AND import_id = $2
 
 -- name: hurry_run
 -- Makes the open run of a connection due now, unless it is under way or the institution asked us to wait.
 UPDATE sync_runs SET next_attempt_at = $3, carried_until = $4, carries = 1
 WHERE user_id = $1 AND connection_id = $2 AND state IN ('queued', 'extracted') AND next_attempt_at > $3
-  AND error_code IS DISTINCT FROM 'INSTITUTION_RATE_LIMITED'
+  AND import_id IS NULL AND error_code IS DISTINCT FROM 'INSTITUTION_RATE_LIMITED'
 RETURNING run_id, state
 
 -- name: due_connections
 -- Connections of persons active since a day that had no run today, after a key, in its order.
 SELECT link.user_id, link.connection_id FROM connections AS link JOIN users USING (user_id)
-WHERE last_active_on >= $1 AND link.status = 'active' AND (link.user_id, link.connection_id) > ($2, $3)
+WHERE last_active_on >= $1 AND link.status = 'active' AND link.institution_id <> 'files' AND (link.user_id, link.connection_id) > ($2, $3)
   AND NOT EXISTS (
       SELECT FROM sync_runs AS run WHERE run.user_id = link.user_id AND run.connection_id = link.connection_id
         AND run.reason = 'daily' AND run.day = $4
@@ -57,14 +65,15 @@ WITH links AS (
     UPDATE sync_runs AS run SET state = 'extracting', attempt = run.attempt + 1, lease_until = $4,
         started_at = coalesce(run.started_at, $3), pages = 0, rows_done = 0, rows_total = 0
     FROM wanted WHERE run.user_id = wanted.user_id AND run.run_id = wanted.run_id
-    RETURNING run.user_id, run.run_id, run.connection_id, run.attempt, run.ingest_attempt, run.reason
+    RETURNING run.user_id, run.run_id, run.connection_id, run.attempt, run.ingest_attempt, run.reason,
+        run.balances_only, run.import_id
 ), tried AS (
     UPDATE connections AS link SET last_attempt_at = $3
     FROM claimed WHERE link.user_id = claimed.user_id AND link.connection_id = claimed.connection_id
     RETURNING link.user_id, link.connection_id, link.institution_id, link.sync_cursor, link.synced_through
 )
 SELECT claimed.user_id, claimed.run_id, claimed.connection_id, claimed.attempt, claimed.ingest_attempt,
-    claimed.reason, tried.institution_id, tried.sync_cursor, tried.synced_through,
+    claimed.reason, claimed.balances_only, claimed.import_id, tried.institution_id, tried.sync_cursor, tried.synced_through,
     secret.key_version, secret.wrapped_key, secret.ciphertext
 FROM claimed JOIN tried USING (user_id, connection_id)
 LEFT JOIN connection_secrets AS secret USING (user_id, connection_id)
@@ -96,7 +105,8 @@ RETURNING run_id
 -- name: finish_extraction
 -- All pages are stored: the run may be ingested. Nothing when the run is no longer this attempt's.
 UPDATE sync_runs SET state = 'extracted', lease_until = NULL, pages = $4, window_first = $5, window_last = $6,
-    next_cursor = $7, next_attempt_at = $8, carried_until = $9, carries = 1
+    next_cursor = $7, next_attempt_at = $8, carried_until = $9, carries = 1, whole = $10,
+    account_failures = $11::text::jsonb
 WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND state = 'extracting'
 RETURNING run_id
 
@@ -148,7 +158,7 @@ WHERE run.user_id = wanted.user_id AND run.run_id = wanted.run_id
   AND link.user_id = run.user_id AND link.connection_id = run.connection_id
 RETURNING run.user_id, run.run_id, run.connection_id, run.attempt, run.ingest_attempt, run.reason,
     run.window_first, run.window_last, run.next_cursor, run.pages, run.rows_added, run.rows_changed,
-    run.rows_removed, link.institution_id, link.synced_through
+    run.rows_removed, run.import_id, run.whole, run.account_failures, link.institution_id, link.synced_through
 
 -- name: raw_objects_of_runs
 -- The raw pages of the given attempts of runs, in the order they were fetched.
@@ -172,23 +182,26 @@ FOR UPDATE OF run
 -- Adds to the counts of a run.
 UPDATE sync_runs AS run SET rows_total = progress.total, rows_done = progress.done,
     rows_added = run.rows_added + progress.added, rows_changed = run.rows_changed + progress.changed,
-    rows_removed = run.rows_removed + progress.removed, rows_quarantined = progress.quarantined
-FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[])
-    AS progress (user_id, run_id, total, done, added, changed, removed, quarantined)
+    rows_removed = run.rows_removed + progress.removed, rows_quarantined = progress.quarantined,
+    rows_matched = run.rows_matched + progress.matched
+FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[])
+    AS progress (user_id, run_id, total, done, added, changed, removed, quarantined, matched)
 WHERE run.user_id = progress.user_id AND run.run_id = progress.run_id
 RETURNING run.user_id, run.run_id, run.connection_id, run.state, run.pages, run.rows_total, run.rows_done,
-    run.rows_added, run.rows_changed, run.rows_removed, run.rows_quarantined, run.error_code, run.error_message
+    run.rows_added, run.rows_changed, run.rows_removed, run.rows_quarantined, run.rows_matched, run.error_code,
+    run.error_message
 
 -- name: succeed_runs
--- Ends runs whose every page has been ingested.
+-- Ends runs whose every page has been ingested, with what the institutions had to say (a JSON list of texts each).
 UPDATE sync_runs AS run SET state = 'succeeded', lease_until = NULL, finished_at = $3, error_code = NULL,
-    error_message = NULL
-FROM unnest($1::bigint[], $2::bigint[]) AS done (user_id, run_id)
+    error_message = NULL, notices = ARRAY (SELECT jsonb_array_elements_text(done.notices::jsonb))
+FROM unnest($1::bigint[], $2::bigint[], $4::text[]) AS done (user_id, run_id, notices)
 WHERE run.user_id = done.user_id AND run.run_id = done.run_id
 
 -- name: advance_connections
 -- Moves connections past what their runs have brought, and clears their errors.
-UPDATE connections AS link SET sync_cursor = run.next_cursor, synced_through = run.window_last,
+UPDATE connections AS link SET sync_cursor = run.next_cursor,
+    synced_through = CASE WHEN run.balances_only THEN link.synced_through ELSE run.window_last END,
     last_success_at = $3, failures = 0, error_code = NULL, error_message = NULL, error_action = NULL,
     next_attempt_at = $4, status = CASE WHEN link.status = 'action_required' THEN 'active' ELSE link.status END
 FROM unnest($1::bigint[], $2::bigint[]) AS done (user_id, run_id)
@@ -213,10 +226,20 @@ INSERT INTO quarantined_rows (user_id, object_id, position, account_external_id,
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[])
 ON CONFLICT (user_id, object_id, position) DO NOTHING
 
+-- name: import_of
+-- Where the file of an import lies.
+SELECT object_key, sha256, size_bytes FROM file_imports WHERE user_id = $1 AND import_id = $2
+
+-- name: take_request
+-- Takes one of the requests that a connection may make on a day; nothing when they are used up.
+UPDATE connections SET requests = CASE WHEN requests_on = $3 THEN requests + 1 ELSE 1 END, requests_on = $3
+WHERE user_id = $1 AND connection_id = $2 AND (requests_on IS DISTINCT FROM $3 OR requests < $4)
+RETURNING requests
+
 -- name: progress
 -- What a run has done so far.
 SELECT user_id, run_id, connection_id, state, pages, rows_total, rows_done, rows_added, rows_changed,
-    rows_removed, rows_quarantined, error_code, error_message
+    rows_removed, rows_quarantined, rows_matched, error_code, error_message
 FROM sync_runs WHERE user_id = $1 AND run_id = $2
 
 -- name: take_due

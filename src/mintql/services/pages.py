@@ -1,0 +1,150 @@
+"""Reading runs back from the object store: their pages, checked, parsed and folded into what the run says."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from mintql.domain.errors import InternalFailure, ProtocolError
+from mintql.domain.ids import AccountId, RawObjectId
+from mintql.domain.ingest import Folded, fold
+from mintql.domain.institutions import ParsedPage, RejectedRow, Window
+from mintql.gateways.objects import ObjectMissing, ObjectStoreDown
+from mintql.institutions.base import Connector
+from mintql.institutions.imported import parse_import
+from mintql.services.extract import Workplace, settle_failure
+from mintql.store.sync import Ingestion, RawObject
+
+log = logging.getLogger(__name__)
+
+OBJECTS_AT_ONCE_MAX = 20
+PAGE_BYTES_MAX = 64 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Work:
+    """A run under ingestion: its pages as read, and what cannot be read."""
+
+    run: Ingestion
+    folded: Folded
+    objects: list[RawObject]
+    dead: dict[RawObjectId, str] = field(default_factory=dict)
+    new_accounts: int = 0
+    bound: Mapping[str, AccountId] = field(default_factory=dict)
+    covered: Mapping[str, tuple[date, date]] = field(default_factory=dict)
+
+    @property
+    def read_ids(self) -> list[RawObjectId]:
+        """The pages that could be read, as the folded run numbers them."""
+        return [item.object_id for item in self.objects if item.object_id not in self.dead]
+
+    @property
+    def quarantined(self) -> list[tuple[RawObjectId, RejectedRow]]:
+        """Rows that cannot be read, with the page they came on."""
+        return [(self.read_ids[number], row) for number, row in self.folded.rejected]
+
+
+class PageUnreadable(Exception):  # noqa: N818
+    """A stored page cannot be used; the message says why."""
+
+
+async def read_runs(place: Workplace, runs: Sequence[Ingestion], objects: Sequence[RawObject]) -> list[Work | None]:
+    """Read the stored pages of runs; None for one whose pages cannot be had at the moment, which is tried again."""
+    slots = asyncio.Semaphore(OBJECTS_AT_ONCE_MAX)
+
+    async def one(run: Ingestion) -> Work | None:
+        async with slots:
+            try:
+                return await read_run(place, run, [item for item in objects if item.run == run.key])
+            except ObjectStoreDown:
+                log.exception("pages of run %s cannot be had now", run.key.run_id)
+                failure = InternalFailure("What was fetched cannot be read back at the moment; it is tried again.")
+                await settle_failure(place, run, failure, "extracted", run.ingest_attempt)
+                return None
+
+    return await asyncio.gather(*(one(run) for run in runs))
+
+
+async def read_run(place: Workplace, run: Ingestion, objects: list[RawObject]) -> Work:
+    """Read the stored pages of a run; a page that cannot be read is set aside with the reason."""
+    if run.import_id is not None:
+        return await _read_import(place, run, objects)
+    connector = place.connectors.get(run.institution_id)
+    dead: dict[RawObjectId, str] = {}
+    pages: list[ParsedPage] = []
+    digests: set[bytes] = set()
+    for item in objects:
+        try:
+            page = await _read_page(place, connector, item)
+            # The same bytes once more say nothing more, even of rows that have no ids to tell them apart by.
+            pages.append(ParsedPage() if item.sha256 in digests else page)
+            digests.add(item.sha256)
+        except PageUnreadable as problem:
+            dead[item.object_id] = str(problem)
+            log.warning("page %s is dead: %s", item.object_key, problem)
+    folded = fold(pages, complete=not dead)
+    if run.whole and not dead:
+        _open_windows(run, folded)
+    return Work(run, folded, objects, dead)
+
+
+def _open_windows(run: Ingestion, folded: Folded) -> None:
+    """Take a whole history, fetched from an empty cursor, for complete from its first row on."""
+    unreadable = {rejected.account_external_id for _, rejected in folded.rejected}
+    for account_id, said in folded.by_account.items():
+        if said.rows and run.window_last is not None and not unreadable & {account_id, ""}:
+            said.window = Window(account_id, min(row.posted_on for row in said.rows.values()), run.window_last)
+
+
+async def _read_import(place: Workplace, run: Ingestion, objects: list[RawObject]) -> Work:
+    """Read an imported file by the plan that lies beside it: its two pages belong together, or to nothing."""
+    try:
+        plan, content = [await _content(place, item) for item in objects]
+        # In a thread, because a large file takes its time.
+        said = await asyncio.to_thread(parse_import, plan, content)
+    except (PageUnreadable, ValueError, ProtocolError) as problem:
+        return Work(run, fold([]), objects, {item.object_id: str(problem) for item in objects})
+    windows = tuple(Window(name, *days) for name, days in said.covered.items())
+    # The plan is the first of the two pages and says nothing of rows.
+    folded = fold([ParsedPage(), replace(said.page, windows=windows)])
+    return Work(run, folded, objects, bound=said.bound, covered=said.covered)
+
+
+async def _read_page(place: Workplace, connector: Connector | None, item: RawObject) -> ParsedPage:
+    if connector is None:
+        raise PageUnreadable("this server no longer offers the institution")
+    content = await _content(place, item)
+    try:
+        return connector.parse(content)
+    except ProtocolError as error:
+        raise PageUnreadable(error.message) from None
+    except Exception as error:
+        log.exception("parser failed on page %s", item.object_key)
+        raise PageUnreadable(f"the parser failed on it ({type(error).__name__})") from error
+
+
+async def _content(place: Workplace, item: RawObject) -> bytes:
+    """Return a page as the institution sent it; raise `PageUnreadable` when it is not that any more."""
+    try:
+        packed = await place.objects.get(item.object_key)
+        content = await asyncio.to_thread(_unpack, packed)
+    except ObjectMissing:
+        raise PageUnreadable("it is missing from the object store") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise PageUnreadable(f"it cannot be unpacked: {error}") from None
+    if hashlib.sha256(content).digest() != item.sha256:
+        raise PageUnreadable("its checksum is not the one recorded when it was stored")
+    return content
+
+
+def _unpack(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    content = unpacker.decompress(packed, PAGE_BYTES_MAX)
+    if unpacker.unconsumed_tail:
+        raise EOFError(f"it is larger than {PAGE_BYTES_MAX} bytes")
+    return content

@@ -26,8 +26,8 @@ from mintql.sandbox.bank import Bank
 from mintql.sandbox.errors import BankError
 from mintql.sandbox.plaid_errors import PlaidRefusal, invalid_field, login_required, missing, request_id
 from mintql.sandbox.plaid_items import check_scenarios, item_json, link_json, open_item, shown_error, time_text
-from mintql.sandbox.plaid_store import Item, Link, PlaidStore
-from mintql.sandbox.plaid_sync import DAYS_DEFAULT, DAYS_MAX, Sync, not_ready, read_days, read_query
+from mintql.sandbox.plaid_store import Grant, Item, Link, PlaidStore
+from mintql.sandbox.plaid_sync import Sync, not_ready, read_days, read_query
 from mintql.sandbox.plaid_webhooks import Signer, payload, send
 from mintql.sandbox.requests import read_json
 from mintql.sandbox.scenarios import GARBAGE, applies, be_slow
@@ -117,10 +117,10 @@ class _Plaid:
             item_id = (await self._item(body)).item_id
         elif not body.get("products"):
             raise missing("products")
-        read_days((body.get("transactions") or {}).get("days_requested", DAYS_DEFAULT))
+        days = read_days(body.get("transactions"))
         now, seconds = _now(), _lifetime(body.get("hosted_link"))
         token = f"link-sandbox-{uuid.uuid4()}"
-        link = Link(token, item_id, _webhook(body.get("webhook")), now + seconds, now, None, None)
+        link = Link(token, item_id, _webhook(body.get("webhook")), days, now + seconds, now, None, None)
         await run_in_threadpool(self._store.add_link, link)
         answer = {"link_token": token, "expiration": time_text(link.expires_at)}
         if body.get("hosted_link") is not None:
@@ -146,33 +146,36 @@ class _Plaid:
         if not _LOGIN.fullmatch(login) or given.get("password") != PASSWORD:
             complaint = "Login or password is wrong."
             return HTMLResponse(plaid_page.form(login=login, complaint=complaint), 403, plaid_page.HEADERS)
-        token = await self._new_public_token(login, link.webhook)
+        token = await self._new_public_token(login, link.webhook, link.days)
         await run_in_threadpool(self._store.finish_link, link.link_token, token, _now())
         return HTMLResponse(plaid_page.success(token), headers=plaid_page.HEADERS)
 
     async def create_public_token(self, body: Body, _: Request) -> Body:
         _need(body, "institution_id", "initial_products")
         options = body.get("options") or {}
+        if not isinstance(options, dict):
+            raise invalid_field("options must be an object")
         login = str(options.get("override_username", LOGIN_DEFAULT))
         if not _LOGIN.fullmatch(login) or options.get("override_password", PASSWORD) != PASSWORD:
             message = "the provided credentials were not correct"
             raise PlaidRefusal(
                 "ITEM_ERROR", "INVALID_CREDENTIALS", message, display="The credentials were not correct."
             )
-        return {"public_token": await self._new_public_token(login, _webhook(options.get("webhook")))}
+        days = read_days(options.get("transactions"))
+        return {"public_token": await self._new_public_token(login, _webhook(options.get("webhook")), days)}
 
     async def exchange(self, body: Body, _: Request) -> Body | Response:
         _need(body, "public_token")
-        taken = await run_in_threadpool(self._store.take_public_token, str(body["public_token"]))
-        if taken is None or taken[2] <= _now():
+        grant = await run_in_threadpool(self._store.take_public_token, str(body["public_token"]))
+        if grant is None or grant.expires_at <= _now():
             raise PlaidRefusal("INVALID_INPUT", "INVALID_PUBLIC_TOKEN", "could not find matching public token")
-        login, webhook, _end = taken
+        login = grant.login
         answer = await self._suffer(login, "login")
         if answer is not None:
             return answer
         item_id, access_token = secrets.token_hex(18), f"access-sandbox-{uuid.uuid4()}"
-        first_day = self._bank.today(login) - timedelta(days=DAYS_MAX)
-        await run_in_threadpool(self._store.add_item, item_id, access_token, login, webhook, first_day)
+        first_day = self._bank.today(login) - timedelta(days=grant.days)
+        await run_in_threadpool(self._store.add_item, item_id, access_token, login, grant.webhook, first_day)
         return {"access_token": access_token, "item_id": item_id}
 
     async def get_item(self, body: Body, _: Request) -> Body:
@@ -233,9 +236,10 @@ class _Plaid:
             raise login_required()
         return Response(GARBAGE, media_type="text/html") if applies(scenarios, "garbage", call) else None
 
-    async def _new_public_token(self, login: str, webhook: str | None) -> str:
+    async def _new_public_token(self, login: str, webhook: str | None, days: int) -> str:
         token = f"public-sandbox-{uuid.uuid4()}"
-        await run_in_threadpool(self._store.add_public_token, token, login, webhook, _now() + PUBLIC_TOKEN_SECONDS)
+        grant = Grant(login, webhook, days, _now() + PUBLIC_TOKEN_SECONDS)
+        await run_in_threadpool(self._store.add_public_token, token, grant)
         return token
 
 

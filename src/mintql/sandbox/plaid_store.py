@@ -19,11 +19,11 @@ BUSY_SECONDS = 10.0
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS plaid_links (
-    link_token TEXT PRIMARY KEY, item_id TEXT, webhook TEXT, expires_at INTEGER NOT NULL,
+    link_token TEXT PRIMARY KEY, item_id TEXT, webhook TEXT, days INTEGER NOT NULL, expires_at INTEGER NOT NULL,
     created_at INTEGER NOT NULL, finished_at INTEGER, public_token TEXT
 );
 CREATE TABLE IF NOT EXISTS plaid_public_tokens (
-    public_token TEXT PRIMARY KEY, login TEXT NOT NULL, webhook TEXT, expires_at INTEGER NOT NULL
+    public_token TEXT PRIMARY KEY, login TEXT NOT NULL, webhook TEXT, days INTEGER NOT NULL, expires_at INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS plaid_items (
     item_id TEXT PRIMARY KEY, access_token TEXT NOT NULL UNIQUE, login TEXT NOT NULL, webhook TEXT,
@@ -44,15 +44,29 @@ CREATE TABLE IF NOT EXISTS plaid_keys (key_id TEXT PRIMARY KEY, private_key BLOB
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link session. `item_id`: the item it mends, where it does; `public_token`: what it ended with. Unix times."""
+    """A link session, for `days` of history. Times are Unix times.
+
+    `item_id` is the item that it mends, where it does; `public_token` is what it ended with.
+    """
 
     link_token: str
     item_id: str | None
     webhook: str | None
+    days: int
     expires_at: int
     created_at: int
     finished_at: int | None
     public_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a public token stands for: a login, the address of its webhooks, the days of history, and its end."""
+
+    login: str
+    webhook: str | None
+    days: int
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +117,8 @@ class PlaidStore:
         """Keep a link session."""
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO plaid_links VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (link.link_token, link.item_id, link.webhook, link.expires_at, link.created_at, None, None),
+                "INSERT INTO plaid_links VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
+                (link.link_token, link.item_id, link.webhook, link.days, link.expires_at, link.created_at),
             )
 
     def link(self, link_token: str) -> Link | None:
@@ -126,21 +140,22 @@ class PlaidStore:
                 (link_token,),
             )
 
-    def add_public_token(self, public_token: str, login: str, webhook: str | None, expires_at: int) -> None:
+    def add_public_token(self, public_token: str, grant: Grant) -> None:
         """Keep a public token until it is exchanged."""
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO plaid_public_tokens VALUES (?, ?, ?, ?)", (public_token, login, webhook, expires_at)
+                "INSERT INTO plaid_public_tokens VALUES (?, ?, ?, ?, ?)",
+                (public_token, grant.login, grant.webhook, grant.days, grant.expires_at),
             )
 
-    def take_public_token(self, public_token: str) -> tuple[str, str | None, int] | None:
-        """Return (login, webhook, end) of a public token, which can be taken once."""
+    def take_public_token(self, public_token: str) -> Grant | None:
+        """Return what a public token stands for; it can be taken once."""
         with self._transaction() as db:
             row = db.execute(
-                "DELETE FROM plaid_public_tokens WHERE public_token = ? RETURNING login, webhook, expires_at",
+                "DELETE FROM plaid_public_tokens WHERE public_token = ? RETURNING login, webhook, days, expires_at",
                 (public_token,),
             ).fetchone()
-        return (row["login"], row["webhook"], row["expires_at"]) if row is not None else None
+        return Grant(**dict(row)) if row is not None else None
 
     def add_item(self, item_id: str, access_token: str, login: str, webhook: str | None, first_day: date) -> None:
         """Keep an item."""

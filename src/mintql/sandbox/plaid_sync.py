@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from threading import Lock
 from typing import Any
 
 from mintql.sandbox.bank import Bank, is_gone
@@ -19,6 +21,8 @@ from mintql.sandbox.plaid_store import Change, Item, PlaidStore
 COUNT_DEFAULT, COUNT_MAX = 100, 500
 DAYS_DEFAULT, DAYS_MAX = 90, 730
 VERSIONS = ("v1", "v2")
+STATES_KEPT_MAX = 256
+"""Items whose last state is remembered, so that rows are not compared again when nothing happened."""
 NOW = "now"
 """Asks for a cursor that has seen all, without being told what."""
 
@@ -66,12 +70,13 @@ def read_query(body: Mapping[str, Any]) -> SyncQuery:
     version = options.get("personal_finance_category_version", "v2")
     if version not in VERSIONS:
         raise invalid_field("personal_finance_category_version must be v1 or v2")
-    read_days(options.get("days_requested", DAYS_DEFAULT))
+    read_days(options)
     return SyncQuery(cursor, count, version, original=bool(options.get("include_original_description")))
 
 
-def read_days(days: object) -> int:
-    """Return how many days of history are asked for."""
+def read_days(options: object) -> int:
+    """Return how many days of history these options ask for, `DAYS_DEFAULT` where they do not say."""
+    days = options.get("days_requested", DAYS_DEFAULT) if isinstance(options, dict) else DAYS_DEFAULT
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= DAYS_MAX:
         raise invalid_field(f"days_requested must be an integer from 1 to {DAYS_MAX}")
     return days
@@ -88,6 +93,8 @@ class Sync:
     def __init__(self, bank: Bank, store: PlaidStore) -> None:
         self._bank = bank
         self._store = store
+        self._states: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._lock = Lock()
 
     def accounts(self, item: Item) -> list[dict[str, Any]]:
         """Return the accounts that the bank still shows."""
@@ -135,17 +142,34 @@ class Sync:
 
     def _note(self, item: Item) -> int:
         """Bring what the store knows of the item up to date; return the number of the last change."""
-        ledger, zone = self._bank.ledger(item.login), self._bank.zone(item.login)
-        today = self._bank.today(item.login)
-        accounts = self._open(item, ledger)
+        with self._lock:  # An older state must not be noted after a newer one.
+            ledger = self._bank.ledger(item.login)
+            accounts = self._open(item, ledger)
+            state = self._state(item.login, accounts)
+            known = self._states.get(item.item_id)
+            if known is not None and known[0] == state:
+                return known[1]
+            account_ids = [account.account_id for account in accounts]
+            head = self._store.note_rows(item.item_id, account_ids, self._rows(item, ledger, accounts))
+            self._states[item.item_id] = (state, head)
+            while len(self._states) > STATES_KEPT_MAX:
+                self._states.popitem(last=False)
+            return head
+
+    def _state(self, login: str, accounts: Sequence[Account]) -> str:
+        """Return a text that differs whenever rows of the login may differ."""
+        control = self._bank.store
+        told = (control.added(login), control.changes(login), control.renamings(login))
+        return repr((self._bank.clock(login).date(), self._bank.zone(login), [a.name for a in accounts], told))
+
+    def _rows(self, item: Item, ledger: Ledger, accounts: Sequence[Account]) -> Iterator[dict[str, Any]]:
+        """Yield what these accounts show since the item's first day, oldest first."""
+        zone, last = self._bank.zone(item.login), self._bank.today(item.login) + timedelta(days=1)
         rows: list[tuple[Row, str]] = [
-            (row, account.account_id)
-            for account in accounts
-            for row in ledger.rows(account.name, item.first_day, today + timedelta(days=1))
+            (row, account.account_id) for account in accounts for row in ledger.rows(account.name, item.first_day, last)
         ]
         rows.sort(key=lambda pair: (pair[0].posted_on, pair[0].row_id))
-        bodies = (row_json(row, account_id, zone) for row, account_id in rows)
-        return self._store.note_rows(item.item_id, [account.account_id for account in accounts], bodies)
+        return (row_json(row, account_id, zone) for row, account_id in rows)
 
     def _spoil(self, answer: dict[str, Any], item: Item, options: Mapping[str, Any], *, first: bool) -> None:
         """Make one row unreadable: the named one, else an extra one on a round's first page."""

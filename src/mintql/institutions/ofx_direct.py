@@ -28,7 +28,7 @@ from mintql.institutions.http import HttpClient
 from mintql.institutions.ofx_direct_answers import MESSAGE_SETS, Listed, listed, typed_accounts
 from mintql.institutions.ofx_direct_connect import Found, find_server
 from mintql.institutions.ofx_direct_fields import FIELDS, URL_OPTION, VERSION_DEFAULT, read_fields, sign_on_of
-from mintql.institutions.ofx_direct_pages import Envelope, parse_page, put_into_page
+from mintql.institutions.ofx_direct_pages import Envelope, holders_of, parse_page, put_into_page, window_of
 from mintql.institutions.ofx_direct_request import VERSION_PENDING_MIN, StatementQuery
 from mintql.institutions.ofx_direct_session import DEADLINE_SECONDS, AccountRefused, Answer, Clock, Session
 from mintql.institutions.ofx_direct_status import answer_failure
@@ -168,10 +168,13 @@ class OfxDirectConnector:
         """
         days = WINDOW_DAYS_MAX
         last = request.last
+        through: date | None = None
         while last >= request.first:
             first = max(request.first, last - timedelta(days=days - 1)) if one.transactions else None
+            asked = last if first is not None else None
+            envelope = Envelope({one.account.external_id: one.name}, one.account.external_id, first, asked, through)
             try:
-                yield await self._page(session, options, one, first, last)
+                answer = await self._ask(session, options, one, envelope)
             except AccountRefused as refused:
                 if not isinstance(refused.failure, WindowTooLarge) or first is None:
                     raise
@@ -181,21 +184,18 @@ class OfxDirectConnector:
                 if last == request.last:
                     raise
                 return
+            yield RawPage(put_into_page(envelope, answer.content), answer.content_type)
             if first is None:
                 return
+            through = through or _covered_to(answer, envelope)
             last = first - timedelta(days=1)
 
-    async def _page(
-        self, session: Session, options: Mapping[str, str], one: Listed, first: date | None, last: date
-    ) -> RawPage:
-        """Ask for one window. Its end is left open where it is today: servers refuse days to come, or their clock's."""
+    async def _ask(self, session: Session, options: Mapping[str, str], one: Listed, envelope: Envelope) -> Answer:
+        """Ask for one window. Its end is left open where it is today: servers refuse days to come, by their clock."""
         today = self._clock().astimezone(UTC).date()
+        last = envelope.last if envelope.last is not None and envelope.last < today else None
         pending = options.get("pending") == "Y" and session.version >= VERSION_PENDING_MIN
-        query = StatementQuery(one.account, first, last if last < today else None, pending)
-        answer = await session.statement(query)
-        account_id = one.account.external_id
-        envelope = Envelope({account_id: one.name}, account_id, first, last if first is not None else None)
-        return RawPage(put_into_page(envelope, answer.content), answer.content_type)
+        return await session.statement(StatementQuery(one.account, envelope.first, last, pending))
 
     async def _first_typed(self, session: Session, typed: list[Listed]) -> None:
         """Try the sign-on with accounts that the person gave; one that can be read is enough."""
@@ -233,6 +233,11 @@ def _options(found: Found) -> dict[str, str]:
         **({"called": profile.name} if profile.name else {}),
         **{URL_OPTION + name: url for name, url in profile.urls.items()},
     }
+
+
+def _covered_to(answer: Answer, envelope: Envelope) -> date | None:
+    windows = (window_of(holder, envelope) for holder in holders_of(answer.document))
+    return next((window.last for window in windows if window is not None), None)
 
 
 def _host(url: str) -> str:

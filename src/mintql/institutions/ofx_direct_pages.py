@@ -25,6 +25,7 @@ from mintql.institutions.ofx_direct_status import said
 
 ENVELOPE_MARK = b'{"ofx-direct":'
 ENVELOPE_BYTES_MAX = 256 * 1024
+_DAYS = ("first", "last", "through")
 CALLED = "The institution"
 """What the failures of reading call it: a page does not say whose it is."""
 
@@ -33,20 +34,22 @@ CALLED = "The institution"
 class Envelope:
     """What a page says beside the answer. `first` and `last` are the days asked for; None: none were.
 
-    `names` tells what accounts are called, by external id; `account` is the one that was asked for.
+    `names` tells what accounts are called, by external id; `account` is the one that was asked for. `through` is
+    the day to which the run's earlier pages cover what follows `last`; None on the page of the newest days.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
     account: str = ""
     first: date | None = None
     last: date | None = None
+    through: date | None = None
 
 
 def put_into_page(envelope: Envelope, answer: bytes) -> bytes:
     """Return a page: the envelope's line and the answer."""
-    days = [day.isoformat() if day else None for day in (envelope.first, envelope.last)]
-    said_beside = {"names": dict(envelope.names), "account": envelope.account, "first": days[0], "last": days[1]}
-    line = json.dumps({"ofx-direct": said_beside}, separators=(",", ":")).encode()
+    days = {name: day.isoformat() for name in _DAYS if (day := getattr(envelope, name)) is not None}
+    beside = {"names": dict(envelope.names), "account": envelope.account, "days": days}
+    line = json.dumps({"ofx-direct": beside}, separators=(",", ":")).encode()
     return line + b"\n" + answer
 
 
@@ -57,9 +60,9 @@ def open_page(content: bytes) -> tuple[Envelope, bytes]:
     end = content.find(b"\n", 0, ENVELOPE_BYTES_MAX)
     try:
         told = json.loads(content[: max(end, 0)])["ofx-direct"]
-        days = [date.fromisoformat(told[name]) if told[name] else None for name in ("first", "last")]
+        days = {name: date.fromisoformat(told["days"][name]) for name in _DAYS if name in told["days"]}
         names = {str(key): str(name) for key, name in told["names"].items()}
-        return Envelope(names, str(told["account"]), *days), content[end + 1 :]
+        return Envelope(names, str(told["account"]), **days), content[end + 1 :]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ProtocolError("The page does not say which account and days it is about.") from None
 
@@ -126,7 +129,7 @@ class _Page:
         self.accounts[account_id] = _account(holder, statement, self._envelope.names.get(account_id, ""))
         self.removed += [(account_id, corrected) for corrected in _corrected(holder)]
         if account_id == self._envelope.account:
-            window = _window(holder, self._envelope)
+            window = window_of(holder, self._envelope)
             if window is not None:
                 self.windows[account_id] = window
 
@@ -183,16 +186,17 @@ def _amount(holder: Element | None, name: str, currency: str) -> int | None:
         return None
 
 
-def _window(holder: Element, envelope: Envelope) -> Window | None:
-    """Return the days that were asked for, as far as the answer says that it covers them.
+def window_of(holder: Element, envelope: Envelope) -> Window | None:
+    """Return the days that are complete for the account with this statement; the run's earlier pages are counted in.
 
-    An answer without a list of transactions covers none. The days at its ends are those the bank wrote.
+    They are those asked for, as far as the answer says that it covers them, by the days the bank wrote. An answer
+    without a list of transactions covers none.
     """
     found = holder.child("BANKTRANLIST", "INVTRANLIST")
     if found is None or envelope.first is None or envelope.last is None:
         return None
     first = max(envelope.first, read_day(found.value("DTSTART")) or envelope.first)
-    last = min(envelope.last, read_day(found.value("DTEND")) or envelope.last)
+    last = envelope.through or min(envelope.last, read_day(found.value("DTEND")) or envelope.last)
     return Window(envelope.account, first, last) if first <= last else None
 
 

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterable, Mapping
 from mintql.domain.errors import ProtocolError
 
 RATIO_MAX = 100
-"""Bytes that may come out of each compressed byte, on the whole; statements and JSON stay below 50."""
+"""Bytes that may come out of each compressed byte, on the whole. Real statements reach 9; thousands of JSON rows that
+differ in nothing but a number reached 59."""
 RATIO_FREE_BYTES = 1024 * 1024
 """So much may come out whatever went in: short answers that repeat themselves harm nobody."""
 

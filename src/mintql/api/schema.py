@@ -13,13 +13,18 @@ from strawberry.types.graphql import OperationType
 
 from mintql.api.accounts import AccountsQuery
 from mintql.api.alerts import AlertsQuery
+from mintql.api.annotations import AnnotationsMutation, AnnotationsQuery
 from mintql.api.budgets import BudgetsMutation, BudgetsQuery
 from mintql.api.categories import CategoriesMutation, CategoriesQuery
-from mintql.api.connections import ConnectionsMutation, ConnectionsQuery
+from mintql.api.connecting import ConnectionsMutation
+from mintql.api.connections import ConnectionsQuery
 from mintql.api.context import Context
 from mintql.api.documents import Documents, Preparing
 from mintql.api.errors import HANDLERS, DressErrors
 from mintql.api.identity import IdentityMutation, IdentityQuery
+from mintql.api.imports import ImportsMutation, ImportsQuery
+from mintql.api.imports_inputs import IMPORT_SCALARS
+from mintql.api.imports_types import IMPORT_HANDLERS
 from mintql.api.institutions import InstitutionsQuery
 from mintql.api.nodes import NodesQuery
 from mintql.api.scalars import SCALARS
@@ -36,16 +41,20 @@ class Query(
     ConnectionsQuery,
     AccountsQuery,
     TransactionsQuery,
+    AnnotationsQuery,
     CategoriesQuery,
     SpendingQuery,
     BudgetsQuery,
     AlertsQuery,
+    ImportsQuery,
 ):
     """The root of queries."""
 
 
 @strawberry.type(description="What can be changed. Expected failures are members of each result, with words to show.")
-class Mutation(IdentityMutation, ConnectionsMutation, CategoriesMutation, BudgetsMutation):
+class Mutation(
+    IdentityMutation, ConnectionsMutation, AnnotationsMutation, CategoriesMutation, BudgetsMutation, ImportsMutation
+):
     """The root of mutations."""
 
 
@@ -100,8 +109,8 @@ def build_schema() -> Schema:
         mutation=Mutation,
         subscription=Subscription,
         extensions=[DressErrors, prepare],
-        config=StrawberryConfig(scalar_map=SCALARS),
-        exception_handlers=HANDLERS,
+        config=StrawberryConfig(scalar_map={**SCALARS, **IMPORT_SCALARS}),
+        exception_handlers=(*HANDLERS, *IMPORT_HANDLERS),
     )
     schema.documents = prepare.documents = Documents(schema._schema)  # noqa: SLF001 - strawberry gives no other way
     return schema

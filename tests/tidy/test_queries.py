@@ -23,6 +23,7 @@ API_NOUNS = (
     "connections",
     "events",
     "locks",
+    "runs_read",
     "sessions",
     "spending",
     "transactions_read",

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 strawberry.enum(AccountKind, description="What sort of account it is.")
 
 
+@strawberry.type(description="Why an account alone is not up to date, while the others of its connection may be.")
+class AccountError:
+    """An error of an account."""
+
+    code: str = strawberry.field(description="Stable code for programs, e.g. ACCOUNT_GONE or CONSENT_EXPIRED.")
+    message: str = strawberry.field(description="What went wrong, as a sentence to show.")
+    action: str = strawberry.field(description="What only the person can do about it; empty when nothing.")
+    since: datetime | None = strawberry.field(description="Since when it has not been fetched.")
+
+
 @strawberry.type(description="An account at an institution.")
 class Account(Node):
     """An account as shown; make it with `account_node`."""
@@ -41,6 +51,9 @@ class Account(Node):
     missing_since: datetime | None = strawberry.field(
         description="Since when the institution no longer names the account, so that its balance is an old one; null "
         "while it does."
+    )
+    error: AccountError | None = strawberry.field(
+        description="Why this account is not up to date although its connection is; null when it is."
     )
 
     @strawberry.field(
@@ -69,6 +82,19 @@ def account_node(row: AccountRow) -> Account:
         balance_at=row.balance_at,
         created_at=row.created_at,
         missing_since=row.missing_since,
+        error=account_error(row),
+    )
+
+
+def account_error(row: AccountRow) -> AccountError | None:
+    """Return what is wrong with an account, None when nothing is."""
+    if row.error_code is None:
+        return None
+    return AccountError(
+        code=row.error_code,
+        message=row.error_message or "",
+        action=row.error_action or "",
+        since=row.failing_since,
     )
 
 

@@ -170,6 +170,20 @@ def decode_number(kind: str, text: str, field: str = "after") -> int:
         raise _not_a_cursor(text, field) from None
 
 
+def encode_pair(kind: str, first: int, second: int) -> Cursor:
+    """Return the cursor of a row listed by two numbers; `kind` keeps cursors of different lists apart."""
+    return _encode(f"{kind}:{first}:{second}")
+
+
+def decode_pair(kind: str, text: str, field: str = "after") -> tuple[int, int]:
+    """Read a cursor made by `encode_pair` for the same kind; raise `InvalidInput` for any other text."""
+    first, _, second = _decode(text, kind, field).partition(":")
+    try:
+        return _number(first), _number(second)
+    except ValueError:
+        raise _not_a_cursor(text, field) from None
+
+
 def encode_seq(seq: int) -> Cursor:
     """Return the cursor of an event."""
     return encode_number("event", seq)

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from functools import partial
 
 import strawberry
 
-from mintql.api.context import Context
+from mintql.api.context import Context, Info
 from mintql.api.nodes import Node, encode_id, register_node
+from mintql.api.paging import (
+    AfterArgument,
+    FirstArgument,
+    build_connection,
+    decode_pair,
+    encode_pair,
+    page_request,
+)
+from mintql.api.paging import Connection as Page
+from mintql.api.raw_pages import (
+    QuarantinedRow,
+    RawPage,
+    load_quarantined,
+    load_raw_pages_of,
+    quarantined_node,
+    raw_page_node,
+)
 from mintql.domain.ids import SyncRunId
-from mintql.store import connections as store
-from mintql.store.connections import RunRow
+from mintql.store import runs_read as store
+from mintql.store.runs_read import HistoryPage, QuarantinePage, RawPagesPage, RunRow
 
 PERCENT_DONE = 100
 
@@ -23,6 +41,8 @@ class SyncReason(Enum):
     LINK = strawberry.enum_value("link", description="The connection was made.")
     REQUEST = strawberry.enum_value("request", description="The person asked for it.")
     DAILY = strawberry.enum_value("daily", description="The refresh that happens every day.")
+    WEBHOOK = strawberry.enum_value("webhook", description="The institution said that it has something new.")
+    IMPORT = strawberry.enum_value("import", description="The person imported a file.")
 
 
 @strawberry.enum(description="How far a run is.")
@@ -49,8 +69,10 @@ class SyncError:
 class SyncRun(Node):
     """A run as shown; make it with `run_node`."""
 
+    run_id: strawberry.Private[SyncRunId]
     reason: SyncReason = strawberry.field(description="Why it was opened.")
     state: SyncState = strawberry.field(description="How far it is.")
+    balances_only: bool = strawberry.field(description="Whether it fetches accounts and balances alone.")
     created_at: datetime = strawberry.field(description="When it was opened.")
     started_at: datetime | None = strawberry.field(description="When work on it began.")
     finished_at: datetime | None = strawberry.field(description="When it succeeded or failed.")
@@ -60,17 +82,43 @@ class SyncRun(Node):
     rows_added: int = strawberry.field(description="Transactions that are new.")
     rows_changed: int = strawberry.field(description="Transactions that were changed.")
     rows_removed: int = strawberry.field(description="Transactions the institution took back.")
+    rows_matched: int = strawberry.field(
+        description="Rows that were found to be transactions that are there already, or that took the place of such."
+    )
     rows_quarantined: int = strawberry.field(description="Rows that could not be read and were put aside.")
+    notices: list[str] = strawberry.field(description="What the institution had to say to the person, in its words.")
     percent_done: int = strawberry.field(description="How far it is in percent, for a progress bar.")
     error: SyncError | None = strawberry.field(description="Why it failed, or why it has to be tried again.")
+
+    @strawberry.field(description="Rows that could not be read and were put aside, page by page.")
+    async def quarantined(
+        self, info: Info, first: FirstArgument = None, after: AfterArgument = None
+    ) -> Page[QuarantinedRow]:
+        request = page_request(partial(decode_pair, "quarantined"), first=first, after=after)
+        asked = QuarantinePage(self.run_id, request.limit, *(request.after or (-1, -1)))
+        rows = await info.context.loader(load_quarantined).load(asked)
+        return build_connection(
+            rows, request, quarantined_node, lambda row: encode_pair("quarantined", row.object_id, row.position)
+        )
+
+    @strawberry.field(description="What the institution answered, as it was kept: attempt by attempt, page by page.")
+    async def raw_pages(self, info: Info, first: FirstArgument = None, after: AfterArgument = None) -> Page[RawPage]:
+        request = page_request(partial(decode_pair, "raw-page"), first=first, after=after)
+        asked = RawPagesPage(self.run_id, request.limit, *(request.after or (-1, -1)))
+        rows = await info.context.loader(load_raw_pages_of).load(asked)
+        return build_connection(
+            rows, request, raw_page_node, lambda row: encode_pair("raw-page", row.attempt, row.page)
+        )
 
 
 def run_node(row: RunRow) -> SyncRun:
     """Return a run as GraphQL shows it."""
     return SyncRun(
         id=encode_id("SyncRun", row.run_id),
+        run_id=row.run_id,
         reason=SyncReason(row.reason),
         state=SyncState(row.state),
+        balances_only=row.balances_only,
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
@@ -80,7 +128,9 @@ def run_node(row: RunRow) -> SyncRun:
         rows_added=row.rows_added,
         rows_changed=row.rows_changed,
         rows_removed=row.rows_removed,
+        rows_matched=row.rows_matched,
         rows_quarantined=row.rows_quarantined,
+        notices=list(row.notices),
         percent_done=percent_done(row.state, row.rows_done, row.rows_total),
         error=sync_error(row.error_code, row.error_message),
     )
@@ -107,6 +157,12 @@ async def load_runs(context: Context, numbers: list[int]) -> list[SyncRun | None
     async with context.person() as conn:
         rows = await store.runs(conn, context.user_id, wanted)
     return [run_node(rows[run_id]) if run_id in rows else None for run_id in wanted]
+
+
+async def load_history(context: Context, asked: list[HistoryPage]) -> list[list[RunRow]]:
+    """Return pages of the histories of the viewer's connections."""
+    async with context.person() as conn:
+        return await store.history(conn, context.user_id, asked)
 
 
 register_node("SyncRun", load_runs)

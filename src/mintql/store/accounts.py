@@ -17,7 +17,10 @@ SQL = load("accounts")
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account as stored. Balances are signed: what is owed is negative; None where none was told."""
+    """An account as stored. Balances are signed: what is owed is negative; None where none was told.
+
+    `error_code` is set while the account alone cannot be fetched.
+    """
 
     account_id: AccountId
     connection_id: ConnectionId
@@ -30,6 +33,10 @@ class AccountRow:
     balance_at: datetime | None
     created_at: datetime
     missing_since: datetime | None
+    error_code: str | None
+    error_message: str | None
+    error_action: str | None
+    failing_since: datetime | None
 
 
 async def list_by_user(conn: Conn, user_id: UserId) -> list[AccountRow]:
@@ -60,4 +67,8 @@ def _account(row: asyncpg.Record) -> AccountRow:
         balance_at=row["balance_at"],
         created_at=row["created_at"],
         missing_since=row["missing_since"],
+        error_code=row["error_code"],
+        error_message=row["error_message"],
+        error_action=row["error_action"],
+        failing_since=row["failing_since"],
     )

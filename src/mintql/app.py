@@ -1,4 +1,4 @@
-"""The ASGI app: GraphQL, a page to try it on, and health checks."""
+"""The ASGI app: GraphQL, institutions' webhooks, a page to try it on, and health checks."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from mintql.api.headers import SecurityHeaders
 from mintql.api.http import GraphQLView
 from mintql.api.schema import build_schema
 from mintql.api.try_page import try_routes
+from mintql.api.webhooks import webhook_routes
 from mintql.runtime import Runtime, open_runtime
 from mintql.settings import Settings, load_settings
 
@@ -45,6 +46,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         WebSocketRoute("/graphql", view),
         Route("/livez", _live),
         Route("/readyz", _ready),
+        *webhook_routes(),
         *try_routes(),
     ]
     return Starlette(routes=routes, middleware=_middleware(chosen), lifespan=lifespan)

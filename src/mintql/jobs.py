@@ -23,14 +23,16 @@ from mintql.domain.ids import ConnectionId, SyncRunId, UserId
 from mintql.gateways.queue import deserialize, serialize
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import extract as extraction
+from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
 from mintql.services import notify as notification
 from mintql.services import reconcile as reconciliation
-from mintql.services import removal, sync
+from mintql.services import removal, sync, webhooks
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, utc_now
 from mintql.settings import Settings, load_settings
 from mintql.store import events as event_rows
+from mintql.store import farewells as farewell_rows
 from mintql.store import sync as sync_rows
 from mintql.store.outbox import Delivery
 from mintql.store.sync import RunKey
@@ -103,6 +105,12 @@ async def notify(context: Context) -> None:
 
 
 @guarded
+async def farewell(context: Context) -> None:
+    """Tell institutions which connections have ended."""
+    await leaving.say_farewells(workplace(_runtime(context)))
+
+
+@guarded
 async def daily_refresh(context: Context) -> None:
     """Open today's run for each connection of an active person, page by page, and enqueue them in batches."""
     runtime = _runtime(context)
@@ -121,7 +129,11 @@ async def sweep(context: Context) -> None:
     now = utc_now()
     async with runtime.system() as conn:
         effects = await sync.sweep_runs(conn, now)
-    effects.merge(Effects(jobs=[Job("notify")]))
+        jobs = [Job("notify")] + [Job("farewell")] * await farewell_rows.any_due(conn, now)
+    effects.merge(Effects(jobs=jobs))
+    await runtime.perform(effects)
+    async with runtime.system() as conn:
+        effects = await webhooks.open_wanted(conn, now)
     await runtime.perform(effects)
     await removal.remove_doomed(workplace(runtime))
     async with runtime.system() as conn:
@@ -152,7 +164,7 @@ async def reconcile_all(runtime: Runtime) -> int:
     return wrong
 
 
-FUNCTIONS: tuple[JobFunction, ...] = (extract, ingest, notify, daily_refresh, sweep, reconcile)
+FUNCTIONS: tuple[JobFunction, ...] = (extract, ingest, notify, farewell, daily_refresh, sweep, reconcile)
 
 
 def cron_jobs(settings: Settings) -> list[CronJob]:

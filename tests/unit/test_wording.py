@@ -4,7 +4,7 @@ import pytest
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.wording import shown
-from mintql.services.connections import check_credentials
+from mintql.services.logins import check_credentials
 from mintql.services.identity import EMAIL_LENGTH_MAX, check_email
 
 

@@ -1,31 +1,37 @@
-"""Connections: making, refreshing and ending them, and how they are."""
+"""Connections, and how they are; `api.connecting` has what can be done with them."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
-from typing import Annotated, TypeAlias
+from functools import partial
 
 import strawberry
 
 from mintql.api.accounts import Account, load_connection_accounts
 from mintql.api.context import Context, Info
-from mintql.api.errors import (
-    InstitutionError,
-    InvalidInputError,
-    NotFoundError,
-    NotSignedInError,
-    RateLimitedError,
-)
 from mintql.api.institutions import Institution, institution_of
-from mintql.api.nodes import Node, decode_id, encode_id, register_node
-from mintql.api.sync import SyncRun, load_runs, run_node
-from mintql.domain.errors import NotFound
-from mintql.domain.ids import ConnectionId, SyncRunId
+from mintql.api.nodes import Node, encode_id, register_node
+from mintql.api.paging import (
+    AfterArgument,
+    FirstArgument,
+    build_connection,
+    decode_number,
+    encode_number,
+    page_request,
+)
+from mintql.api.paging import Connection as Page
+from mintql.api.sync import SyncRun, load_history, run_node
+from mintql.domain.errors import InstitutionRateLimited
+from mintql.domain.ids import ConnectionId
 from mintql.institutions.base import Connector
-from mintql.services import connections as service
+from mintql.services.pace import Pace
 from mintql.store import connections as store
 from mintql.store.connections import ConnectionRow
+from mintql.store.runs_read import NEWEST, HistoryPage
+
+NOTICE_HOLDS = timedelta(days=14)
+"""How long a notice is shown: institutions give one a week ahead, and take none back."""
 
 
 @strawberry.enum(description="Whether a connection works.")
@@ -61,6 +67,21 @@ class SyncStatus:
     )
     error: ConnectionError | None = strawberry.field(description="What went wrong since the last success.")
     latest_run: SyncRun | None = strawberry.field(description="The latest run, perhaps still under way.")
+    refreshable_at: datetime | None = strawberry.field(
+        description="From when on `refreshConnection` fetches anew; a moment that has passed means now. Null while the "
+        "connection waits for the person, or when it cannot be refreshed."
+    )
+    requests_left_today: int | None = strawberry.field(
+        description="How often the institution can still be asked today (UTC); null where that is unlimited."
+    )
+
+
+@strawberry.type(description="What an institution had to tell the person of itself, apart from any run.")
+class ConnectionNotice:
+    """The last notice of a connection."""
+
+    message: str = strawberry.field(description="What it is, as a sentence to show.")
+    at: datetime = strawberry.field(description="When it was told.")
 
 
 @strawberry.type(description="A person's access to one institution.")
@@ -73,9 +94,19 @@ class Connection(Node):
     )
     login_hint: str = strawberry.field(description="Enough of the login to tell two connections apart.")
     status: ConnectionStatus = strawberry.field(description="Whether it works.")
+    notice: ConnectionNotice | None = strawberry.field(
+        description="What the institution told of itself lately: that the permission ends soon, say."
+    )
     sync: SyncStatus = strawberry.field(description="How up to date it is.")
     created_at: datetime = strawberry.field(description="When it was made.")
     disconnected_at: datetime | None = strawberry.field(description="When it was ended.")
+
+    @strawberry.field(description="Its runs, newest first.")
+    async def runs(self, info: Info, first: FirstArgument = None, after: AfterArgument = None) -> Page[SyncRun]:
+        request = page_request(partial(decode_number, "run"), first=first, after=after)
+        asked = HistoryPage(self.connection_id, request.limit, NEWEST if request.after is None else request.after)
+        rows = await info.context.loader(load_history).load(asked)
+        return build_connection(rows, request, run_node, lambda row: encode_number("run", row.run_id))
 
     @strawberry.field(description="The accounts it brings, oldest first.")
     async def accounts(self, info: Info) -> list[Account]:
@@ -85,25 +116,53 @@ class Connection(Node):
 def connection_node(context: Context, row: ConnectionRow) -> Connection:
     """Return a connection as GraphQL shows it."""
     connector = context.runtime.connectors.get(row.institution_id)
-    error = None
-    if row.error_code is not None:
-        error = ConnectionError(code=row.error_code, message=row.error_message or "", action=row.error_action or "")
     return Connection(
         id=encode_id("Connection", row.connection_id),
         connection_id=row.connection_id,
         institution=None if connector is None else institution_of(connector),
         login_hint=row.login_hint,
         status=ConnectionStatus(row.status),
-        sync=SyncStatus(
-            last_success_at=row.last_success_at,
-            last_attempt_at=row.last_attempt_at,
-            next_attempt_at=row.next_attempt_at,
-            error=error,
-            latest_run=None if row.latest_run is None else run_node(row.latest_run),
-        ),
+        notice=_notice(row, context.now()),
+        sync=_sync_status(context, row),
         created_at=row.created_at,
         disconnected_at=row.disconnected_at,
     )
+
+
+def _notice(row: ConnectionRow, now: datetime) -> ConnectionNotice | None:
+    if row.notice is None or row.noticed_at is None or row.noticed_at + NOTICE_HOLDS < now:
+        return None
+    return ConnectionNotice(message=row.notice, at=row.noticed_at)
+
+
+def _sync_status(context: Context, row: ConnectionRow) -> SyncStatus:
+    connector = context.runtime.connectors.get(row.institution_id)
+    error = None
+    if row.error_code is not None:
+        error = ConnectionError(code=row.error_code, message=row.error_message or "", action=row.error_action or "")
+    refreshable_at, requests_left = None, None
+    if connector is not None and row.status != "disconnected":
+        now = context.now()
+        pace = pace_of(context, connector)
+        requests_left = pace.requests_left(row.requests_on, row.requests, now)
+        if row.status == "active":
+            refreshable_at = pace.next_refresh_at(row.last_started_at, row.requests_on, row.requests, now)
+            if row.error_code == InstitutionRateLimited.code and row.next_attempt_at is not None:
+                refreshable_at = max(refreshable_at, row.next_attempt_at)
+    return SyncStatus(
+        last_success_at=row.last_success_at,
+        last_attempt_at=row.last_attempt_at,
+        next_attempt_at=row.next_attempt_at,
+        error=error,
+        latest_run=None if row.latest_run is None else run_node(row.latest_run),
+        refreshable_at=refreshable_at,
+        requests_left_today=requests_left,
+    )
+
+
+def pace_of(context: Context, connector: Connector) -> Pace:
+    """Return how often connections to an institution may be refreshed here."""
+    return Pace.of(connector.capabilities, context.runtime.settings.refresh_pause_seconds)
 
 
 async def load_connections(context: Context, numbers: list[int]) -> list[Connection | None]:
@@ -118,50 +177,6 @@ async def load_connections(context: Context, numbers: list[int]) -> list[Connect
 register_node("Connection", load_connections)
 
 
-@strawberry.type(description="The connection works, and a run of it is under way.")
-class ConnectionRunSuccess:
-    """What connecting, refreshing and a new login give when they worked."""
-
-    connection: Connection = strawberry.field(description="The connection as it is now.")
-    run: SyncRun = strawberry.field(description="The run; `syncProgress` follows it.")
-
-
-@strawberry.type(description="The connection has ended, and its login is forgotten.")
-class DisconnectSuccess:
-    """What disconnecting gives when it worked."""
-
-    connection: Connection | None = strawberry.field(
-        description="The connection as it is now; null when its history was removed with it."
-    )
-
-
-ConnectInstitutionPayload: TypeAlias = Annotated[
-    ConnectionRunSuccess | InstitutionError | InvalidInputError | NotFoundError | NotSignedInError,
-    strawberry.union("ConnectInstitutionPayload", description="What became of `connectInstitution`."),
-]
-RefreshConnectionPayload: TypeAlias = Annotated[
-    ConnectionRunSuccess | InstitutionError | RateLimitedError | InvalidInputError | NotFoundError | NotSignedInError,
-    strawberry.union("RefreshConnectionPayload", description="What became of `refreshConnection`."),
-]
-UpdateCredentialsPayload: TypeAlias = Annotated[
-    ConnectionRunSuccess | InstitutionError | InvalidInputError | NotFoundError | NotSignedInError,
-    strawberry.union("UpdateCredentialsPayload", description="What became of `updateCredentials`."),
-]
-DisconnectPayload: TypeAlias = Annotated[
-    DisconnectSuccess | InvalidInputError | NotFoundError | NotSignedInError,
-    strawberry.union("DisconnectPayload", description="What became of `disconnect`."),
-]
-
-ConnectionArgument = Annotated[strawberry.ID, strawberry.argument(description="The connection.")]
-UrlArgument = Annotated[
-    str, strawberry.argument(description="Where the institution answers; empty for the address it is known by.")
-]
-LoginArgument = Annotated[str, strawberry.argument(description="The login at the institution.")]
-PasswordArgument = Annotated[
-    str, strawberry.argument(description="The password or token at the institution. Kept encrypted, never shown.")
-]
-
-
 @strawberry.type
 class ConnectionsQuery:
     """Reads of connections."""
@@ -171,109 +186,3 @@ class ConnectionsQuery:
         async with info.context.person() as conn:
             rows = await store.list_by_user(conn, info.context.user_id)
         return [connection_node(info.context, row) for row in rows]
-
-
-@strawberry.type
-class ConnectionsMutation:
-    """Changes of connections."""
-
-    @strawberry.mutation(
-        description="Connects an institution. The login is tried there first; nothing is stored unless it works. "
-        "A login that is connected already, or was before, goes on with that connection and its history."
-    )
-    async def connect_institution(
-        self,
-        info: Info,
-        institution_id: Annotated[strawberry.ID, strawberry.argument(description="One of `institutions`.")],
-        login: LoginArgument,
-        password: PasswordArgument,
-        url: UrlArgument = "",
-    ) -> ConnectInstitutionPayload:
-        context = info.context
-        user_id = context.user_id
-        credentials = service.check_credentials(url, login, password)
-        kept = await _connector(context, institution_id, "institutionId").connect(credentials)
-        async with context.person() as conn:
-            connection_id, run_id, effects = await service.create(
-                conn, user_id, institution_id, kept, context.runtime.vault, context.now()
-            )
-        await context.runtime.perform(effects)
-        return await _success(context, connection_id, run_id)
-
-    @strawberry.mutation(description="Brings a connection up to date now. Joins the run that is under way, if one is.")
-    async def refresh_connection(self, info: Info, id: ConnectionArgument) -> RefreshConnectionPayload:
-        context = info.context
-        user_id = context.user_id
-        connection_id = ConnectionId(decode_id("Connection", id))
-        async with context.person() as conn:
-            found = await service.open_connection(conn, user_id, connection_id)
-        connector = _connector(context, found.institution_id, "id")
-        async with context.person() as conn:
-            pause = max(
-                connector.capabilities.refresh_interval_seconds_min, context.runtime.settings.refresh_pause_seconds
-            )
-            run_id, effects = await service.refresh(conn, user_id, connection_id, pause, context.now())
-        await context.runtime.perform(effects)
-        return await _success(context, connection_id, run_id)
-
-    @strawberry.mutation(
-        description="Gives a connection a new login, when the institution refuses the old one. Tried there first."
-    )
-    async def update_credentials(
-        self,
-        info: Info,
-        id: ConnectionArgument,
-        login: LoginArgument,
-        password: PasswordArgument,
-        url: UrlArgument = "",
-    ) -> UpdateCredentialsPayload:
-        context = info.context
-        user_id = context.user_id
-        connection_id = ConnectionId(decode_id("Connection", id))
-        credentials = service.check_credentials(url, login, password)
-        async with context.person() as conn:
-            found = await service.open_connection(conn, user_id, connection_id)
-        kept = await _connector(context, found.institution_id, "id").connect(credentials)
-        async with context.person() as conn:
-            run_id, effects = await service.replace_credentials(
-                conn, user_id, connection_id, kept, context.runtime.vault, context.now()
-            )
-        await context.runtime.perform(effects)
-        return await _success(context, connection_id, run_id)
-
-    @strawberry.mutation(description="Ends a connection. Its login is forgotten at once.")
-    async def disconnect(
-        self,
-        info: Info,
-        id: ConnectionArgument,
-        keep_history: Annotated[
-            bool,
-            strawberry.argument(
-                description="Whether to keep its accounts and transactions. If not, they are removed for good, also "
-                "from the sums; that can be asked for later too."
-            ),
-        ] = True,
-    ) -> DisconnectPayload:
-        context = info.context
-        connection_id = ConnectionId(decode_id("Connection", id))
-        async with context.person() as conn:
-            effects = await service.disconnect(
-                conn, context.user_id, connection_id, keep_history=keep_history, now=context.now()
-            )
-        await context.runtime.perform(effects)
-        return DisconnectSuccess(connection=(await load_connections(context, [connection_id]))[0])
-
-
-def _connector(context: Context, institution_id: str, field: str) -> Connector:
-    connector = context.runtime.connectors.get(institution_id)
-    if connector is None:
-        raise NotFound(f"This server offers no institution {institution_id[:40]!r}.", field=field)
-    return connector
-
-
-async def _success(context: Context, connection_id: ConnectionId, run_id: SyncRunId) -> ConnectionRunSuccess:
-    connection = (await load_connections(context, [connection_id]))[0]
-    run = (await load_runs(context, [run_id]))[0]
-    if connection is None or run is None:
-        raise NotFound("The connection was ended at the same moment.", field="id")
-    return ConnectionRunSuccess(connection=connection, run=run)

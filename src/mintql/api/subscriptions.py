@@ -11,16 +11,18 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import datetime
+from enum import Enum
 from typing import Annotated, Any, TypeVar
 
 import strawberry
 
 from mintql.api.alerts import BudgetAlert, alert_node, decode_alert_cursor
+from mintql.api.connections import Connection, load_connections
 from mintql.api.context import Context, Info
 from mintql.api.nodes import decode_id, encode_id
 from mintql.api.paging import decode_seq, encode_seq
 from mintql.api.scalars import Cursor
-from mintql.api.sync import SyncError, SyncState, percent_done, sync_error
+from mintql.api.sync import SyncError, SyncRun, SyncState, load_runs, percent_done, sync_error
 from mintql.api.transactions import Transaction, load_transactions
 from mintql.domain.errors import InvalidInput, NotSignedIn
 from mintql.domain.ids import AlertId, EventSeq, TransactionId
@@ -31,6 +33,8 @@ from mintql.store.queries import Conn
 
 ROWS_PER_READ = 100
 """Rows a stream holds at a time. The next ones are read when the client has taken these."""
+
+ENDED_STATES = frozenset({SyncState.SUCCEEDED.value, SyncState.FAILED.value})
 
 P = TypeVar("P", bound=int)
 R = TypeVar("R")
@@ -85,14 +89,14 @@ async def _wait(woken: asyncio.Event, seconds: float) -> None:
         pass
 
 
-def follow_events(context: Context, after: EventSeq | None, kind: str) -> AsyncGenerator[Event, None]:
-    """Yield events of one kind after a cursor."""
+def follow_events(context: Context, after: EventSeq | None, *kinds: str) -> AsyncGenerator[Event, None]:
+    """Yield events of these kinds after a cursor."""
     user_id = context.user_id
     return follow(
         context,
         after,
         lambda conn: events.latest_seq(conn, user_id),
-        lambda conn, position: events.list_after(conn, user_id, position, [kind], ROWS_PER_READ),
+        lambda conn, position: events.list_after(conn, user_id, position, kinds, ROWS_PER_READ),
         lambda event: event.seq,
     )
 
@@ -124,6 +128,9 @@ class SyncProgress:
     rows_added: int = strawberry.field(description="Transactions that are new.")
     rows_changed: int = strawberry.field(description="Transactions that were changed.")
     rows_removed: int = strawberry.field(description="Transactions the institution took back.")
+    rows_matched: int = strawberry.field(
+        description="Rows that were found to be transactions that are there already, or that took the place of such."
+    )
     rows_quarantined: int = strawberry.field(description="Rows that could not be read and were put aside.")
     error: SyncError | None = strawberry.field(description="Why it failed, or why it has to be tried again.")
     created_at: datetime = strawberry.field(description="When this was so.")
@@ -144,6 +151,7 @@ def sync_progress_of(event: Event) -> SyncProgress:
         rows_added=told["rows_added"],
         rows_changed=told["rows_changed"],
         rows_removed=told["rows_removed"],
+        rows_matched=told.get("rows_matched", 0),  # Events that were told before there was such a count lack it.
         rows_quarantined=told["rows_quarantined"],
         error=sync_error(told["error_code"], told["error_message"]),
         created_at=_moment(event),
@@ -192,6 +200,60 @@ def transactions_changed_of(event: Event) -> TransactionsChanged:
         added_count=told["added_count"],
         changed_count=told["changed_count"],
         removed_count=told["removed_count"],
+        created_at=_moment(event),
+    )
+
+
+@strawberry.enum(description="What has happened to a connection.")
+class ConnectionChange(Enum):
+    """`what` of events of the kind `connection_changed`, and the end of a run."""
+
+    CONNECTED = strawberry.enum_value("connected", description="It was made, or taken up again.")
+    FAILING = strawberry.enum_value(
+        "failing", description="It could not be refreshed; it is tried again, or the error says what to do."
+    )
+    ACTION_REQUIRED = strawberry.enum_value(
+        "action_required", description="It waits for the person; the error says for what."
+    )
+    NOTICE = strawberry.enum_value("notice", description="The institution has something to tell the person.")
+    RECOVERED = strawberry.enum_value("recovered", description="It works again.")
+    RUN_ENDED = strawberry.enum_value("run_ended", description="A run of it has succeeded or was given up.")
+    DISCONNECTED = strawberry.enum_value("disconnected", description="It was ended; its history was kept.")
+    REMOVED = strawberry.enum_value("removed", description="It was removed together with its history.")
+
+
+@strawberry.type(description="Something has happened to a connection of the viewer.")
+class ConnectionChanged:
+    """One change, as it was told."""
+
+    connection_number: strawberry.Private[int]
+    run_number: strawberry.Private[int | None]
+    cursor: Cursor = strawberry.field(description="The place of this change: go on after it when you come back.")
+    what: ConnectionChange = strawberry.field(description="What has happened.")
+    connection_id: strawberry.ID = strawberry.field(description="The connection, also when it is gone.")
+    created_at: datetime = strawberry.field(description="When it happened.")
+
+    @strawberry.field(description="The connection as it is now; null when it is gone.")
+    async def connection(self, info: Info) -> Connection | None:
+        return await info.context.loader(load_connections).load(self.connection_number)
+
+    @strawberry.field(description="The run that has ended; null for other changes.")
+    async def run(self, info: Info) -> SyncRun | None:
+        return None if self.run_number is None else await info.context.loader(load_runs).load(self.run_number)
+
+
+def connection_changed_of(event: Event) -> ConnectionChanged | None:
+    """Return a change as GraphQL shows it; None for a step of a run that is not its end."""
+    told = event.payload
+    ended = event.kind == "sync_progress"
+    if ended and told["state"] not in ENDED_STATES:
+        return None
+    return ConnectionChanged(
+        connection_number=told["connection_id"],
+        run_number=told["run_id"] if ended else None,
+        cursor=encode_seq(event.seq),
+        what=ConnectionChange("run_ended" if ended else told["what"]),
+        connection_id=encode_id("Connection", told["connection_id"]),
         created_at=_moment(event),
     )
 
@@ -246,3 +308,24 @@ class SubscriptionsSubscription:
         async with aclosing(follow_events(info.context, position, "transactions_changed")) as changes:
             async for event in changes:
                 yield transactions_changed_of(event)
+
+    @strawberry.subscription(
+        description="What happens to the viewer's connections: made, failing, waiting for the person, working again, "
+        "a run ended, ended. None is lost or repeated."
+    )
+    async def connection_changed(
+        self,
+        info: Info,
+        connection_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only what happens to this connection.")
+        ] = None,
+        after: SubscriptionAfter = None,
+    ) -> AsyncGenerator[ConnectionChanged, None]:
+        wanted = None if connection_id is None else decode_id("Connection", connection_id, field="connectionId")
+        position = None if after is None else decode_seq(after)
+        async with aclosing(follow_events(info.context, position, "connection_changed", "sync_progress")) as changes:
+            async for event in changes:
+                if wanted is None or event.payload["connection_id"] == wanted:
+                    change = connection_changed_of(event)
+                    if change is not None:
+                        yield change

@@ -5,61 +5,60 @@ The institution is asked between these calls, never inside a transaction: it may
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mintql.domain.credentials import Credentials
-from mintql.domain.errors import AuthRequired, InvalidInput, NotFound, RateLimited
+from mintql.domain.errors import AuthRequired, InstitutionFailure, InvalidInput, NotFound, RateLimited, failure_of
 from mintql.domain.ids import ConnectionId, SyncRunId, UserId
 from mintql.gateways.vault import Sealed, Vault
+from mintql.institutions.base import Connector, Linkable
 from mintql.services import alerts
-from mintql.services.effects import Effects
+from mintql.services.effects import Effects, Job
 from mintql.services.events import EVENT_IDS_MAX, append_events, transactions_changed
+from mintql.services.farewells import KEPT as FAREWELL_KEPT
+from mintql.services.logins import login_hint, login_key, webhook_key
+from mintql.services.pace import Pace, wait_in_words
 from mintql.services.sync import open_or_join_run, tell_progress
 from mintql.store import connections as store
-from mintql.store.connections import LockedConnection
+from mintql.store.connections import LastRefresh, LockedConnection
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
 from mintql.store.sync import RunKey
 
 CONNECTIONS_MAX = 50
 """How many connections one person may have at a time."""
-URL_LENGTH_MAX, LOGIN_LENGTH_MAX, PASSWORD_LENGTH_MAX = 500, 200, 500
+LONG_PAUSE_SECONDS = 600
+"""A pause from here on is the institution's own wish, and said to be so."""
 
 
-def check_credentials(url: str, login: str, password: str) -> Credentials:
-    """Return the login; raise `InvalidInput` for a part that is empty, too long, or holds a control character."""
-    parts = (
-        ("url", url.strip(), URL_LENGTH_MAX, 0),
-        ("login", login.strip(), LOGIN_LENGTH_MAX, 1),
-        ("password", password, PASSWORD_LENGTH_MAX, 1),
-    )
-    for field, text, length_max, length_min in parts:
-        if not length_min <= len(text) <= length_max:
-            raise InvalidInput(f"The {field} has {length_min} to {length_max} characters.", field=field)
-        control = next((character for character in text if unicodedata.category(character) == "Cc"), None)
-        if control is not None:
-            raise InvalidInput(
-                f"The {field} holds a character that nobody can type (U+{ord(control):04X}); enter it again.",
-                field=field,
-            )
-    return Credentials(url=url.strip(), login=login.strip(), password=password)
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A login that an institution has accepted, as its connector keeps it.
 
+    `farewell` says that the institution has to be told when this access ends, `hears` that it sends webhooks.
+    """
 
-def login_hint(login: str) -> str:
-    """Return what of a login may be shown, for a person to tell two connections apart."""
-    return "…" if len(login) < 4 else f"{login[0]}…{login[-1]}"  # noqa: PLR2004 - less would be most of it
+    institution_id: str
+    credentials: Credentials
+    farewell: bool = False
+    hears: bool = False
 
+    @classmethod
+    def at(cls, connector: Connector, credentials: Credentials) -> Access:
+        """Return the access that `connector.connect` has given."""
+        return cls(
+            connector.institution_id, credentials, connector.capabilities.farewell, isinstance(connector, Linkable)
+        )
 
-def login_key(user_id: UserId, institution_id: str, credentials: Credentials, vault: Vault) -> bytes:
-    """Return what tells whether two logins of a person are the same; empty where there is no login to tell by."""
-    if not credentials.login:
-        return b""
-    return vault.fingerprint(str(user_id), institution_id, credentials.url, credentials.login)
+    def webhook_key(self, vault: Vault) -> bytes:
+        """Return by what a webhook finds the connection; empty where none comes."""
+        return webhook_key(self.institution_id, self.credentials.login, vault) if self.hears else b""
 
 
 async def create(
-    conn: Conn, user_id: UserId, institution_id: str, credentials: Credentials, vault: Vault, now: datetime
+    conn: Conn, user_id: UserId, access: Access, vault: Vault, now: datetime
 ) -> tuple[ConnectionId, SyncRunId, Effects]:
     """Store a connection whose login the institution has accepted, and open its first run.
 
@@ -70,41 +69,53 @@ async def create(
         InvalidInput: The person has as many connections as they may.
     """
     await lock_users(conn, [user_id])
-    key = login_key(user_id, institution_id, credentials, vault)
-    known_id = await store.find_by_login(conn, user_id, institution_id, key) if key else None
+    key = login_key(user_id, access.institution_id, access.credentials, vault)
+    known_id = await store.find_by_login(conn, user_id, access.institution_id, key) if key else None
     known = await store.lock(conn, user_id, known_id) if known_id else None
-    if known is not None and known.status != "disconnected":
-        return known.connection_id, *await _resume(conn, user_id, known.connection_id, credentials, key, vault, now)
-    if await store.count_open(conn, user_id) >= CONNECTIONS_MAX:
+    if (known is None or known.status == "disconnected") and await store.count_open(conn, user_id) >= CONNECTIONS_MAX:
         raise InvalidInput(f"You have {CONNECTIONS_MAX} connections, which is the most; end one first.")
     if known is not None:
-        return known.connection_id, *await _resume(conn, user_id, known.connection_id, credentials, key, vault, now)
-    connection_id = await store.insert(conn, user_id, institution_id, login_hint(credentials.login), key, now)
-    await _keep_secret(conn, user_id, connection_id, vault.seal(user_id, connection_id, credentials))
+        await store.take_back_farewell(conn, user_id, known.connection_id)
+        return known.connection_id, *await _resume(conn, user_id, known.connection_id, access, key, vault, now)
+    hint = login_hint(access.credentials.login)
+    connection_id = await store.insert(conn, user_id, access.institution_id, hint, key, access.webhook_key(vault), now)
+    await _keep_secret(conn, user_id, connection_id, vault.seal(user_id, connection_id, access.credentials))
     run_id, effects = await open_or_join_run(conn, user_id, connection_id, "link", now)
-    effects.changed.add(user_id)
+    _note_change(effects, user_id)
     return connection_id, run_id, effects
 
 
 async def _resume(
-    conn: Conn,
-    user_id: UserId,
-    connection_id: ConnectionId,
-    credentials: Credentials,
-    key: bytes,
-    vault: Vault,
-    now: datetime,
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, access: Access, key: bytes, vault: Vault, now: datetime
 ) -> tuple[SyncRunId, Effects]:
     """Go on with a connection, with a login that the institution has accepted."""
-    await _keep_secret(conn, user_id, connection_id, vault.seal(user_id, connection_id, credentials))
-    await store.reactivate(conn, user_id, connection_id, login_hint(credentials.login), key)
+    await _keep_secret(conn, user_id, connection_id, vault.seal(user_id, connection_id, access.credentials))
+    hint = login_hint(access.credentials.login)
+    await store.reactivate(conn, user_id, connection_id, hint, key, access.webhook_key(vault))
     run_id, effects = await open_or_join_run(conn, user_id, connection_id, "request", now)
-    effects.changed.add(user_id)
+    _note_change(effects, user_id)
     return run_id, effects
 
 
 async def _keep_secret(conn: Conn, user_id: UserId, connection_id: ConnectionId, sealed: Sealed) -> None:
     await store.replace_secret(conn, user_id, connection_id, sealed.key_version, sealed.wrapped_key, sealed.ciphertext)
+
+
+async def _forget_secret(
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime, *, farewell: bool
+) -> list[Job]:
+    """Forget the login of a connection at once; where the institution has to be told, a farewell takes it over."""
+    if not farewell:
+        await store.delete_secret(conn, user_id, connection_id)
+        return []
+    await store.part_with_secret(conn, user_id, connection_id, now + FAREWELL_KEPT)
+    return [Job("farewell")]
+
+
+def _note_change(effects: Effects, user_id: UserId) -> None:
+    """Wake the person's clients: what is written onto a connection has appended its event by itself."""
+    effects.changed.add(user_id)
+    effects.told.add(user_id)
 
 
 async def open_connection(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> LockedConnection:
@@ -116,34 +127,49 @@ async def open_connection(conn: Conn, user_id: UserId, connection_id: Connection
 
 
 async def refresh(
-    conn: Conn, user_id: UserId, connection_id: ConnectionId, pause_seconds: int, now: datetime
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, pace: Pace, now: datetime, *, balances_only: bool = False
 ) -> tuple[SyncRunId, Effects]:
     """Open a run because the person asks for it, or join the one that is open.
 
-    `pause_seconds` is how long the next refresh has to wait after one that went well.
-
     Raises:
         NotFound: Not this person's connection, or ended.
-        AuthRequired: The institution wants the login again first.
-        RateLimited: The last run that went well began too lately.
+        InstitutionFailure: The connection waits for the person: the login is wanted again, say.
+        RateLimited: The last run that went well began too lately, or today's requests are used up.
     """
     await lock_users(conn, [user_id])
     found = await open_connection(conn, user_id, connection_id)
     if found.status == "action_required":
-        raise AuthRequired(found.error_message or "The institution refuses the login that is stored.")
-    last = await store.last_refresh(conn, user_id, connection_id)
-    if not last.is_open and last.last_started_at is not None:
-        allowed_at = last.last_started_at + timedelta(seconds=pause_seconds)
-        if now < allowed_at:
-            raise RateLimited(
-                f"This was refreshed a moment ago. Try again in {(allowed_at - now).seconds + 1} seconds.",
-                retry_at=allowed_at,
-            )
-    return await open_or_join_run(conn, user_id, connection_id, "request", now)
+        raise _refusal(found)
+    last = await store.last_refresh(conn, user_id, connection_id, balances_only=balances_only)
+    if last.open_state is None:
+        _check_pace(found, last, pace, now)
+    return await open_or_join_run(conn, user_id, connection_id, "request", now, balances_only=balances_only)
+
+
+def _refusal(found: LockedConnection) -> InstitutionFailure:
+    """Return why a connection waits for its person, as it was said when that became so."""
+    words = found.error_message or "The institution refuses the login that is stored."
+    return failure_of(found.error_code or AuthRequired.code, words)
+
+
+def _check_pace(found: LockedConnection, last: LastRefresh, pace: Pace, now: datetime) -> None:
+    allowed_at = pace.next_refresh_at(last.last_started_at, found.requests_on, found.requests, now)
+    if allowed_at <= now:
+        return
+    wait = wait_in_words(allowed_at - now)
+    if pace.requests_left(found.requests_on, found.requests, now) == 0:
+        words = f"All {pace.requests_per_day_max} requests that the institution allows in a day are used."
+    else:
+        words = (
+            "This was refreshed a moment ago."
+            if pace.pause_seconds < LONG_PAUSE_SECONDS
+            else (f"The institution is asked once in {wait_in_words(timedelta(seconds=pace.pause_seconds))} at most.")
+        )
+    raise RateLimited(f"{words} Try again in {wait}.", retry_at=allowed_at)
 
 
 async def replace_credentials(
-    conn: Conn, user_id: UserId, connection_id: ConnectionId, credentials: Credentials, vault: Vault, now: datetime
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, access: Access, vault: Vault, now: datetime
 ) -> tuple[SyncRunId, Effects]:
     """Store a login that the institution has accepted in place of the old one, and open a run.
 
@@ -153,16 +179,31 @@ async def replace_credentials(
     """
     await lock_users(conn, [user_id])
     found = await open_connection(conn, user_id, connection_id)
-    key = login_key(user_id, found.institution_id, credentials, vault)
+    key = login_key(user_id, found.institution_id, access.credentials, vault)
     if key and await store.find_by_login(conn, user_id, found.institution_id, key) not in (None, connection_id):
         raise InvalidInput("Another connection of yours has this login; refresh that one instead.", field="login")
-    return await _resume(conn, user_id, connection_id, credentials, key, vault, now)
+    jobs: list[Job] = []
+    if access.farewell and key != found.login_key:
+        # The access that this one takes the place of goes on at the institution until somebody says that it ended.
+        jobs = await _forget_secret(conn, user_id, connection_id, now, farewell=True)
+    run_id, effects = await _resume(conn, user_id, connection_id, access, key, vault, now)
+    effects.jobs += jobs
+    return run_id, effects
 
 
 async def disconnect(
-    conn: Conn, user_id: UserId, connection_id: ConnectionId, *, keep_history: bool, now: datetime
+    conn: Conn,
+    user_id: UserId,
+    connection_id: ConnectionId,
+    *,
+    keep_history: bool,
+    farewells: Collection[str],
+    now: datetime,
 ) -> Effects:
     """End a connection: its login is forgotten at once, its history kept or removed with it.
+
+    An institution among `farewells` is told of the end by a job, which alone can still read the login, for an hour
+    at most.
 
     Raises:
         NotFound: Not this person's connection, or ended already (unless its history is to go now).
@@ -171,9 +212,12 @@ async def disconnect(
     found = await store.lock(conn, user_id, connection_id)
     if found is None or (found.status == "disconnected" and keep_history):
         raise NotFound("There is no such connection, or it was ended.", field="id")
-    effects = Effects(changed={user_id})
+    effects = Effects()
+    _note_change(effects, user_id)
+    if found.status != "disconnected":
+        farewell = found.institution_id in farewells
+        effects.jobs += await _forget_secret(conn, user_id, connection_id, now, farewell=farewell)
     if keep_history:
-        await store.delete_secret(conn, user_id, connection_id)
         ended = await store.disconnect(conn, user_id, connection_id, now)
         effects.merge(await tell_progress(conn, [RunKey(user_id, run_id) for run_id in ended]))
         return effects

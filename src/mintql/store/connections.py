@@ -4,41 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import asyncpg
 
 from mintql.domain.ids import ConnectionId, SyncRunId, TransactionId, UserId
 from mintql.store.queries import Conn, load
+from mintql.store.runs_read import RunRow, run_row
 
 SQL = load("connections")
 
 
 @dataclass(frozen=True, slots=True)
-class RunRow:
-    """A sync run."""
-
-    run_id: SyncRunId
-    connection_id: ConnectionId
-    reason: str
-    state: str
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    pages: int
-    rows_total: int
-    rows_done: int
-    rows_added: int
-    rows_changed: int
-    rows_removed: int
-    rows_quarantined: int
-    error_code: str | None
-    error_message: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class ConnectionRow:
-    """A connection and its latest run."""
+    """A connection and its latest run. `last_started_at` is when the latest run that went well began.
+
+    `requests` were made on the day `requests_on`, in UTC.
+    """
 
     connection_id: ConnectionId
     institution_id: str
@@ -52,6 +34,11 @@ class ConnectionRow:
     error_action: str | None
     created_at: datetime
     disconnected_at: datetime | None
+    notice: str | None
+    noticed_at: datetime | None
+    requests_on: date | None
+    requests: int
+    last_started_at: datetime | None
     latest_run: RunRow | None
 
 
@@ -63,16 +50,25 @@ class LockedConnection:
     institution_id: str
     status: str
     login_key: bytes
+    last_attempt_at: datetime | None
     error_code: str | None
     error_message: str | None
+    requests_on: date | None
+    requests: int
 
 
 @dataclass(frozen=True, slots=True)
 class LastRefresh:
-    """When the latest run that went well began, and whether one is open."""
+    """When the latest run that went well began, and how far the run is that is open, None where none is."""
 
     last_started_at: datetime | None
-    is_open: bool
+    open_state: str | None
+    open_balances_only: bool | None
+
+    @property
+    def reads_all_that_is_new(self) -> bool:
+        """Whether the open run will fetch what is new at this moment: it has read nothing yet, and reads everything."""
+        return self.open_state == "queued" and not self.open_balances_only
 
 
 async def list_by_user(
@@ -81,12 +77,6 @@ async def list_by_user(
     """Return all connections of a person, or those of these ids, oldest first."""
     rows = await conn.fetch(SQL.list_by_user, user_id, None if connection_ids is None else list(connection_ids))
     return [_connection(row) for row in rows]
-
-
-async def runs(conn: Conn, user_id: UserId, run_ids: Sequence[SyncRunId]) -> dict[SyncRunId, RunRow]:
-    """Return sync runs of a person by their ids."""
-    rows = await conn.fetch(SQL.runs, user_id, list(run_ids))
-    return {row["run_id"]: _run(row) for row in rows}
 
 
 def _connection(row: asyncpg.Record) -> ConnectionRow:
@@ -103,28 +93,12 @@ def _connection(row: asyncpg.Record) -> ConnectionRow:
         error_action=row["error_action"],
         created_at=row["created_at"],
         disconnected_at=row["disconnected_at"],
-        latest_run=None if row["run_id"] is None else _run(row),
-    )
-
-
-def _run(row: asyncpg.Record) -> RunRow:
-    return RunRow(
-        run_id=SyncRunId(row["run_id"]),
-        connection_id=ConnectionId(row["connection_id"]),
-        reason=row["reason"],
-        state=row["state"],
-        created_at=row["run_created_at"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        pages=row["pages"],
-        rows_total=row["rows_total"],
-        rows_done=row["rows_done"],
-        rows_added=row["rows_added"],
-        rows_changed=row["rows_changed"],
-        rows_removed=row["rows_removed"],
-        rows_quarantined=row["rows_quarantined"],
-        error_code=row["run_error_code"],
-        error_message=row["run_error_message"],
+        notice=row["notice"],
+        noticed_at=row["noticed_at"],
+        requests_on=row["requests_on"],
+        requests=row["requests"],
+        last_started_at=row["last_started_at"],
+        latest_run=None if row["run_id"] is None else run_row(row),
     )
 
 
@@ -134,10 +108,18 @@ async def count_open(conn: Conn, user_id: UserId) -> int:
 
 
 async def insert(
-    conn: Conn, user_id: UserId, institution_id: str, login_hint: str, login_key: bytes, now: datetime
+    conn: Conn,
+    user_id: UserId,
+    institution_id: str,
+    login_hint: str,
+    login_key: bytes,
+    webhook_key: bytes,
+    now: datetime,
 ) -> ConnectionId:
     """Store a connection."""
-    return ConnectionId(await conn.fetchval(SQL.insert, user_id, institution_id, login_hint, login_key, now))
+    return ConnectionId(
+        await conn.fetchval(SQL.insert, user_id, institution_id, login_hint, login_key, webhook_key, now)
+    )
 
 
 async def find_by_login(conn: Conn, user_id: UserId, institution_id: str, login_key: bytes) -> ConnectionId | None:
@@ -164,23 +146,35 @@ async def delete_secret(conn: Conn, user_id: UserId, connection_id: ConnectionId
     await conn.execute(SQL.delete_secret, user_id, connection_id)
 
 
+async def part_with_secret(conn: Conn, user_id: UserId, connection_id: ConnectionId, until: datetime) -> None:
+    """Forget the login of a connection, but for a farewell to its institution until a moment at the latest."""
+    await conn.execute(SQL.part_with_secret, user_id, connection_id, until)
+
+
+async def take_back_farewell(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> None:
+    """Let the institution not be told that the connection ended, since it goes on with the same login."""
+    await conn.execute(SQL.take_back_farewell, user_id, connection_id)
+
+
 async def lock(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> LockedConnection | None:
     """Lock a connection against other writers until the transaction ends."""
     row = await conn.fetchrow(SQL.lock, user_id, connection_id)
     return None if row is None else LockedConnection(**dict(row))
 
 
-async def last_refresh(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> LastRefresh:
-    """Return how lately a connection was refreshed."""
-    row = await conn.fetchrow(SQL.last_refresh, user_id, connection_id)
-    return LastRefresh(row["last_started_at"], row["is_open"]) if row else LastRefresh(None, is_open=False)
+async def last_refresh(
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, *, balances_only: bool = False
+) -> LastRefresh:
+    """Return how lately a connection was refreshed, with `balances_only` by a run of balances at least."""
+    row = await conn.fetchrow(SQL.last_refresh, user_id, connection_id, balances_only)
+    return LastRefresh(**dict(row)) if row else LastRefresh(None, None, None)
 
 
 async def reactivate(
-    conn: Conn, user_id: UserId, connection_id: ConnectionId, login_hint: str, login_key: bytes
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, login_hint: str, login_key: bytes, webhook_key: bytes
 ) -> None:
     """Note that a connection has a login again that works; another one than before is read from its beginning."""
-    await conn.execute(SQL.reactivate, user_id, connection_id, login_hint, login_key)
+    await conn.execute(SQL.reactivate, user_id, connection_id, login_hint, login_key, webhook_key)
 
 
 async def disconnect(conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime) -> list[SyncRunId]:
@@ -206,3 +200,30 @@ async def transactions_of(
 async def delete(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> None:
     """Remove a connection with all that came through it."""
     await conn.execute(SQL.delete, user_id, connection_id)
+
+
+async def by_webhook(conn: Conn, webhook_key: bytes) -> list[tuple[UserId, ConnectionId]]:
+    """Return the connections, of whomever, whose login an institution's webhook names."""
+    rows = await conn.fetch(SQL.by_webhook, webhook_key)
+    return [(UserId(row["user_id"]), ConnectionId(row["connection_id"])) for row in rows]
+
+
+async def want(conn: Conn, user_id: UserId, connection_id: ConnectionId, at: datetime) -> None:
+    """Note that a run is to be opened from a moment on; an earlier one that was noted stays."""
+    await conn.execute(SQL.want, user_id, connection_id, at)
+
+
+async def wanted(conn: Conn, now: datetime, limit: int) -> list[tuple[UserId, ConnectionId]]:
+    """Return connections that a run is to be opened for by now and that have none open."""
+    rows = await conn.fetch(SQL.wanted, now, limit)
+    return [(UserId(row["user_id"]), ConnectionId(row["connection_id"])) for row in rows]
+
+
+async def settle_wanted(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> None:
+    """Note that the run a connection waited for is opened."""
+    await conn.execute(SQL.settle_wanted, user_id, connection_id)
+
+
+async def note_notice(conn: Conn, user_id: UserId, connection_id: ConnectionId, notice: str, now: datetime) -> None:
+    """Keep what an institution told of itself."""
+    await conn.execute(SQL.note_notice, user_id, connection_id, notice, now)

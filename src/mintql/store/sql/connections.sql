@@ -1,25 +1,26 @@
 -- name: list_by_user
--- Connections of one person with their latest run, oldest first: all, or those of the ids given.
+-- Connections of one person with their latest run and the start of the latest whole one that went well, oldest first:
+-- all, or those of the ids given.
 SELECT link.connection_id, link.institution_id, link.login_hint, link.status, link.last_success_at,
     link.last_attempt_at, link.next_attempt_at, link.error_code, link.error_message, link.error_action,
-    link.created_at, link.disconnected_at, run.run_id, run.reason, run.state, run.created_at AS run_created_at,
-    run.started_at, run.finished_at, run.pages, run.rows_total, run.rows_done, run.rows_added, run.rows_changed,
-    run.rows_removed, run.rows_quarantined, run.error_code AS run_error_code,
+    link.created_at, link.disconnected_at, link.notice, link.noticed_at, link.requests_on, link.requests,
+    refreshed.last_started_at,
+    run.run_id, run.reason, run.state, run.balances_only, run.created_at AS run_created_at, run.started_at,
+    run.finished_at, run.pages, run.rows_total, run.rows_done, run.rows_added, run.rows_changed, run.rows_removed,
+    run.rows_matched, run.rows_quarantined, run.notices, run.error_code AS run_error_code,
     run.error_message AS run_error_message
 FROM connections AS link
 LEFT JOIN LATERAL (
     SELECT * FROM sync_runs WHERE user_id = link.user_id AND connection_id = link.connection_id
     ORDER BY run_id DESC LIMIT 1
 ) AS run ON true
+LEFT JOIN LATERAL (
+    SELECT coalesce(started_at, created_at) AS last_started_at FROM sync_runs
+    WHERE user_id = link.user_id AND connection_id = link.connection_id AND state = 'succeeded' AND NOT balances_only
+    ORDER BY run_id DESC LIMIT 1
+) AS refreshed ON true
 WHERE link.user_id = $1 AND ($2::bigint[] IS NULL OR link.connection_id = ANY ($2::bigint[]))
 ORDER BY link.connection_id
-
--- name: runs
--- Sync runs of one person by their ids.
-SELECT connection_id, run_id, reason, state, created_at AS run_created_at, started_at, finished_at, pages,
-    rows_total, rows_done, rows_added, rows_changed, rows_removed, rows_quarantined,
-    error_code AS run_error_code, error_message AS run_error_message
-FROM sync_runs WHERE user_id = $1 AND run_id = ANY ($2::bigint[])
 
 -- name: count_open
 -- How many connections a person has that were not disconnected.
@@ -27,7 +28,8 @@ SELECT count(*)::int AS connections FROM connections WHERE user_id = $1 AND stat
 
 -- name: insert
 -- Stores a connection.
-INSERT INTO connections (user_id, institution_id, login_hint, login_key, created_at) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO connections (user_id, institution_id, login_hint, login_key, webhook_key, created_at)
+VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING connection_id
 
 -- name: find_by_login
@@ -43,21 +45,44 @@ VALUES ($1, $2, $3, $4, $5)
 -- Forgets the login of a connection.
 DELETE FROM connection_secrets WHERE user_id = $1 AND connection_id = $2
 
+-- name: part_with_secret
+-- Moves the sealed login of a connection out of everybody's reach but the farewell's, until a moment at the latest.
+SELECT part_with_secret(connection_id, $3) FROM connections WHERE user_id = $1 AND connection_id = $2
+
+-- name: take_back_farewell
+-- Takes back that the institution is told of a connection's end.
+SELECT take_back_farewell(connection_id) FROM connections WHERE user_id = $1 AND connection_id = $2
+
 -- name: lock
 -- One connection, locked against other writers.
-SELECT connection_id, institution_id, status, login_key, error_code, error_message FROM connections
-WHERE user_id = $1 AND connection_id = $2 FOR UPDATE
+SELECT connection_id, institution_id, status, login_key, last_attempt_at, error_code, error_message, requests_on,
+    requests
+FROM connections WHERE user_id = $1 AND connection_id = $2 FOR UPDATE
 
 -- name: last_refresh
--- When the latest run of a connection that went well began, and whether a run is open.
-SELECT max(coalesce(started_at, created_at)) FILTER (WHERE state = 'succeeded') AS last_started_at,
-    coalesce(bool_or(state NOT IN ('succeeded', 'failed')), false) AS is_open
-FROM sync_runs WHERE user_id = $1 AND connection_id = $2
+-- When the latest run of a connection that went well began, of whole ones unless balances are enough, and how far the
+-- run is that is open.
+SELECT refreshed.at AS last_started_at, run.state AS open_state, run.balances_only AS open_balances_only
+FROM connections AS link
+LEFT JOIN LATERAL (
+    SELECT coalesce(started_at, created_at) AS at FROM sync_runs
+    WHERE user_id = link.user_id AND connection_id = link.connection_id AND state = 'succeeded'
+      AND (NOT balances_only OR $3::boolean)
+    ORDER BY run_id DESC LIMIT 1
+) AS refreshed ON true
+LEFT JOIN LATERAL (
+    SELECT state, balances_only FROM sync_runs
+    WHERE user_id = link.user_id AND connection_id = link.connection_id
+      AND state NOT IN ('succeeded', 'failed') AND reason <> 'import'
+    LIMIT 1
+) AS run ON true
+WHERE link.user_id = $1 AND link.connection_id = $2
 
 -- name: reactivate
 -- Notes that a connection has a login again that works; another login than before is read from its beginning.
 UPDATE connections SET status = 'active', login_hint = $3, failures = 0, error_code = NULL, error_message = NULL,
-    error_action = NULL, next_attempt_at = NULL, disconnected_at = NULL, login_key = $4,
+    error_action = NULL, next_attempt_at = NULL, disconnected_at = NULL, notice = NULL, noticed_at = NULL,
+    login_key = $4, webhook_key = $5,
     synced_through = CASE WHEN login_key = $4 THEN synced_through END,
     sync_cursor = CASE WHEN login_key = $4 THEN sync_cursor ELSE '' END
 WHERE user_id = $1 AND connection_id = $2
@@ -65,7 +90,7 @@ WHERE user_id = $1 AND connection_id = $2
 -- name: disconnect
 -- Ends a connection; its accounts and transactions stay.
 UPDATE connections SET status = 'disconnected', disconnected_at = $3, next_attempt_at = NULL, error_code = NULL,
-    error_message = NULL, error_action = NULL
+    error_message = NULL, error_action = NULL, notice = NULL, noticed_at = NULL, wanted_at = NULL
 WHERE user_id = $1 AND connection_id = $2
 
 -- name: close_runs
@@ -97,3 +122,28 @@ INSERT INTO doomed_objects (user_id, prefix, created_at) VALUES ($1, $2, $3) ON 
 -- name: delete
 -- Removes a connection with its accounts, their transactions and everything below.
 DELETE FROM connections WHERE user_id = $1 AND connection_id = $2
+
+-- name: by_webhook
+-- Connections, of whomever, whose login an institution's webhook names.
+SELECT user_id, connection_id FROM connections_by_webhook($1)
+
+-- name: want
+-- Notes that a run is to be opened from a moment on, because the institution has something new.
+UPDATE connections SET wanted_at = least(wanted_at, $3) WHERE user_id = $1 AND connection_id = $2
+
+-- name: wanted
+-- Connections that a run is to be opened for by now and that have none open, a bounded number.
+SELECT link.user_id, link.connection_id FROM connections AS link
+WHERE link.wanted_at <= $1 AND link.status <> 'disconnected' AND NOT EXISTS (
+    SELECT FROM sync_runs AS run WHERE run.user_id = link.user_id AND run.connection_id = link.connection_id
+      AND run.state NOT IN ('succeeded', 'failed') AND run.reason <> 'import'
+)
+ORDER BY link.wanted_at LIMIT $2
+
+-- name: settle_wanted
+-- Notes that the run a connection waited for is opened.
+UPDATE connections SET wanted_at = NULL WHERE user_id = $1 AND connection_id = $2
+
+-- name: note_notice
+-- Keeps what an institution told of itself, and when it did so last; the same words again are no change.
+UPDATE connections SET notice = $3, noticed_at = $4 WHERE user_id = $1 AND connection_id = $2

@@ -51,11 +51,9 @@ def link_json(link: Link) -> dict[str, Any]:
         "expiration": time_text(link.expires_at),
         "link_sessions": [_session_json(link, link.finished_at)] if link.finished_at is not None else [],
         "metadata": {
-            "account_filters": None,
             "client_name": None,
             "country_codes": ["US"],
             "initial_products": ["transactions"],
-            "institution_data": None,
             "language": "en",
             "redirect_uri": None,
             "webhook": link.webhook,

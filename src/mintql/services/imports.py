@@ -30,7 +30,7 @@ from mintql.services.extract import Begin
 from mintql.services.imports_preview import Previewed, build
 from mintql.services.imports_reading import pack, read, unpack
 from mintql.services.imports_targets import FILES, Correction, Targets, memory_of
-from mintql.services.sync import CARRY_SECONDS, tell_progress
+from mintql.services.sync import CARRY_SECONDS, open_or_join_run, tell_progress
 from mintql.store import connections as connections_store
 from mintql.store import imports as store
 from mintql.store import users
@@ -319,15 +319,17 @@ async def _remember(conn: Conn, user_id: UserId, row: ImportRow, plan: ImportPla
 
 
 async def _open_run(conn: Conn, user_id: UserId, row: ImportRow, now: datetime) -> tuple[SyncRunId, Effects]:
-    run_id = await store.open_run(conn, user_id, row.connection_id, row.import_id, now, CARRY)
-    if run_id is None:
-        run = (await store.runs_of(conn, user_id, [row.import_id]))[row.import_id]
-        if not await store.run_again(conn, user_id, run.run_id, now, CARRY):
-            return run.run_id, Effects(changed={user_id})
-        run_id = run.run_id
-    effects = await tell_progress(conn, [RunKey(user_id, run_id)])
+    run = (await store.runs_of(conn, user_id, [row.import_id])).get(row.import_id)
+    if run is None:
+        run_id, effects = await open_or_join_run(
+            conn, user_id, row.connection_id, "import", now, import_id=row.import_id
+        )
+    elif await store.run_again(conn, user_id, run.run_id, now, CARRY):
+        run_id, effects = run.run_id, await tell_progress(conn, [RunKey(user_id, run.run_id)])
+        effects.jobs.insert(0, Job("extract", ([[user_id, run_id]],)))
+    else:
+        run_id, effects = run.run_id, Effects()
     effects.changed.add(user_id)
-    effects.jobs.insert(0, Job("extract", ([[user_id, run_id]],)))
     return run_id, effects
 
 

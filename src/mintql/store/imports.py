@@ -170,19 +170,6 @@ async def rows_around(
     return found
 
 
-async def open_run(
-    conn: Conn,
-    user_id: UserId,
-    connection_id: ConnectionId,
-    import_id: ImportId,
-    now: datetime,
-    carry: timedelta,
-) -> SyncRunId | None:
-    """Open the run that brings a file in; None when it has one."""
-    run_id = await conn.fetchval(SQL.open_run, user_id, connection_id, import_id, now.date(), now, now + carry)
-    return None if run_id is None else SyncRunId(run_id)
-
-
 async def runs_of(conn: Conn, user_id: UserId, import_ids: Sequence[ImportId]) -> dict[ImportId, ImportRun]:
     """Return the runs that brought files in."""
     rows = await conn.fetch(SQL.runs_of, user_id, list(import_ids))

@@ -78,13 +78,6 @@ JOIN connections AS link ON link.user_id = account.user_id AND link.connection_i
 WHERE account.user_id = $1 AND link.status <> 'disconnected'
 ORDER BY account.account_id
 
--- name: open_run
--- Opens the run that brings a file in; nothing when it has one.
-INSERT INTO sync_runs (user_id, connection_id, reason, day, next_attempt_at, carried_until, carries, import_id)
-VALUES ($1, $2, 'import', $4, $5, $6, 1, $3)
-ON CONFLICT DO NOTHING
-RETURNING run_id
-
 -- name: runs_of
 -- The runs that brought files in.
 SELECT import_id, run_id, state FROM sync_runs WHERE user_id = $1 AND import_id = ANY ($2::bigint[])

@@ -10,6 +10,7 @@ from decimal import Decimal
 import asyncpg
 import pytest
 
+from mintql.data import load_categories
 from mintql.domain.categories import UNCATEGORIZED_ID
 from mintql.domain.errors import InvalidInput
 from mintql.services.transactions import (
@@ -41,7 +42,10 @@ async def conn(database_url):
 
 
 async def a_varied_history(conn):
-    """Sixty rows on ten days, of two accounts, four categories and two currencies, some of them pending."""
+    """Sixty rows on ten days, of two accounts, four categories and two currencies.
+
+    Some of them are pending, some are split, and some have tags and notes.
+    """
     chance = random.Random(7)
     person = await create_person(conn)
     other_account = await create_account(conn, person.user_id, person.connection_id, currency="JPY")
@@ -60,9 +64,31 @@ async def a_varied_history(conn):
             "merchant": chance.choice(["Müller", "Tailor"]),
         }
         row["transaction_id"] = await create_transaction(conn, person.user_id, **row)
+        row["parts"] = chance.choices([*leaves, category("taxi-and-rideshare")], k=chance.choice([0, 0, 1, 3]))
+        row["tags"] = chance.choice([None, None, ["Lisbon"], ["Reimbursed", "Lisbon"], ["ÉTÉ"]])
+        row["note"] = chance.choice([None, None, "for 100% of us", "Ask Ada"])
+        await annotate(conn, row)
         rows.append(row)
     rows.sort(key=lambda row: (row["posted_on"], row["transaction_id"]), reverse=True)
     return person, other_account, rows
+
+
+async def annotate(conn, row):
+    count = len(row["parts"])
+    await conn.execute(
+        "UPDATE transactions SET part_category_ids = $2, part_amounts_minor = $3, part_notes = $4, tags = $5,"
+        " note = $6 WHERE transaction_id = $1",
+        row["transaction_id"], row["parts"] or None, [-1] * count or None, ["a part of it"] * count or None,
+        row["tags"], row["note"],
+    )  # fmt: skip
+
+
+def categories_of(row):
+    return {row["category_id"], *row["parts"]}
+
+
+def tags_of(row):
+    return set(row["tags"] or ())
 
 
 def whole_units(row) -> Decimal:
@@ -71,14 +97,24 @@ def whole_units(row) -> Decimal:
 
 def filters(other_account):
     """Each filter with what it means, said in Python."""
-    groceries, rent = category("groceries"), category("rent")
+    groceries, rent, taxi = category("groceries"), category("rent"), category("taxi-and-rideshare")
+    everything = [leaf.category_id for leaf in load_categories().leaves]
     return [
         (TransactionFilter(), lambda _: True),
         (check_filter(account_ids=[other_account]), lambda row: row["account_id"] == other_account),
-        (check_filter(category_ids=[groceries, rent]), lambda row: row["category_id"] in (groceries, rent)),
-        (check_filter(category_ids=[category("food-and-dining")]), lambda row: row["category_id"] == groceries),
-        (check_filter(uncategorized=True), lambda row: row["category_id"] == UNCATEGORIZED_ID),
-        (check_filter(uncategorized=False), lambda row: row["category_id"] != UNCATEGORIZED_ID),
+        (check_filter(category_ids=[groceries, rent]), lambda row: categories_of(row) & {groceries, rent}),
+        (check_filter(category_ids=[category("food-and-dining")]), lambda row: groceries in categories_of(row)),
+        (check_filter(category_ids=[taxi]), lambda row: taxi in row["parts"]),
+        (
+            check_filter(category_ids=[taxi], account_ids=[other_account]),
+            lambda row: taxi in row["parts"] and row["account_id"] == other_account,
+        ),
+        (
+            check_filter(category_ids=[leaf for leaf in everything if leaf not in (groceries, rent)]),
+            lambda row: categories_of(row) - {groceries, rent},
+        ),
+        (check_filter(uncategorized=True), lambda row: UNCATEGORIZED_ID in categories_of(row)),
+        (check_filter(uncategorized=False), lambda row: categories_of(row) - {UNCATEGORIZED_ID}),
         (check_filter(category_ids=[rent], uncategorized=True), lambda _: False),
         (check_filter(first=DAY - timedelta(3)), lambda row: row["posted_on"] >= DAY - timedelta(3)),
         (check_filter(last=DAY - timedelta(7)), lambda row: row["posted_on"] <= DAY - timedelta(7)),
@@ -86,14 +122,27 @@ def filters(other_account):
         (check_filter(greatest=Decimal("-30.5")), lambda row: whole_units(row) <= Decimal("-30.5")),
         (check_filter(pending=True), lambda row: row["pending"]),
         (check_filter(pending=False), lambda row: not row["pending"]),
-        (check_filter(text="100%"), lambda row: "100%" in row["description"]),
+        (check_filter(text="100%"), lambda row: "100%" in row["description"] or "100%" in (row["note"] or "")),
         (check_filter(text="SCORE_D"), lambda row: "score_d" in row["description"].lower()),
         (check_filter(text="müll"), lambda row: row["merchant"] == "Müller"),
+        (check_filter(text="ask ada"), lambda row: row["note"] == "Ask Ada"),
+        (check_filter(text="PART OF"), lambda row: row["parts"]),
+        (check_filter(has_note=True), lambda row: row["note"]),
+        (check_filter(has_note=False), lambda row: not row["note"]),
+        (check_filter(tags=["lisbon"]), lambda row: "Lisbon" in tags_of(row)),
+        (check_filter(tags=["été", "REIMBURSED", "unheard of"]), lambda row: tags_of(row) & {"ÉTÉ", "Reimbursed"}),
+        (check_filter(tags=["unheard of"]), lambda _: False),
+        (
+            check_filter(tags=["Lisbon"], category_ids=[groceries], account_ids=[other_account]),
+            lambda row: (
+                "Lisbon" in tags_of(row) and groceries in categories_of(row) and row["account_id"] == other_account
+            ),
+        ),
         (
             check_filter(account_ids=[other_account], category_ids=[groceries], text="card", pending=False),
             lambda row: (
                 row["account_id"] == other_account
-                and row["category_id"] == groceries
+                and groceries in categories_of(row)
                 and "card" in row["description"].lower()
                 and not row["pending"]
             ),
@@ -214,6 +263,9 @@ async def test_rows_of_another_person_never_appear_whatever_is_asked(conn):
         ({"account_ids": list(range(201))}, "200 at most"),
         ({"text": "x" * (FILTER_TEXT_LENGTH_MAX + 1)}, "100 at most"),
         ({"text": "a\0b"}, "U+0000"),
+        ({"tags": [str(number) for number in range(201)]}, "200 at most"),
+        ({"tags": ["x" * 51]}, "1 to 50 characters"),
+        ({"tags": ["a\nb"]}, "cannot be shown on a line"),
     ],
 )
 def test_wishes_that_cannot_be_met_are_refused_in_words(wishes, words):
@@ -229,25 +281,37 @@ async def test_pages_walk_an_index_in_order_and_stop_whatever_the_filter(conn, a
     await create_many_transactions(
         conn, user_ids=[person.user_id for person in people], per_user=1000, category_ids=leaves
     )
+    # Of each person's rows every fiftieth is split, half of them out of other categories, and every fortieth tagged.
+    await conn.execute(
+        "UPDATE transactions SET part_category_ids = ARRAY[$1::int], part_amounts_minor = ARRAY[-1], part_notes = ARRAY['']"
+        " WHERE substr(external_id, 6)::int % 50 = 0",
+        leaves[0],
+    )
+    await conn.execute("UPDATE transactions SET tags = ARRAY['trip'] WHERE substr(external_id, 6)::int % 40 = 0")
     await conn.execute("ANALYZE transactions")
     person, limit = people[3], 51
     groups = {
-        "page": ("transactions_posted_idx", None, None),
-        "account_page": ("transactions_account_idx", [person.account_id], None),
-        "category_page": ("transactions_category_idx", None, leaves[:2]),
+        "page": [("transactions_posted_idx", limit)],
+        "tagged_page": [("transactions_tagged_idx", 25)],
+        "account_page": [("transactions_account_idx", limit)],
+        "category_page": [("transactions_category_idx", 2 * limit), ("transactions_split_idx", 10)],
     }
     async with api_runtime.person(person.user_id) as api_conn:
-        for kind, (index, account_ids, category_ids) in groups.items():
+        for kind, walks in groups.items():
             for direction in ("newest_first", "oldest_first"):
                 text = getattr(SQL, f"{kind}_{direction}")
                 nodes = await plan_nodes(
-                    api_conn, text, person.user_id, *KEY_NEWEST, *KEY_OLDEST, limit, account_ids, category_ids,
-                    None, None, None, None, "{}",
+                    api_conn, text, person.user_id, *KEY_NEWEST, *KEY_OLDEST, limit,
+                    [person.account_id] if kind == "account_page" else None,
+                    leaves[:2] if kind == "category_page" else None,
+                    None, None, None, None, "{}", ["trip"] if kind == "tagged_page" else None, None,
                 )  # fmt: skip
                 scans = [node for node in nodes if node.get("Relation Name") == "transactions"]
-                assert [(node["Node Type"], node["Index Name"]) for node in scans] == [("Index Scan", index)]
-                walked = scans[0]["Actual Rows"] * scans[0]["Actual Loops"]
-                assert walked == limit * len(category_ids or [None])
+                assert [(node["Node Type"], node["Index Name"]) for node in scans] == [
+                    ("Index Scan", index) for index, _ in walks
+                ]
+                for node, (_, most) in zip(scans, walks, strict=True):
+                    assert 0 < node["Actual Rows"] * node["Actual Loops"] <= most
 
 
 async def plan_nodes(conn, text, *parameters):

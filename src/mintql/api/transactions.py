@@ -47,11 +47,20 @@ class Categorization:
     detail: str = strawberry.field(description="The rule, code or entry that decided; empty where there is none.")
 
 
+@strawberry.type(description="A part of a split: so much of a transaction, in a category of its own.")
+class TransactionPart:
+    """A part as shown."""
+
+    category: Category = strawberry.field(description="The category the part is in; never a group.")
+    amount: Money = strawberry.field(description="So much of the transaction's amount, of the same sign.")
+    note: str | None = strawberry.field(description="What the viewer wrote about the part.")
+
+
 @strawberry.type(description="Money that left or reached an account.")
 class Transaction(Node):
     """A transaction as shown; make it with `transaction_node`."""
 
-    account_id: strawberry.Private[AccountId]
+    row: strawberry.Private[TransactionRow]
     posted_on: date = strawberry.field(
         description="Day it was booked on, in the institution's calendar; for a pending one, the day it was made."
     )
@@ -63,22 +72,42 @@ class Transaction(Node):
     )
     category: Category = strawberry.field(description="The category it is in; never a group.")
     categorization: Categorization = strawberry.field(description="How it came into that category.")
+    note: str | None = strawberry.field(description="What the viewer wrote about it.")
+    tags: list[str] = strawberry.field(description="The viewer's tags, in the order they were given.")
     created_at: datetime = strawberry.field(description="When it was first seen here.")
     updated_at: datetime = strawberry.field(description="When anything about it last changed.")
 
     @strawberry.field(description="The account it is on.")
     async def account(self, info: Info) -> Account:
-        found = await info.context.loader(load_accounts).load(self.account_id)
+        found = await info.context.loader(load_accounts).load(self.row.account_id)
         if found is None:
             raise LookupError(f"transaction {self.id} has no account")
         return found
+
+    @strawberry.field(description="The parts the viewer split it into; empty where it is whole.")
+    def parts(self) -> list[TransactionPart]:
+        return [
+            TransactionPart(
+                category=category_node(part.category_id),
+                amount=money(part.amount_minor, self.row.currency),
+                note=part.note or None,
+            )
+            for part in self.row.parts
+        ]
+
+    @strawberry.field(
+        description="What its own category keeps: the amount without the parts, so all of it where there are none. Of "
+        "the other sign when the amount has become smaller than the parts."
+    )
+    def rest(self) -> Money:
+        return money(self.row.rest_minor, self.row.currency)
 
 
 def transaction_node(row: TransactionRow) -> Transaction:
     """Return a transaction as GraphQL shows it."""
     return Transaction(
         id=encode_id("Transaction", row.transaction_id),
-        account_id=row.account_id,
+        row=row,
         posted_on=row.posted_on,
         amount=money(row.amount_minor, row.currency),
         description=row.description,
@@ -86,6 +115,8 @@ def transaction_node(row: TransactionRow) -> Transaction:
         pending=row.pending,
         category=category_node(row.category_id),
         categorization=Categorization(source=row.category_source, detail=row.category_detail),
+        note=row.note,
+        tags=list(row.tags),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
@@ -114,7 +145,8 @@ class TransactionFilter:
     )
     category_ids: list[strawberry.ID] | None = strawberry.field(
         default=None,
-        description=f"In one of these categories, up to {service.FILTER_IDS_MAX}; a group stands for all in it.",
+        description=f"In one of these categories, up to {service.FILTER_IDS_MAX}, wholly or with a part of a split; a "
+        "group stands for all in it.",
     )
     from_: date | None = strawberry.field(name="from", default=None, description="Booked on this day or later.")
     to: date | None = strawberry.field(default=None, description="Booked on this day or earlier.")
@@ -128,14 +160,22 @@ class TransactionFilter:
     )
     text: str | None = strawberry.field(
         default=None,
-        description=f"Found as it is in description or merchant, whatever its case; up to "
+        description=f"Found as it is in description, merchant or the viewer's notes, whatever its case; up to "
         f"{service.FILTER_TEXT_LENGTH_MAX} characters.",
     )
     pending: bool | None = strawberry.field(
         default=None, description="True: only pending ones. False: only booked ones."
     )
     uncategorized: bool | None = strawberry.field(
-        default=None, description="True: only those without a category. False: only those with one."
+        default=None,
+        description="True: only those without a category. False: only those with one. A split one can be both.",
+    )
+    tags: list[str] | None = strawberry.field(
+        default=None,
+        description=f"With one of these tags, up to {service.FILTER_IDS_MAX}, whatever their case.",
+    )
+    has_note: bool | None = strawberry.field(
+        default=None, description="True: only those the viewer wrote a note about. False: only the others."
     )
 
     def check(self) -> service.TransactionFilter:
@@ -154,6 +194,8 @@ class TransactionFilter:
             text=self.text,
             pending=self.pending,
             uncategorized=self.uncategorized,
+            tags=self.tags,
+            has_note=self.has_note,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import TypeVar
@@ -13,15 +13,25 @@ from mintql.domain.categories import UNCATEGORIZED_ID
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import AccountId, CategoryId, TransactionId, UserId
 from mintql.domain.money import AMOUNT_MINOR_MAX
+from mintql.services.annotations import check_tags, tag_key
 from mintql.store import transactions_read as store
+from mintql.store.annotations import tag_counts
 from mintql.store.queries import Conn
-from mintql.store.transactions_read import KEY_NEWEST, KEY_OLDEST, Key, TransactionFilter, TransactionRow
+from mintql.store.transactions_read import (
+    KEY_NEWEST,
+    KEY_OLDEST,
+    Key,
+    TransactionFilter,
+    TransactionPart,
+    TransactionRow,
+)
 
 __all__ = [
     "Key",
     "Page",
     "PageRequest",
     "TransactionFilter",
+    "TransactionPart",
     "TransactionRow",
     "check_filter",
     "get_transactions",
@@ -63,7 +73,9 @@ async def list_page(conn: Conn, user_id: UserId, wanted: TransactionFilter, requ
 
     One statement as a rule. The rows of the cursors themselves are fetched along with the page: if they are
     still listed, they prove that the page has neighbours; if not, each costs another statement to find out.
+    A filter by tags costs one more, to find out how they are spelled.
     """
+    wanted = await _as_spelled(conn, user_id, wanted)
     cursors = [cursor for cursor in (request.after, request.before) if cursor is not None]
     rows = await store.page(
         conn,
@@ -98,6 +110,15 @@ async def get_transactions(
     return await store.resolve(conn, user_id, transaction_ids)
 
 
+async def _as_spelled(conn: Conn, user_id: UserId, wanted: TransactionFilter) -> TransactionFilter:
+    """Return the filter with tags as the person's transactions spell them, whatever the case they are asked for in."""
+    if wanted.tags is None:
+        return wanted
+    keys = {tag_key(text) for text in wanted.tags}
+    known = await tag_counts(conn, user_id)
+    return replace(wanted, tags=frozenset(text for text in known if tag_key(text) in keys))
+
+
 async def _any_from(
     conn: Conn,
     user_id: UserId,
@@ -123,6 +144,8 @@ def check_filter(
     text: str | None = None,
     pending: bool | None = None,
     uncategorized: bool | None = None,
+    tags: Collection[str] | None = None,
+    has_note: bool | None = None,
 ) -> TransactionFilter:
     """Return the filter that a person's wishes come to; a group of categories stands for its leaves.
 
@@ -142,12 +165,14 @@ def check_filter(
         greatest=_amount(greatest, "maxAmount"),
         text=_text(text),
         pending=pending,
+        tags=None if tags is None else frozenset(check_tags(_at_most(tags, "tags") or (), "tags")),
+        has_note=has_note,
     )
 
 
 def _at_most(ids: Collection[Id] | None, field: str) -> frozenset[Id] | None:
     if ids is not None and len(ids) > FILTER_IDS_MAX:
-        raise InvalidInput(f"{len(ids)} ids are too many at once; give {FILTER_IDS_MAX} at most.", field=field)
+        raise InvalidInput(f"{len(ids)} {field} are too many at once; give {FILTER_IDS_MAX} at most.", field=field)
     return None if ids is None else frozenset(ids)
 
 

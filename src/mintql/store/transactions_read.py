@@ -32,8 +32,20 @@ _MINOR_PER_UNIT = json.dumps({currency: 10**places for currency, places in EXPON
 
 
 @dataclass(frozen=True, slots=True)
+class TransactionPart:
+    """A part of a split: so much of the transaction's signed amount, in a category of its own. "" is no note."""
+
+    category_id: CategoryId
+    amount_minor: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionRow:
-    """A transaction that counts: neither superseded nor removed. `amount_minor` is negative for money out."""
+    """A transaction that counts: neither superseded nor removed. `amount_minor` is negative for money out.
+
+    `note`, `tags` and `parts` are what the person set.
+    """
 
     transaction_id: TransactionId
     account_id: AccountId
@@ -47,8 +59,19 @@ class TransactionRow:
     description: str
     merchant: str
     merchant_key: str
+    note: str | None
+    tags: tuple[str, ...]
+    parts: tuple[TransactionPart, ...]
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def rest_minor(self) -> int:
+        """What its own category keeps: the amount without the parts, all of it where there are none.
+
+        Of the other sign than the amount when that has become smaller than the parts.
+        """
+        return self.amount_minor - sum(part.amount_minor for part in self.parts)
 
     @property
     def key(self) -> Key:
@@ -61,8 +84,9 @@ class TransactionFilter:
     """What a page is narrowed to; None asks for nothing.
 
     `least` and `greatest` bound the signed amount in whole units of the transaction's own currency (-20
-    stands for -20.00 USD and for -20 JPY). `text` is looked for in description and merchant as it is,
-    whatever its case. Days are both included.
+    stands for -20.00 USD and for -20 JPY). `text` is looked for in description, merchant and notes as it is,
+    whatever its case. A split transaction is in the categories of its parts too. Of `tags` any will do, spelled as
+    they are on the transactions. Days are both included.
     """
 
     account_ids: frozenset[AccountId] | None = None
@@ -73,6 +97,8 @@ class TransactionFilter:
     greatest: Decimal | None = None
     text: str | None = None
     pending: bool | None = None
+    tags: frozenset[str] | None = None
+    has_note: bool | None = None
 
     @property
     def newest(self) -> Key:
@@ -109,6 +135,8 @@ async def page(
         wanted.least,
         wanted.greatest,
         _MINOR_PER_UNIT,
+        None if wanted.tags is None else sorted(wanted.tags),
+        wanted.has_note,
     )
     return [_transaction(row) for row in rows]
 
@@ -130,6 +158,8 @@ def escape_like(text: str) -> str:
 
 
 def _page_query(wanted: TransactionFilter, *, newest_first: bool) -> str:
+    if wanted.tags is not None:
+        return SQL.tagged_page_newest_first if newest_first else SQL.tagged_page_oldest_first
     if wanted.category_ids is not None and len(wanted.category_ids) <= MERGED_LISTS_MAX:
         return SQL.category_page_newest_first if newest_first else SQL.category_page_oldest_first
     if wanted.account_ids is not None and len(wanted.account_ids) <= MERGED_LISTS_MAX:
@@ -151,6 +181,14 @@ def _transaction(row: asyncpg.Record) -> TransactionRow:
         description=row["description"],
         merchant=row["merchant"],
         merchant_key=row["merchant_key"],
+        note=row["note"],
+        tags=tuple(row["tags"] or ()),
+        parts=_parts(row) if row["part_category_ids"] else (),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
+
+
+def _parts(row: asyncpg.Record) -> tuple[TransactionPart, ...]:
+    columns = (row["part_category_ids"], row["part_amounts_minor"], row["part_notes"])
+    return tuple(TransactionPart(*part) for part in zip(*columns, strict=True))

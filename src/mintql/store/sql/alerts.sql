@@ -23,18 +23,30 @@ ON CONFLICT (user_id, category_id, month, threshold_percent, revision) DO NOTHIN
 RETURNING user_id, alert_id, category_id, month, currency
 
 -- name: largest
--- The largest purchases of these (person, leaves, month): why a limit was reached.
+-- The largest purchases of these (person, leaves, month), by what of each is in the leaves: why a limit was reached.
 SELECT asked.place::int AS place, array_agg(cause.transaction_id ORDER BY cause.amount_minor, cause.transaction_id)
     AS transaction_ids
 FROM unnest($1::bigint[], $2::text[], $3::date[], $4::text[])
     WITH ORDINALITY AS asked (user_id, category_ids, month, currency, place)
 CROSS JOIN LATERAL (
-    SELECT row.transaction_id, row.amount_minor FROM transactions AS row
-    WHERE row.user_id = asked.user_id AND row.category_id = ANY (asked.category_ids::int[])
-      AND row.posted_on >= asked.month AND row.posted_on < (asked.month + interval '1 month')::date
-      AND row.currency = asked.currency AND row.amount_minor < 0
-      AND row.successor_id IS NULL AND row.removed_at IS NULL
-    ORDER BY row.amount_minor, row.transaction_id LIMIT $5
+    SELECT counted.transaction_id, sum(counted.amount_minor) AS amount_minor FROM (
+        SELECT row.transaction_id, CASE WHEN row.part_category_ids IS NULL THEN row.amount_minor
+            ELSE row.amount_minor - sum_minor(row.part_amounts_minor) END AS amount_minor
+        FROM transactions AS row
+        WHERE row.user_id = asked.user_id AND row.category_id = ANY (asked.category_ids::int[])
+          AND row.posted_on >= asked.month AND row.posted_on < (asked.month + interval '1 month')::date
+          AND row.currency = asked.currency AND row.successor_id IS NULL AND row.removed_at IS NULL
+        UNION ALL
+        SELECT row.transaction_id, part.amount_minor
+        FROM transactions AS row
+        CROSS JOIN LATERAL unnest(row.part_category_ids, row.part_amounts_minor) AS part (category_id, amount_minor)
+        WHERE row.user_id = asked.user_id AND row.part_category_ids IS NOT NULL
+          AND row.posted_on >= asked.month AND row.posted_on < (asked.month + interval '1 month')::date
+          AND row.currency = asked.currency AND row.successor_id IS NULL AND row.removed_at IS NULL
+          AND part.category_id = ANY (asked.category_ids::int[])
+    ) AS counted
+    GROUP BY counted.transaction_id HAVING sum(counted.amount_minor) < 0
+    ORDER BY 2, 1 LIMIT $5
 ) AS cause
 GROUP BY asked.place
 

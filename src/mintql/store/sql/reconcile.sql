@@ -4,15 +4,25 @@ SELECT user_id FROM users WHERE user_id > $1 ORDER BY user_id LIMIT $2
 
 -- name: differences
 -- Where the stored sums of these persons differ from what their transactions add up to.
-WITH computed AS (
-    SELECT user_id, date_trunc('month', posted_on)::date AS month, category_id, currency,
+WITH counted AS (
+    SELECT user_id, date_trunc('month', posted_on)::date AS month, category_id, currency, pending,
+        CASE WHEN part_category_ids IS NULL THEN amount_minor
+            ELSE amount_minor - sum_minor(part_amounts_minor) END AS amount_minor
+    FROM transactions
+    WHERE user_id = ANY ($1::bigint[]) AND successor_id IS NULL AND removed_at IS NULL
+    UNION ALL
+    SELECT user_id, date_trunc('month', posted_on)::date, part.category_id, currency, pending, part.amount_minor
+    FROM transactions
+    CROSS JOIN LATERAL unnest(part_category_ids, part_amounts_minor) AS part (category_id, amount_minor)
+    WHERE user_id = ANY ($1::bigint[]) AND part_category_ids IS NOT NULL
+      AND successor_id IS NULL AND removed_at IS NULL
+), computed AS (
+    SELECT user_id, month, category_id, currency,
         coalesce(sum(amount_minor) FILTER (WHERE NOT pending), 0)::bigint AS posted_minor,
         coalesce(sum(amount_minor) FILTER (WHERE pending), 0)::bigint AS pending_minor,
         (count(*) FILTER (WHERE NOT pending))::int AS posted_count,
         (count(*) FILTER (WHERE pending))::int AS pending_count
-    FROM transactions
-    WHERE user_id = ANY ($1::bigint[]) AND successor_id IS NULL AND removed_at IS NULL
-    GROUP BY 1, 2, 3, 4
+    FROM counted GROUP BY 1, 2, 3, 4
 ), stored AS (
     SELECT * FROM monthly_spending WHERE user_id = ANY ($1::bigint[])
 )

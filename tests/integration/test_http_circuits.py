@@ -220,16 +220,16 @@ async def test_origins_have_circuits_of_their_own_and_share_one_by_its_name():
             assert await ask(client, fine) == [200]
 
 
-async def test_opening_and_closing_is_logged_by_origin(caplog):
+async def test_opening_and_closing_is_logged_by_name_alone(caplog):
     caplog.set_level(logging.INFO, logger="mintql")
     time = Time()
     async with serve(*[DEAD] * FAILURES, OK) as server, client_in(time, server) as client:
         for _ in range(FAILURES):
-            await client.request("GET", f"{server.url}/secret?secret")
+            await client.request("GET", f"{server.url}/secret?secret", circuit="secret", called="The Bank")
         time.go_on(FIRST)
-        await client.request("GET", f"{server.url}/secret")
-    assert f"circuit {server.url} open for 7.5 s after {FAILURES} failures" in caplog.text
-    assert f"circuit {server.url} closed" in caplog.text
+        await client.request("GET", f"{server.url}/secret", circuit="secret", called="The Bank")
+    assert f"The Bank is not asked for 7.5 s after {FAILURES} failures" in caplog.text
+    assert "The Bank answers again" in caplog.text
     assert "secret" not in caplog.text
 
 

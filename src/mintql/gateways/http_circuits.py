@@ -55,10 +55,9 @@ class Attempt:
 class Circuit:
     """The memory of one circuit. Not shared between threads."""
 
-    def __init__(self, key: str, bounds: CircuitBounds, clock: Clock, random: Random) -> None:
+    def __init__(self, bounds: CircuitBounds, clock: Clock, random: Random) -> None:
         self.users = 0
         self.slots = asyncio.Semaphore(bounds.requests_at_once)
-        self._key = key
         self._bounds = bounds
         self._clock = clock
         self._random = random
@@ -106,18 +105,18 @@ class Circuit:
         try:
             yield attempt
         except ProtocolError:
-            self._note(failed=False, probe=probe)
+            self._note(name, failed=False, probe=probe)
             raise
         else:
-            self._note(failed=attempt.failed, probe=probe)
+            self._note(name, failed=attempt.failed, probe=probe)
         finally:
             if probe:
                 self._probing = False
 
-    def _note(self, *, failed: bool, probe: bool) -> None:
+    def _note(self, name: str, *, failed: bool, probe: bool) -> None:
         if not failed:
             if self._asked_again_at is not None:
-                log.info("circuit %s closed", self._key)
+                log.info("%s answers again", name)
             self._failures = self._openings = 0
             self._asked_again_at = None
             return
@@ -126,14 +125,15 @@ class Circuit:
             return
         self._failures += 1
         if probe or self._failures >= self._bounds.failures_max:
-            self._open()
+            self._open(name)
 
-    def _open(self) -> None:
+    def _open(self, name: str) -> None:
         seconds = min(self._bounds.pause_seconds_max, self._bounds.pause_seconds_first * 2.0 ** min(self._openings, 30))
         self._openings += 1
         pause = self._jittered(seconds)
         self._asked_again_at = self._clock() + pause
-        log.warning("circuit %s open for %.1f s after %d failures", self._key, pause.total_seconds(), self._failures)
+        # The name and not the key, which a connector may have made of an address with a secret in it.
+        log.warning("%s is not asked for %.1f s after %d failures", name, pause.total_seconds(), self._failures)
 
     def _waits(self, now: datetime) -> bool:
         if self._asked_again_at is None:
@@ -192,7 +192,7 @@ class Circuits:
     def _of(self, key: str) -> Circuit:
         circuit = self._circuits.get(key)
         if circuit is None:
-            circuit = self._circuits[key] = Circuit(key, self._bounds, self._clock, self._random)
+            circuit = self._circuits[key] = Circuit(self._bounds, self._clock, self._random)
             if len(self._circuits) > self._bounds.circuits_max:
                 idle = next(
                     (old for old, other in self._circuits.items() if other is not circuit and not other.users), None

@@ -7,6 +7,7 @@ from mintql.institutions.http import HttpClient
 from mintql.institutions.ofx_direct import OfxDirectConnector
 from mintql.institutions.plaid import PlaidConnector
 from mintql.institutions.sandbox import SandboxConnector
+from mintql.institutions.simplefin import SimpleFinConnector
 from mintql.settings import Settings
 
 
@@ -18,6 +19,7 @@ def build_connectors(settings: Settings, http: HttpClient) -> dict[str, Connecto
     if settings.plaid_url:
         connectors.append(_plaid(settings, http, settings.plaid_url))
     connectors.append(OfxDirectConnector(http))
+    connectors.append(SimpleFinConnector(http, settings.sandbox_url or ""))
     return {connector.institution_id: connector for connector in connectors}
 
 

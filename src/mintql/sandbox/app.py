@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,14 +22,12 @@ from mintql.sandbox.control import control_routes
 from mintql.sandbox.errors import BankError, bad_request
 from mintql.sandbox.ofx import ofx_routes
 from mintql.sandbox.plaid import plaid_routes
-from mintql.sandbox.requests import read_json
+from mintql.sandbox.requests import LOGIN, PASSWORD, read_json
 from mintql.sandbox.scenarios import GARBAGE, RETRY_AFTER_SECONDS, Scenarios, applies, be_slow
+from mintql.sandbox.simplefin import simplefin_routes
 from mintql.sandbox.store import ControlStore
 
-PASSWORD = "sandbox"  # noqa: S105  (the sandbox's only password, and no secret)
 STORE_VARIABLE = "MINTQL_SANDBOX_STORE"
-
-_LOGIN = re.compile(r"[^\x00-\x20/]{1,128}")
 
 
 def create_bank(
@@ -58,6 +55,7 @@ def create_bank(
             Route("/v1/accounts", service.accounts),
             Route("/v1/accounts/{account_id}/transactions", service.transactions),
             Mount("/control/{login}", routes=control_routes(bank)),
+            Mount("/simplefin", routes=simplefin_routes(bank)),
             *ofx_routes(bank, PASSWORD),
             *plaid_routes(bank, store_path),
         ],
@@ -87,7 +85,7 @@ class _Service:
     async def login(self, request: Request) -> Response:
         body = await read_json(request)
         login, password = body.get("login"), body.get("password")
-        if not isinstance(login, str) or not _LOGIN.fullmatch(login):
+        if not isinstance(login, str) or not LOGIN.fullmatch(login):
             raise bad_request("`login` must be 1 to 128 characters without spaces or slashes.")
         answer = await self._suffer(login, "login")
         if answer is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -10,6 +11,8 @@ from starlette.requests import Request
 from mintql.sandbox.errors import BankError, bad_request
 
 BODY_LIMIT_BYTES = 64 * 1024
+PASSWORD = "sandbox"  # noqa: S105  (the sandbox's only password, and no secret)
+LOGIN = re.compile(r"[^\x00-\x20/]{1,128}")
 
 
 async def read_json(request: Request, *, optional: bool = False) -> dict[str, Any]:

@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS renamings (
     login TEXT NOT NULL, account TEXT NOT NULL, number INTEGER NOT NULL, renamed_on TEXT NOT NULL,
     PRIMARY KEY (login, account)
 );
+CREATE TABLE IF NOT EXISTS notes (
+    kind TEXT NOT NULL, key TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (kind, key)
+);
 CREATE TABLE IF NOT EXISTS scenarios (
     login TEXT NOT NULL, name TEXT NOT NULL, options TEXT NOT NULL, PRIMARY KEY (login, name)
 );
@@ -196,6 +199,20 @@ class ControlStore:
         """Return the scenarios that are on, with their options."""
         rows = self._read("SELECT name, options FROM scenarios WHERE login = ?", (login,))
         return {row["name"]: json.loads(row["options"]) for row in rows}
+
+    def keep(self, kind: str, key: str, content: Mapping[str, Any]) -> None:
+        """Keep something of one of the protocols: a token it gave out, for instance."""
+        self._write("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (kind, key, json.dumps(content)))
+
+    def kept(self, kind: str, key: str) -> dict[str, Any] | None:
+        """Return what was kept under this key, None for nothing."""
+        rows = self._read("SELECT content FROM notes WHERE kind = ? AND key = ?", (kind, key))
+        return json.loads(rows[0]["content"]) if rows else None
+
+    def take(self, kind: str, key: str) -> dict[str, Any] | None:
+        """Return what was kept under this key and forget it: of several callers one gets it."""
+        rows = self._read("DELETE FROM notes WHERE kind = ? AND key = ? RETURNING content", (kind, key))
+        return json.loads(rows[0]["content"]) if rows else None
 
     def _read(self, query: str, values: Iterable[Any] = ()) -> list[sqlite3.Row]:
         with self._lock:

@@ -24,7 +24,11 @@ GARBAGE = b"<html>maintenance</html>"
 
 @dataclass
 class ScriptedInstitution:
-    """`pages` are given in order with every fetch; `failure` is raised after them."""
+    """`pages` are given in order with every fetch; `failure` is raised after them.
+
+    `names` and `masks` of accounts and `notices` go with every page; windows only of `window_accounts`, all of them
+    unless said.
+    """
 
     institution_id: str = "scripted"
     name: str = "Scripted Bank"
@@ -41,6 +45,10 @@ class ScriptedInstitution:
     fields: tuple[()] = ()
     pages: list[bytes] = field(default_factory=list)
     account_failures: list[AccountFailure] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    masks: dict[str, str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+    window_accounts: tuple[str, ...] | None = None
     failure: Exception | None = None
     requests: list[FetchRequest] = field(default_factory=list)
 
@@ -72,7 +80,14 @@ class ScriptedInstitution:
             raise ProtocolError("the page is not JSON") from None
         return ParsedPage(
             accounts=tuple(
-                ProviderAccount(item["id"], item["id"].title(), AccountKind(item["kind"]), "USD", balance_minor=1)
+                ProviderAccount(
+                    item["id"],
+                    self.names.get(item["id"], item["id"].title()),
+                    AccountKind(item["kind"]),
+                    "USD",
+                    mask=self.masks.get(item["id"], ""),
+                    balance_minor=1,
+                )
                 for item in said["accounts"]
             ),
             transactions=tuple(_row(item) for item in said["rows"]),
@@ -80,7 +95,9 @@ class ScriptedInstitution:
             windows=tuple(
                 Window(account, date.fromisoformat(first), date.fromisoformat(last))
                 for account, first, last in said["windows"]
+                if self.window_accounts is None or account in self.window_accounts
             ),
+            notices=self.notices,
             rejected=tuple(RejectedRow(place, "no amount", "{}", "card") for place in said["rejected"]),
         )
 

@@ -85,7 +85,7 @@ class StoredRow:
     """A transaction as the database has it.
 
     `import_id` is the file it came with, None for a connection's. `stands_for` names the files of which a row
-    gave way to this one.
+    gave way to this one, and `decided` that the person said that it gives way to none.
     """
 
     transaction_id: TransactionId
@@ -105,6 +105,7 @@ class StoredRow:
     import_id: ImportId | None = None
     personal: Personal = NOTHING_PERSONAL
     stands_for: frozenset[ImportId] = frozenset()
+    decided: bool = False
 
     @property
     def live(self) -> bool:

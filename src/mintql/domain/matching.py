@@ -35,6 +35,15 @@ class MatchKind(StrEnum):
     SAME_PURCHASE = "same_purchase"
 
 
+class MatchState(StrEnum):
+    """What holds of a match: what the machine did or suggests, and what the person said to it."""
+
+    APPLIED = "applied"
+    SUGGESTED = "suggested"
+    DISMISSED = "dismissed"
+    UNDONE = "undone"
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """`from_id` gives way to `to_id`, both external ids of one account; a suggestion where it is not `certain`."""
@@ -104,7 +113,7 @@ class _Account:
 
 
 def match_rows(
-    pending: Iterable[StoredRow],
+    pending: Collection[StoredRow],
     near: Iterable[StoredRow],
     said: AccountRows,
     new_ids: Collection[str],
@@ -137,12 +146,13 @@ def match_rows(
     """
     free = {key: said.rows[key] for key in sorted(new_ids) if key in said.rows and not said.rows[key].pending}
     account = _Account(said, free, merchant_keys, origin)
-    pending_by_id = {row.external_id: row for row in pending}
+    pending_by_id = {row.external_id: row for row in pending if not row.decided}
     near = [row for row in near if row.external_id not in pending_by_id]
     _match_links(account, pending_by_id)
     # A file says nothing of what the connection shows as pending, nor the connection of what a file did.
-    own = [row for row in pending_by_id.values() if (row.import_id is None) is (origin is None)]
-    vanished = [row for row in own if _is_gone(row, said)]
+    own = [row for row in pending if (row.import_id is None) is (origin is None)]
+    account.result.gone = [row for row in own if row.decided and row.live and _is_gone(row, said)]
+    vanished = [row for row in own if row.external_id in pending_by_id and _is_gone(row, said)]
     _match_vanished(account, vanished)
     _match_changed_ids(account, near)
     taken = {match.from_id for match in account.result.found}

@@ -5,8 +5,9 @@ header line names them. The log is written before the database transaction, so i
 never too seldom: of lines with the same (user_id, connection_id, account, external_id) the one with the
 greatest (version, attempt) holds, and it counts when its state is `posted`. A `pending` line is a picture of
 its moment, to be looked at but not summed: that a pending row vanished is seen by comparing with the database,
-and stands in no line. Files of the log hold lines of many persons and outlive them; a program that sums them
-leaves out persons and connections that are gone.
+and stands in no line. Nor does an `imported` line say whether its row is a purchase that a connection told of
+as well; that too is known to the database only. Files of the log hold lines of many persons and outlive them;
+a program that sums them leaves out persons and connections that are gone.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ async def _put(place: Workplace, month: date, name: str, lines: Sequence[str]) -
 
 def _line(run: Ingestion, row: ProviderTransaction) -> str:
     timestamp = row.occurred_at.isoformat() if row.occurred_at else row.posted_on.isoformat()
-    state = "pending" if row.pending else "posted"
+    state = "pending" if row.pending else "posted" if run.import_id is None else "imported"
     return _join(
         run.key.user_id, timestamp, row.description, to_decimal_text(row.amount_minor, row.currency),
         row.currency, run.connection_id, row.account_external_id, row.external_id, row.pending_external_id,

@@ -108,9 +108,13 @@ class Ledger:
         """Find which rows stand for which, as the ingestion does, but by looking at every row of the account."""
         since = at - timedelta(days=VANISHED_DAYS)
         free = [
-            replace(row, stands_for=self._stands_for((account, row.external_id)))
+            replace(
+                row,
+                stands_for=self._stands_for((account, row.external_id)),
+                decided=(account, row.external_id) in self._decided,
+            )
             for row in mine.values()
-            if row.successor_id is None and (account, row.external_id) not in self._decided
+            if row.successor_id is None
         ]
         fresh = [said.rows[key] for key in new_ids if not said.rows[key].pending]
         pending = [row for row in free if row.pending and (not row.removed or row.posted_on >= since)]
@@ -118,6 +122,7 @@ class Ledger:
             row
             for row in free
             if not row.pending
+            and not row.decided
             and any(
                 new.amount_minor == row.amount_minor
                 and new.currency == row.currency

@@ -14,7 +14,7 @@ from mintql.domain.categories import Categorization, CategorySource
 from mintql.domain.ids import AccountId, CategoryId, RawObjectId, TransactionId, UserId
 from mintql.domain.ingest import NOTHING_PERSONAL, AccountRows, Folded, Personal, StoredRow, merge
 from mintql.domain.institutions import RejectedRow
-from mintql.domain.matching import PENDING_MATCH_DAYS, Coverage, MatchKind
+from mintql.domain.matching import PENDING_MATCH_DAYS, Coverage, MatchKind, MatchState
 from mintql.domain.merchants import Merchant, normalize
 from mintql.domain.months import first_day
 from mintql.services.categorize import Categorizer, default_categorizer
@@ -304,8 +304,8 @@ class RowWriter:
             if gives_way is None or stands is None or gives_way == stands:
                 continue
             run = plan.runs[account]
-            state = "applied" if match.certain else "suggested"
-            matches.append(NewMatch(account[0], gives_way, stands, match.kind.value, state, run.run_id))
+            state = MatchState.APPLIED if match.certain else MatchState.SUGGESTED
+            matches.append(NewMatch(account[0], gives_way, stands, match.kind.value, state.value, run.run_id))
             if not match.certain:
                 continue
             before = plan.rows.get((account, from_id))

@@ -140,18 +140,19 @@ WHERE sync.user_id = said.user_id AND sync.account_id = said.account_id AND sync
 SELECT nextval('transaction_ids') AS first FROM generate_series(1, $1::int)
 
 -- name: stored_pending
--- Pending rows without a successor of these accounts, removed ones from a day on among them; none a person decided on.
+-- Pending rows without a successor of these accounts, removed ones from a day on among them. `decided`:
+-- the person said that it stands for itself.
 SELECT user_id, account_id, transaction_id, external_id, posted_on, amount_minor, currency, pending, description,
     merchant, merchant_key, category_id, category_source, category_detail, successor_id, removed_at, import_id, note,
-    tags, part_category_ids, part_amounts_minor, part_notes, NULL::bigint[] AS stands_for
+    tags, part_category_ids, part_amounts_minor, part_notes, NULL::bigint[] AS stands_for,
+    EXISTS (
+        SELECT FROM transaction_matches AS decided
+        WHERE decided.user_id = row.user_id AND decided.from_id = row.transaction_id
+          AND decided.state IN ('dismissed', 'undone')
+    ) AS decided
 FROM transactions AS row
 JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id) USING (user_id, account_id)
 WHERE pending AND successor_id IS NULL AND (removed_at IS NULL OR posted_on >= $3)
-  AND NOT EXISTS (
-      SELECT FROM transaction_matches AS decided
-      WHERE decided.user_id = row.user_id AND decided.from_id = row.transaction_id
-        AND decided.state IN ('dismissed', 'undone')
-  )
 
 -- name: stored_rows
 -- Rows of these accounts with these external ids.

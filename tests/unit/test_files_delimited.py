@@ -8,9 +8,9 @@ from datetime import date
 import pytest
 
 from mintql.domain.errors import InvalidInput
+from mintql.institutions.files.amounts import parse_amount
 from mintql.institutions.files.base import FileKind, FileUnreadable
 from mintql.institutions.files.dates import DateOrder
-from mintql.institutions.files.delimited_values import parse_amount
 from mintql.institutions.files.rows import BadRow
 from support.files import detect_table as detect
 from support.files import read_table as read
@@ -193,7 +193,7 @@ def test_dollars_make_the_month_come_first_where_nothing_else_tells():
     ],
 )  # fmt: skip
 def test_amounts_are_read_as_people_write_them(text, decimal, minor):
-    assert parse_amount(text, decimal, "EUR") == minor
+    assert parse_amount(text, decimal, "EUR") == (minor, False)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,6 @@ def test_ids_count_only_where_they_tell_all_rows_apart():
         ("yesterday,x,-1.00", "not a date"),
         (",x,-1.00", "no date"),
         ("2026-11-20,x,", "no amount"),
-        ("2026-11-20,x,-1.005", "too many decimals"),
         ("2026-11-20,x,99999999999999999", "too large"),
         ("Total,,-5.00", "not a date"),
         ("2026-11-20," + "x" * 200_000 + ",-1.00", "longer than"),
@@ -288,6 +287,12 @@ def test_a_bad_row_is_rejected_with_its_line_and_the_rest_stays(bad, reason):
     assert reason in rejected.reason
     assert len(rejected.excerpt) <= 200
     assert [row.amount_minor for row in parsed.statements[0].transactions] == [-100, -200, -300]
+
+
+def test_amounts_with_more_decimals_than_the_currency_are_rounded_aloud():
+    parsed = read(table("Date,Text,Amount EUR", "2026-11-20,x,-1.005", "2026-11-21,y,-2.00"))
+    assert [row.amount_minor for row in parsed.statements[0].transactions] == [-101, -200]
+    assert any("1 amounts have more decimals" in notice for notice in parsed.notices)
 
 
 def test_quotes_hold_lines_together_and_a_lost_one_costs_nothing():

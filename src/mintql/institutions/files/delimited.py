@@ -17,6 +17,7 @@ from mintql.domain.errors import InvalidInput
 from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
 from mintql.domain.money import check_currency_form
 from mintql.institutions.files import rows
+from mintql.institutions.files.amounts import parse_amount, take_apart
 from mintql.institutions.files.base import FileKind, FileUnreadable, ParsedFile, Statement
 from mintql.institutions.files.csv_mapping import DELIMITERS, HEADING_CHARACTERS_MAX, CsvMapping
 from mintql.institutions.files.dates import parse_date
@@ -24,7 +25,7 @@ from mintql.institutions.files.decoding import Decoded, decode
 from mintql.institutions.files.delimited_headings import IN_WORDS, OUT_WORDS, PENDING_WORDS, VOID_WORDS
 from mintql.institutions.files.delimited_mapping import HEADING_LINES_MAX, understand
 from mintql.institutions.files.delimited_table import Row, find_delimiter, rows_of, sample_of
-from mintql.institutions.files.delimited_values import fold, parse_amount, take_apart
+from mintql.institutions.files.delimited_words import fold
 from mintql.institutions.files.options import AS_FOUND, ReadOptions
 from mintql.institutions.files.rows import BadRow
 
@@ -159,6 +160,7 @@ class _Reader:
         self.rejected: list[RejectedRow] = []
         self.left_out: Counter[str] = Counter()
         self.count = 0
+        self.rounded = 0
         self.column = {fold(heading): number for number, heading in enumerate(mapping.headings)}
         self.source_rows = {"firefly": self._firefly, "actual": self._actual}.get(mapping.source, self._plain)
 
@@ -198,8 +200,11 @@ class _Reader:
         return tuple(made)
 
     def notices(self) -> list[str]:
-        """Return what was left out, with its count."""
-        return [f"{count} rows were left out: {why}." for why, count in self.left_out.items()]
+        """Return what was left out or rounded, with its count."""
+        told = [f"{count} rows were left out: {why}." for why, count in self.left_out.items()]
+        if self.rounded:
+            told.append(f"{self.rounded} amounts have more decimals than their currency; they were rounded.")
+        return told
 
     def _keep(self, row: Row, transaction: ProviderTransaction) -> None:
         account = self.accounts.setdefault((transaction.account_external_id, transaction.currency), _Account())
@@ -208,7 +213,7 @@ class _Reader:
         if not text or transaction.pending:
             return
         try:
-            amount = parse_amount(text, self.mapping.decimal, transaction.currency)
+            amount = self._read(text, transaction.currency)
         except (BadRow, InvalidInput):
             return
         balance = (-amount if self.mapping.balance_is_owed else amount, transaction.posted_on)
@@ -240,7 +245,7 @@ class _Reader:
         whole = row.cell(self.column.get("split amount"))
         for transaction in self._plain(row):
             if transaction.amount_minor == 0 and whole:
-                amount = parse_amount(whole, self.mapping.decimal, transaction.currency)
+                amount = self._read(whole, transaction.currency)
                 yield replace(transaction, amount_minor=amount)
             else:
                 yield transaction
@@ -251,7 +256,7 @@ class _Reader:
         The sign written beside it says no more than that, and a transfer between own accounts is written once.
         """
         currency = self._currency(row)
-        amount = abs(parse_amount(row.cell(self.mapping.amount_column), self.mapping.decimal, currency))
+        amount = abs(self._read(row.cell(self.mapping.amount_column), currency))
         posted_on = self._date(row)
         journal = row.cell(self.column.get("journal id"))
         said = row.cell(self.column.get("description"))
@@ -266,7 +271,7 @@ class _Reader:
             )
             if side == "destination" and len(own) > 1 and foreign and foreign_currency:
                 part_currency = check_currency_form(foreign_currency)
-                part = abs(parse_amount(foreign, self.mapping.decimal, part_currency))
+                part = abs(self._read(foreign, part_currency))
             yield ProviderTransaction(
                 account_external_id=rows.clean_id(self._part(row, side, "iban") or self._part(row, side, "name")),
                 external_id=rows.clean_id(f"firefly:{journal}:{side}") if journal else "",
@@ -303,7 +308,7 @@ class _Reader:
         text = row.cell(mapping.amount_column)
         if not text:
             raise BadRow("no amount is given")
-        amount = parse_amount(text, mapping.decimal, currency)
+        amount = self._read(text, currency)
         if mapping.direction_column is not None:
             word = fold(row.cell(mapping.direction_column))
             if word not in OUT_WORDS and word not in IN_WORDS:
@@ -313,12 +318,17 @@ class _Reader:
             amount = -amount if word in OUT_WORDS else amount
         return sign * amount
 
+    def _read(self, text: str, currency: str) -> int:
+        minor, rounded = parse_amount(text, self.mapping.decimal, currency)
+        self.rounded += rounded
+        return minor
+
     def _debit_or_credit(self, row: Row, currency: str) -> int:
         mapping = self.mapping
         texts = row.cell(mapping.debit_column), row.cell(mapping.credit_column)
         if not any(texts):
             raise BadRow("neither money in nor money out is given")
-        debit, credit = (parse_amount(text, mapping.decimal, currency) if text else 0 for text in texts)
+        debit, credit = (self._read(text, currency) if text else 0 for text in texts)
         if debit and credit:
             raise BadRow("both money in and money out are given")
         return credit + (debit if mapping.debit_is_negative else -debit)

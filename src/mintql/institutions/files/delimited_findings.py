@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from mintql.institutions.files.amounts import take_apart
 from mintql.institutions.files.delimited_headings import IN_WORDS, OUT_WORDS, ROLES
 from mintql.institutions.files.delimited_table import Row
-from mintql.institutions.files.delimited_values import fold, take_apart, without_currency
+from mintql.institutions.files.delimited_words import fold, without_currency
 from mintql.institutions.files.rows import clean
 
 DATES_SHARE_MIN = 0.8

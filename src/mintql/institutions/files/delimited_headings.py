@@ -1,6 +1,6 @@
 """What banks and budget programs call their columns, in the languages of the places they come from.
 
-Names are folded (`delimited_values.fold`): no case, accents or punctuation. The likelier name stands first.
+Names are folded (`delimited_words.fold`): no case, accents or punctuation. The likelier name stands first.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mintql.institutions.files.amounts import take_apart
 from mintql.institutions.files.base import FileUnreadable
 from mintql.institutions.files.csv_mapping import CsvMapping
 from mintql.institutions.files.dates import DateEvidence, DateOrder, find_order, is_date
@@ -20,10 +21,9 @@ from mintql.institutions.files.delimited_findings import (
 from mintql.institutions.files.delimited_headings import EXPORTS, OWN_ACCOUNT_SURE, ROLES, Export
 from mintql.institutions.files.delimited_signs import find_amounts, find_signs
 from mintql.institutions.files.delimited_table import Row, modal_width
-from mintql.institutions.files.delimited_values import (
+from mintql.institutions.files.delimited_words import (
     fold,
     named_currency,
-    take_apart,
     without_currency,
 )
 from mintql.institutions.files.options import AS_FOUND, ReadOptions

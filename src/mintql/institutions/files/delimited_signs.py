@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from mintql.domain.errors import InvalidInput
+from mintql.institutions.files.amounts import decimal_signs, parse_amount, take_apart
 from mintql.institutions.files.base import FileUnreadable
 from mintql.institutions.files.csv_mapping import CsvMapping
 from mintql.institutions.files.delimited_findings import (
@@ -20,7 +21,7 @@ from mintql.institutions.files.delimited_findings import (
 )
 from mintql.institutions.files.delimited_headings import OUT_WORDS, Export
 from mintql.institutions.files.delimited_table import Row
-from mintql.institutions.files.delimited_values import decimal_signs, fold, parse_amount, take_apart
+from mintql.institutions.files.delimited_words import fold
 from mintql.institutions.files.rows import BadRow
 
 _PAYMENT = re.compile(r"\b(payment|autopay|thank you|lastschrift|refund|gutschrift)\b", re.IGNORECASE)
@@ -104,7 +105,7 @@ def _column(column: int, found: Findings) -> list[int | None]:
 def _minor(text: str, decimal: str) -> int | None:
     """Return an amount to compare with others, whatever its currency: with four decimals."""
     try:
-        return parse_amount(text, decimal, "CLF") if text else None
+        return parse_amount(text, decimal, "CLF")[0] if text else None
     except (BadRow, InvalidInput):
         return None
 

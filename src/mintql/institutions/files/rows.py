@@ -45,6 +45,8 @@ def clean(text: str, length_max: int = DESCRIPTION_LENGTH_MAX) -> str:
     looked_at = text[:TEXT_LENGTH_LOOKED_AT_MAX]
     if not looked_at.isprintable():
         looked_at = _UNSAFE.sub(" ", looked_at)
+    elif "  " not in looked_at:
+        return looked_at.strip()[:length_max].rstrip()
     return " ".join(looked_at.split())[:length_max].rstrip()
 
 

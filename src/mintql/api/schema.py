@@ -26,6 +26,7 @@ from mintql.api.imports import ImportsMutation, ImportsQuery
 from mintql.api.imports_inputs import IMPORT_SCALARS
 from mintql.api.imports_types import IMPORT_HANDLERS
 from mintql.api.institutions import InstitutionsQuery
+from mintql.api.matches import MatchesMutation, MatchesQuery
 from mintql.api.nodes import NodesQuery
 from mintql.api.scalars import SCALARS
 from mintql.api.spending import SpendingQuery
@@ -47,13 +48,20 @@ class Query(
     BudgetsQuery,
     AlertsQuery,
     ImportsQuery,
+    MatchesQuery,
 ):
     """The root of queries."""
 
 
 @strawberry.type(description="What can be changed. Expected failures are members of each result, with words to show.")
 class Mutation(
-    IdentityMutation, ConnectionsMutation, AnnotationsMutation, CategoriesMutation, BudgetsMutation, ImportsMutation
+    IdentityMutation,
+    ConnectionsMutation,
+    AnnotationsMutation,
+    CategoriesMutation,
+    BudgetsMutation,
+    ImportsMutation,
+    MatchesMutation,
 ):
     """The root of mutations."""
 

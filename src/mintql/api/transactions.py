@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
@@ -30,6 +30,9 @@ from mintql.domain.categories import CategorySource
 from mintql.domain.ids import AccountId, TransactionId
 from mintql.services import transactions as service
 from mintql.services.transactions import TransactionRow
+
+if TYPE_CHECKING:
+    from mintql.api.matches import TransactionOrigin
 
 strawberry.enum(
     CategorySource,
@@ -101,6 +104,12 @@ class Transaction(Node):
     )
     def rest(self) -> Money:
         return money(self.row.rest_minor, self.row.currency)
+
+    @strawberry.field(description="Why it is there: where it came from, and which other rows it stands for.")
+    async def origin(self, info: Info) -> Annotated[TransactionOrigin, strawberry.lazy("mintql.api.matches")]:
+        from mintql.api.matches import transaction_origin  # noqa: PLC0415 - the two types name each other
+
+        return await transaction_origin(info.context, self.row.transaction_id)
 
 
 def transaction_node(row: TransactionRow) -> Transaction:

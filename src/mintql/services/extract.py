@@ -23,6 +23,7 @@ from mintql.domain.errors import (
     InstitutionFailure,
     InstitutionRateLimited,
     InternalFailure,
+    InvalidInput,
 )
 from mintql.domain.months import first_day
 from mintql.gateways.objects import ObjectStore
@@ -133,6 +134,10 @@ async def _extract_one(place: Workplace, run: Extraction) -> bool:
             )
     except InstitutionFailure as failure:
         await settle_failure(place, run, failure, "queued", run.attempt, pages)
+    except InvalidInput as refused:
+        # An address that was fine when the person gave it, and leads elsewhere by now.
+        moved = AuthRequired(f"This institution cannot be reached where it was: {refused.message}")
+        await settle_failure(place, run, moved, "queued", run.attempt, pages)
     except Exception:
         log.exception("extraction of run %s failed", run.key.run_id)
         ours = InternalFailure("Something went wrong on our side while fetching; it is tried again.")

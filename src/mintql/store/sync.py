@@ -3,133 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
 
 import asyncpg
 
 from mintql.domain.ids import ConnectionId, ImportId, RawObjectId, SyncRunId, UserId
 from mintql.store.queries import Conn, load
+from mintql.store.sync_rows import (
+    Claim,
+    Extracted,
+    Extraction,
+    Ingestion,
+    RawObject,
+    RowCounts,
+    RunKey,
+    StoredPage,
+    Wanted,
+)
+
+__all__ = [
+    "Claim",
+    "Extracted",
+    "Extraction",
+    "Ingestion",
+    "Progress",
+    "RawObject",
+    "RowCounts",
+    "RunKey",
+    "StoredPage",
+    "Wanted",
+]
 
 SQL = load("sync")
-
-
-class RunKey(NamedTuple):
-    """A run, named by its person and its id."""
-
-    user_id: UserId
-    run_id: SyncRunId
-
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """A run that this worker may extract, with what it needs to reach the institution."""
-
-    key: RunKey
-    connection_id: ConnectionId
-    attempt: int
-    ingest_attempt: int
-    reason: str
-    institution_id: str
-    sync_cursor: str
-    synced_through: date | None
-    key_version: int | None
-    wrapped_key: bytes
-    ciphertext: bytes
-    balances_only: bool = False
-    import_id: ImportId | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Extracted:
-    """What an extraction brought, beside its pages.
-
-    `window` is the days that were asked for, `whole` that a run without windows brought the whole history,
-    `failures` the accounts that could not be fetched: account, code, message and action of each.
-    """
-
-    window: tuple[date, date] | None
-    cursor: str
-    whole: bool = False
-    failures: Sequence[Mapping[str, str]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPage:
-    """A raw page that lies in the object store. `sha256` is of the untouched content."""
-
-    page: int
-    object_key: str
-    sha256: bytes
-    size_bytes: int
-    content_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ingestion:
-    """A run that this worker may ingest."""
-
-    key: RunKey
-    connection_id: ConnectionId
-    attempt: int
-    ingest_attempt: int
-    reason: str
-    institution_id: str
-    window_first: date | None
-    window_last: date | None
-    synced_through: date | None = None
-    import_id: ImportId | None = None
-    whole: bool = False
-    account_failures: Sequence[Mapping[str, str]] = ()
-
-
-Claim = Extraction | Ingestion
-"""A run that this worker holds: by its key and the two attempt numbers, which a later claim raises."""
-
-
-@dataclass(frozen=True, slots=True)
-class RawObject:
-    """A raw page as recorded."""
-
-    run: RunKey
-    object_id: RawObjectId
-    page: int
-    object_key: str
-    sha256: bytes
-    state: str
 
 
 Progress = asyncpg.Record
 """What a run has done so far: the columns that the query `progress` names."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowCounts:
-    """What one transaction of an ingestion did to a run's rows."""
-
-    run: RunKey
-    total: int
-    done: int
-    added: int
-    changed: int
-    removed: int
-    quarantined: int
-    matched: int = 0
-
-
 def _columns(keys: Sequence[RunKey]) -> tuple[list[int], list[int]]:
     return [key.user_id for key in keys], [key.run_id for key in keys]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a run is wanted for: why, whether balances are enough, and which file it is the import of."""
-
-    reason: str
-    balances_only: bool = False
-    import_id: ImportId | None = None
 
 
 async def open_run(

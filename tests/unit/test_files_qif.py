@@ -287,8 +287,8 @@ def test_sections_of_different_kinds_without_names_stay_apart():
         (b"\r\n \x00", "empty"),
         (b"Date,Amount\n2026-03-02,5\n", "not QIF"),
         (b"Dear Sir,\nThank you.\nDone^\n", "not QIF"),
-        (b"!Type:Bank\n" + b"^\n" * 1_000_001, "more than 1000000 rows"),
-        (b"!Type:Bank\n" + b"x\n" * 8_000_001, "more than 8000000 lines"),
+        (b"!Type:Bank\n" + b"^\n" * 1_000_001, "more than 1,000,000"),
+        (b"!Type:Bank\n" + b"x\n" * 8_000_001, "more than 8,000,000 lines"),
     ],
     ids=["nothing", "blank", "csv", "letter", "rows", "lines"],
 )

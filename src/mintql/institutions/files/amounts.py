@@ -179,14 +179,12 @@ def _not_by(text: str, decimal: str) -> BadRow:
 
 def _radix_of(digits: str) -> str | None:
     """Return what ends the whole units: "." or ",", "" when nothing does, None when it cannot be told."""
-    marks = [character for character in digits if character in ".,"]
-    if not marks:
+    commas, points = digits.count(","), digits.count(".")
+    if commas and points:
+        return "," if digits.rfind(",") > digits.rfind(".") else "."
+    if commas + points != 1:
         return ""
-    last = marks[-1]
-    if len(set(marks)) > 1:
-        return last
-    if len(marks) > 1:
-        return ""
+    last = "," if commas else "."
     whole, _, fraction = digits.partition(last)
     if len(fraction) != GROUP_DIGITS or whole[:1] in ("", "0") or len(whole) > GROUP_DIGITS:
         return last

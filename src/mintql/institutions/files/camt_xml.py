@@ -21,6 +21,9 @@ DEPTH_MAX = 64
 
 LEAVES_PER_RECORD_MAX = 5_000
 TEXT_PER_LEAF_MAX = 20_000
+NAMES_REMEMBERED = 1_000
+"""The schema has some hundreds."""
+
 DETAILS_PER_ENTRY_MAX = 100_000
 """The largest collective payments have some ten thousand parts."""
 
@@ -96,12 +99,16 @@ def walk(content: bytes, handler: Handler, wanted: str = "") -> tuple[str, tuple
 
 
 class _Walk:
-    """The parser's callbacks, and where in the message they are."""
+    """The parser's callbacks, and where in the message they are.
+
+    `path` holds for each open element its path below the record it is in, "" for a record itself.
+    """
 
     def __init__(self, parser: expat.XMLParserType, handler: Handler) -> None:
         self.parser = parser
         self.handler = handler
         self.path: list[str] = []
+        self.names: dict[str, str] = {}
         self.open: list[Record] = []
         self.in_message = False
         self.text: list[str] = []
@@ -115,18 +122,29 @@ class _Walk:
         parser.ExternalEntityRefHandler = _refuse("external entities")
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = tag.rpartition(":")[2]
-        if len(self.path) >= DEPTH_MAX:
+        name = self.names.get(tag) or self._name(tag)
+        path = self.path
+        if len(path) >= DEPTH_MAX:
             raise FileUnreadable(f"The XML is nested more than {DEPTH_MAX} deep, which no statement is.")
-        self.path.append(name)
-        self.text, self.text_length = [], 0
+        if self.text:
+            self.text, self.text_length = [], 0
         if not self.open:
+            path.append("")
             self._outside(name)
         elif name in _RECORDS and self._is_record(name):
-            self.open.append(Record(name, self.parser.CurrentLineNumber, len(self.path)))
-        elif attributes and "Ccy" in attributes:
-            record = self.open[-1]
-            record.currencies.setdefault("/".join(self.path[record.depth :]), attributes["Ccy"])
+            path.append("")
+            self.open.append(Record(name, self.parser.CurrentLineNumber, len(path)))
+        else:
+            path.append(f"{path[-1]}/{name}" if path[-1] else name)
+            if attributes and "Ccy" in attributes:
+                self.open[-1].currencies.setdefault(path[-1], attributes["Ccy"])
+
+    def _name(self, tag: str) -> str:
+        """Return a tag without its namespace's prefix, remembered for the handful of tags that come all the time."""
+        name = tag.rpartition(":")[2]
+        if len(self.names) < NAMES_REMEMBERED:
+            self.names[tag] = name
+        return name
 
     def _outside(self, name: str) -> None:
         stem = re.sub(r"V\d+\Z", "", name)
@@ -146,24 +164,27 @@ class _Walk:
             self.text_length += len(text)
 
     def end(self, _tag: str) -> None:
-        if self.open:
-            record = self.open[-1]
-            if len(self.path) == record.depth:
-                self._close(self.open.pop())
-            elif self.text:
-                text = "".join(self.text).strip()
-                if text:
-                    self._keep(record, text)
-        self.text, self.text_length = [], 0
-        self.path.pop()
+        path = self.path.pop()
+        if not path and self.open and len(self.path) + 1 == self.open[-1].depth:
+            self._close(self.open.pop())
+        elif path and self.text:
+            text = "".join(self.text).strip()
+            if text:
+                self._keep(self.open[-1], path, text)
+        if self.text:
+            self.text, self.text_length = [], 0
 
-    def _keep(self, record: Record, text: str) -> None:
+    def _keep(self, record: Record, path: str, text: str) -> None:
         record.count += 1
         if record.count > LEAVES_PER_RECORD_MAX:
             raise FileUnreadable(
                 f"Line {record.line}: one {record.name} holds more than {LEAVES_PER_RECORD_MAX:,} values."
             )
-        record.leaves.setdefault("/".join(self.path[record.depth :]), []).append(text)
+        leaves = record.leaves.get(path)
+        if leaves is None:
+            record.leaves[path] = [text]
+        else:
+            leaves.append(text)
 
     def _close(self, record: Record) -> None:
         if record.name == "TxDtls":

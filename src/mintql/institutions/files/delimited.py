@@ -116,7 +116,7 @@ def _heading(cell: str) -> str:
 def _text(content: bytes, options: ReadOptions) -> Decoded:
     declared = options.mapping.encoding if options.mapping else ""
     decoded = decode(content, declared, wanted=options.encoding)
-    text = decoded.text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").removeprefix("\ufeff")
+    text = rows.with_line_feeds(decoded.text).replace("\0", "").removeprefix("\ufeff")
     if not text.strip():
         raise FileUnreadable("The file is empty; export it from the bank again.")
     notices = () if declared and not options.encoding else decoded.notices

@@ -13,7 +13,7 @@ from itertools import islice
 
 from mintql.institutions.files.base import FileUnreadable
 from mintql.institutions.files.csv_mapping import COLUMNS_MAX, DELIMITERS
-from mintql.institutions.files.rows import check_lines
+from mintql.institutions.files.rows import lines_of
 
 SAMPLE_RECORDS = 5_000
 """How many records are looked at to understand a file: a busy person's two years."""
@@ -44,7 +44,7 @@ class Row:
 
 def rows_of(text: str, delimiter: str, *, width: int = 0) -> Iterator[Row]:
     """Give a text's records. A quote opens a field only where that leaves `width` cells, if that is known."""
-    lines = _lines(text)
+    lines = lines_of(text)
     waiting: list[tuple[int, str]] = []
     while True:
         number, line = waiting.pop(0) if waiting else next(lines, (0, ""))
@@ -125,14 +125,3 @@ def _quoted(text: str, delimiter: str) -> list[str] | None:
         return next(csv.reader([text], delimiter=delimiter, skipinitialspace=True), None)
     except csv.Error:
         return None
-
-
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    start, number = 0, 0
-    while start < len(text):
-        stop = text.find("\n", start)
-        stop = len(text) if stop < 0 else stop
-        number += 1
-        check_lines(number)
-        yield number, text[start:stop]
-        start = stop + 1

@@ -54,15 +54,7 @@ def fields_of(text: str) -> Iterator[Field]:
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Give numbered lines, however they are ended; a file without line ends is cut before its tags."""
-    ended = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n:\n86:", "\n:86:")
+    ended = rows.with_line_feeds(text).replace("\n:\n86:", "\n:86:")
     if len(ended) < UNCUT_CHARACTERS_MAX and ended.count("\n:") < 2 and len(_ANYWHERE.findall(ended)) > 2:  # noqa: PLR2004
         ended = _ANYWHERE.sub("\n", ended.replace("@@", "\n"))
-    start = 0
-    number = 0
-    while start <= len(ended):
-        stop = ended.find("\n", start)
-        stop = len(ended) if stop < 0 else stop
-        number += 1
-        rows.check_lines(number)
-        yield number, ended[start:stop]
-        start = stop + 1
+    return rows.lines_of(ended)

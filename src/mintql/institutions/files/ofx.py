@@ -68,15 +68,15 @@ def read(content: bytes, options: ReadOptions = AS_FOUND) -> ParsedFile:
     """
     document = parse_document(content, encoding=options.encoding)
     findings = _Findings(options, notices=list(document.notices))
-    statements = [_statement(holder, findings) for holder in _holders(document.root)]
+    statements = [_statement(holder, findings) for holder in _holders(document.elements)]
     stated = {statement.account_external_id for statement in statements}
     statements += [
         Statement(account.external_id, account.kind, options.currency, ())
-        for account in listed_accounts(document.root)
+        for account in listed_accounts(document.elements)
         if account.account_id and account.external_id not in stated
     ]
     _tell_statuses(document, findings, empty=not statements)
-    if any(element.name == "LOANSTMTRS" for element in document.root.walk()):
+    if any(element.name == "LOANSTMTRS" for element in document.elements):
         findings.notices.append("Statements of loans are not read; the other accounts of the file are.")
     if not document.root.children[-1].ended:
         findings.notices.append("The file ends before its last element does: it may have been cut off.")
@@ -87,21 +87,21 @@ def read(content: bytes, options: ReadOptions = AS_FOUND) -> ParsedFile:
         rejected=tuple(findings.rejected),
         notices=bounded(findings.notices),
         evidence=(*document.evidence, *findings.evidence),
-        signature=signature_of(document.root),
+        signature=signature_of(document.elements),
     )
 
 
-def _holders(root: Element) -> list[Element]:
+def _holders(elements: Sequence[Element]) -> list[Element]:
     """Return what holds statements, and one more for rows that stand in none, as some exports have them."""
-    found = [element for element in root.walk() if element.name in STATEMENTS]
+    found = [element for element in elements if element.name in STATEMENTS]
     inside = {id(row) for holder in found for row in holder.walk()}
-    stray = [element for element in root.walk() if element.name in ROWS and id(element) not in inside]
+    stray = [element for element in elements if element.name in ROWS and id(element) not in inside]
     if not stray:
         return found
     holder = Element("", stray[0].line)
     if not found:
-        holder.children += [element for element in root.walk() if element.name in (*ACCOUNT_AGGREGATES, "LEDGERBAL")]
-        holder.values["CURDEF"] = next((one.value("CURDEF") for one in root.walk() if one.value("CURDEF")), "")
+        holder.children += [element for element in elements if element.name in (*ACCOUNT_AGGREGATES, "LEDGERBAL")]
+        holder.values["CURDEF"] = next((one.value("CURDEF") for one in elements if one.value("CURDEF")), "")
     holder.children += stray
     return [*found, holder]
 

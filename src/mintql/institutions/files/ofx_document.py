@@ -6,6 +6,7 @@ What a statement file and an answer of OFX Direct Connect have in common. `ofx.r
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mintql.domain.institutions import AccountKind
@@ -67,9 +68,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed response. `version` is e.g. "102", empty where the header says none."""
+    """A parsed response: its root and all elements in it. `version` is e.g. "102", empty where the header says none."""
 
     root: Element
+    elements: tuple[Element, ...]
     encoding: str
     version: str
     statuses: tuple[Status, ...]
@@ -96,27 +98,29 @@ def parse_document(content: bytes, *, encoding: str = "") -> Document:
     head = content[:HEADER_BYTES_MAX].replace(b"\0", b"").decode("latin-1")
     decoded = decode(content, _declared_charset(head), wanted=encoding)
     root = parse_markup(decoded.text)
-    if not any(rank(element.name) is not None for element in root.walk()):
+    elements = tuple(root.walk())
+    if not any(rank(element.name) is not None for element in elements):
         if _HTML.search(decoded.text, 0, HEADER_BYTES_MAX):
             raise FileUnreadable("The file is a web page, not OFX; sign in at the bank and download it again.")
         raise FileUnreadable("The file is not OFX: it holds no statement, list of accounts or sign-on.")
     version = _VERSION.search(_before_body(head))
     return Document(
         root=root,
+        elements=elements,
         encoding=decoded.encoding,
         version=(version[1] or version[2]) if version else "",
-        statuses=tuple(_statuses(root)),
+        statuses=tuple(_statuses(elements)),
         notices=decoded.notices,
         evidence=(f"Encoding: {decoded.encoding}, as {decoded.words}.",),
     )
 
 
-def signature_of(root: Element) -> str:
+def signature_of(elements: Sequence[Element]) -> str:
     """Return what stays the same in every file of this institution: its name and number, else the bank's."""
-    named = next((one for one in root.walk() if one.name == "FI"), None)
+    named = next((one for one in elements if one.name == "FI"), None)
     parts = [named.value("ORG"), named.value("FID")] if named is not None else []
     if not any(parts):
-        banks = {one.value("BANKID") or one.value("BROKERID") for one in root.walk() if one.name in ACCOUNT_AGGREGATES}
+        banks = {one.value("BANKID") or one.value("BROKERID") for one in elements if one.name in ACCOUNT_AGGREGATES}
         parts = sorted(banks - {""})[:BANKS_IN_SIGNATURE_MAX]
     return clean(":".join(["ofx", *filter(None, parts)]).casefold(), EXTERNAL_ID_LENGTH_MAX)
 
@@ -143,11 +147,11 @@ def account_of(holder: Element) -> Account:
     )
 
 
-def listed_accounts(root: Element) -> list[Account]:
+def listed_accounts(elements: Iterable[Element]) -> list[Account]:
     """Return the accounts of the answer to an account discovery (ACCTINFORS), in its order."""
     return [
         account_of(entry)
-        for listing in root.walk()
+        for listing in elements
         if listing.name == "ACCTINFO"
         for entry in listing.walk()
         if entry.child(*ACCOUNT_AGGREGATES) is not None
@@ -173,7 +177,7 @@ def _before_body(head: str) -> str:
     return head[:end] if end >= 0 else head
 
 
-def _statuses(root: Element) -> list[Status]:
+def _statuses(elements: Iterable[Element]) -> list[Status]:
     return [
         Status(
             about=holder.name,
@@ -181,7 +185,7 @@ def _statuses(root: Element) -> list[Status]:
             severity=clean(status.value("SEVERITY"), 10).upper(),
             message=clean(status.value("MESSAGE"), 255),
         )
-        for holder in root.walk()
+        for holder in elements
         for status in holder.children
         if status.name == "STATUS"
     ]

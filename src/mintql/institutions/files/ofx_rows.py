@@ -73,8 +73,9 @@ def read_row(row: Element, ledger: Ledger) -> tuple[ProviderTransaction, bool]:
 
 def currency_of(holder: Element | None, name: str = "CURSYM") -> str:
     """Return the currency an aggregate names, "" where it names none or nonsense."""
+    text = holder.value(name) if holder is not None else ""
     try:
-        return check_currency_form(holder.value(name)) if holder is not None else ""
+        return check_currency_form(text) if text else ""
     except InvalidInput:
         return ""
 

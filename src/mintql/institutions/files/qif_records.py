@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mintql.domain.institutions import AccountKind
-from mintql.institutions.files.base import ROWS_MAX, FileUnreadable
+from mintql.institutions.files.base import FileUnreadable
 from mintql.institutions.files.dates import DateOrder
-from mintql.institutions.files.rows import EXTERNAL_ID_LENGTH_MAX, clean
+from mintql.institutions.files.rows import EXTERNAL_ID_LENGTH_MAX, check_count, clean, lines_of, with_line_feeds
 
-LINES_MAX = 8_000_000
-"""A million rows of eight lines."""
+HEADERS_MAX = 100_000
+"""Lines that say what follows: three for each account, and some for the lists."""
+
 LINE_CHARACTERS_MAX = 4_000
 SPLITS_MAX = 1_000
 ODD_TYPES_MAX = 100
@@ -91,10 +92,9 @@ class Contents:
 
 def read_records(text: str) -> Contents:
     """Put the lines together; raise `FileUnreadable` where they are too many."""
-    if text.count("\n^") > ROWS_MAX:
-        raise FileUnreadable(f"The file holds more than {ROWS_MAX} rows; export a shorter time.")
-    if max(text.count("\n"), text.count("\r")) > LINES_MAX:
-        raise FileUnreadable(f"The file has more than {LINES_MAX} lines; export a shorter time.")
+    check_count(text.count("\n^"))
+    if text.count("\n!") > HEADERS_MAX:
+        raise FileUnreadable(f"The file has more than {HEADERS_MAX:,} lines that begin with an exclamation mark.")
     reader = _Reader()
     for number, line in _lines(text):
         if line[0] == "!":
@@ -109,16 +109,10 @@ def read_records(text: str) -> Contents:
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield the lines that say something, with their numbers, however they end."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    at, number = 0, 0
-    while at < len(text):
-        number += 1
-        end = text.find("\n", at)
-        end = len(text) if end < 0 else end
-        line = text[at : min(end, at + LINE_CHARACTERS_MAX)].strip(" \t\0\x1a\ufeff")
-        if line:
-            yield number, line
-        at = end + 1
+    for number, line in lines_of(with_line_feeds(text)):
+        said = line[:LINE_CHARACTERS_MAX].strip(" \t\0\x1a\ufeff")
+        if said:
+            yield number, said
 
 
 class _Reader:
@@ -187,8 +181,7 @@ class _Reader:
         elif self._section == "investment":
             self.contents.investments += 1
         elif self._section != "list" and not _TRANSACTION_CODES.isdisjoint(record.values):
-            if len(self.contents.records) >= ROWS_MAX:
-                raise FileUnreadable(f"The file holds more than {ROWS_MAX} rows; export a shorter time.")
+            check_count(len(self.contents.records))
             self.contents.records.append(record)
 
     def _define(self, record: Record) -> None:

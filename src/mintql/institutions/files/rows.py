@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -28,8 +28,8 @@ NO_CURRENCY = ""
 """Of an account without rows whose file names no currency."""
 
 STATEMENTS_MAX = 100_000
-LINES_MAX = 4_000_000
-"""Lines of a text, blank ones too: an MT940 has some four for each transaction."""
+LINES_MAX = 8_000_000
+"""Lines of a text, blank ones too: an MT940 has some four for each transaction, a QIF up to eight."""
 
 BANKS_IN_SIGNATURE_MAX = 3
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{10,30}\Z")
@@ -110,6 +110,27 @@ def check_lines(count: int) -> None:
     """Refuse a text of more lines than any statement has."""
     if count > LINES_MAX:
         raise FileUnreadable(f"The file has more than {LINES_MAX:,} lines; export a shorter time.")
+
+
+def lines_of(text: str) -> Iterator[tuple[int, str]]:
+    """Give the lines of a text whose line ends are line feeds, with their numbers from 1.
+
+    Raises:
+        FileUnreadable: More of them than any statement has; before the first one is given.
+    """
+    check_lines(text.count("\n"))
+    start, number = 0, 0
+    while start < len(text):
+        stop = text.find("\n", start)
+        stop = len(text) if stop < 0 else stop
+        number += 1
+        yield number, text[start:stop]
+        start = stop + 1
+
+
+def with_line_feeds(text: str) -> str:
+    """Return a text with each line ended by a line feed, whatever ended it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def check_statements(count: int) -> None:

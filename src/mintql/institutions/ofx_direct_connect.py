@@ -14,6 +14,8 @@ from mintql.institutions.ofx_direct_status import CLIENT_ID_UNKNOWN, UNSUPPORTED
 VERSIONS = (103, 203, 102, 211)
 """Tried in this order: 1.0.3 is what most servers were built for and knows client ids; 2.0.3 is most others'."""
 
+_FAILED = "HTTP status 500"
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -57,8 +59,8 @@ async def _speak(session: Session, versions: tuple[int, ...]) -> tuple[int, Prof
                 failures.append(failure)
             except InstitutionDown as failure:
                 # What a server cannot read makes some of them fail; one that is not there is not asked again.
-                if "HTTP status 500" not in failure.message:
-                    raise
+                if _FAILED not in failure.message:
+                    raise next((one for one in failures if _FAILED in one.message), failure) from None
                 failures.append(failure)
             else:
                 if UNSUPPORTED_VERSION not in _codes(answer.document):

@@ -234,21 +234,29 @@ async def test_money_received_is_split_alike(conn, person):
 @pytest.mark.parametrize(
     ("amount_minor", "parts", "words"),
     [
-        (-1_000, [(RENT, "-1.00"), (FOOD, "-1.00")], "Part 2: Food & Dining is a group; choose one of its categories"),
-        (-1_000, [(424_242, "-1.00")], "Part 1: There is no category 424242."),
-        (-1_000, [(RENT, "1.00")], "Part 1: 1.00 is no part of -10.00: it has to have the same sign"),
-        (1_000, [(RENT, "-1.00")], "Part 1: -1.00 is no part of 10.00: it has to have the same sign"),
+        (
+            -1_000,
+            [(RENT, "-1.00"), (FOOD, "-1.00")],
+            "The part at place 2: Food & Dining is a group; choose one of its categories",
+        ),
+        (-1_000, [(424_242, "-1.00")], "The part at place 1: There is no category 424242."),
+        (-1_000, [(RENT, "1.00")], "The part at place 1: 1.00 is no part of -10.00: it has to have the same sign"),
+        (1_000, [(RENT, "-1.00")], "The part at place 1: -1.00 is no part of 10.00: it has to have the same sign"),
         (-1_000, [(RENT, "0.00")], "neither can be 0"),
-        (0, [(RENT, "-1.00")], "Part 1: -1.00 is no part of 0.00"),
+        (0, [(RENT, "-1.00")], "The part at place 1: -1.00 is no part of 0.00"),
         (
             -1_000,
             [(RENT, "-6.00"), (GROCERIES, "-4.01")],
-            "Part 2: -4.01 is more than the -4.00 that the parts before it leave of -10.00.",
+            "The part at place 2: -4.01 is more than the -4.00 that the parts before it leave of -10.00.",
         ),
-        (-1_000, [(RENT, "-10.01")], "Part 1: -10.01 is more than the -10.00"),
-        (-1_000, [(RENT, "-1.001")], "Part 1: '-1.001' has too many decimals: USD amounts have 2."),
-        (-1_000, [(RENT, "-1.00", "x" * 201)], "Part 1: The note of a part has at most 200 characters"),
-        (-1_000, [(RENT, "-1.00", "a\0")], "Part 1: The note of a part holds a character that no text can have"),
+        (-1_000, [(RENT, "-10.01")], "The part at place 1: -10.01 is more than the -10.00"),
+        (-1_000, [(RENT, "-1.001")], "The part at place 1: '-1.001' has too many decimals: USD amounts have 2."),
+        (-1_000, [(RENT, "-1.00", "x" * 201)], "The part at place 1: The note of a part has at most 200 characters"),
+        (
+            -1_000,
+            [(RENT, "-1.00", "a\0")],
+            "The part at place 1: The note of a part holds a character that no text can have",
+        ),
         (-1_000, [(RENT, "-0.01")] * 51, "51 parts are too many; a split has 50 at most."),
     ],
 )
@@ -269,7 +277,7 @@ async def test_a_part_is_in_the_currency_of_its_transaction(conn, person):
     async with acting_as(conn, person.user_id):
         with pytest.raises(InvalidInput) as refused:
             await split(conn, person.user_id, bought, [PartWish(RENT, "-5.00", "USD")], NOW)
-        assert refused.value.message == "Part 1: The transaction is in JPY, so no part of it is in 'USD'."
+        assert refused.value.message == "The part at place 1: The transaction is in JPY, so no part of it is in 'USD'."
         row, _ = await split(conn, person.user_id, bought, [PartWish(RENT, "-400", "JPY")], NOW)
     assert row.rest_minor == -600
 

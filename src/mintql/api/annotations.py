@@ -51,7 +51,7 @@ class TransactionPartInput:
         try:
             category_id = decode_category_id(self.category_id)
         except InvalidInput as failure:
-            raise InvalidInput(f"Part {place}: {failure.message}", field="parts") from None
+            raise InvalidInput(f"The part at place {place}: {failure.message}", field="parts") from None
         return service.PartWish(category_id, self.amount.amount, self.amount.currency, self.note)
 
 

@@ -208,7 +208,7 @@ def check_parts(wishes: Sequence[PartWish], amount_minor: int, currency: str) ->
         try:
             part = _check_part(wish, amount_minor, left_minor, currency)
         except InvalidInput as failure:
-            raise InvalidInput(f"Part {place}: {failure.message}", field="parts") from None
+            raise InvalidInput(f"The part at place {place}: {failure.message}", field="parts") from None
         left_minor -= part.amount_minor
         parts.append(part)
     return parts

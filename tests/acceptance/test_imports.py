@@ -184,7 +184,10 @@ async def test_a_file_of_several_accounts_goes_where_the_person_sends_each(clien
         + ofx([("2", "20261102", "-20.00", "BOOKS")], account="222222").partition(b"\n\n")[2]
     )
     preview = await send_file(client, both.replace(b"</OFX><OFX>", b""), "both.ofx")
-    assert [statement["name"][-6:] for statement in preview["statements"]] == ["111111", "222222"]
+    assert [statement["newAccount"]["name"] for statement in preview["statements"]] == [
+        "Checking 1111",
+        "Checking 2222",
+    ]
 
     corrected = await correct(client, preview, None, [{"place": 1, "take": False}])
 

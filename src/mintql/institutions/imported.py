@@ -28,8 +28,8 @@ from mintql.institutions.files.reading import read_file
 PLAN_VERSION = 1
 EXTERNAL_ID_CHARACTERS_MAX = 255
 MASK_CHARACTERS = 4
-MASK_FROM_CHARACTERS = 6
-"""A name shorter than this is a person's word for the account and no number."""
+NUMBER_DIGITS_MIN = 4
+"""What has fewer digits is a person's word for the account, or the kind of it."""
 GAP_DAYS_MAX = 4
 """Banks write no statement for days without a movement: statements with a long weekend between them are one."""
 BALANCE_HOUR = time(12, tzinfo=UTC)
@@ -54,8 +54,8 @@ class StatementPlan:
     """Where the statement at `place` goes, counted from 0 over `statements_of` the file.
 
     With `take` it goes into `account` or, where a live connection has that account, into `account_id`: one of the
-    two. `take_balance` says that its closing balance is newer than the account's. `named` and `currency` are the
-    file's own words for the account.
+    two. With `describes` the account is made, or gets the statement's closing balance, which is of the day
+    `balance_on`. `named` and `currency` are the file's own words for the account.
     """
 
     place: int
@@ -64,7 +64,8 @@ class StatementPlan:
     take: bool = True
     account_id: AccountId | None = None
     account: FileAccount | None = None
-    take_balance: bool = True
+    describes: bool = True
+    balance_on: date | None = None
 
     @property
     def target(self) -> str:
@@ -164,8 +165,8 @@ def apply_plan(plan: ImportPlan, parsed: ParsedFile) -> ImportedFile:
         statement = statements[planned.place]
         target = planned.target
         taken[statement.account_external_id] = target
-        if planned.account is not None:
-            account = _account(planned, planned.account, statement)
+        if planned.account is not None and planned.describes:
+            account = _account(planned.account, statement)
             accounts[target] = _newer(accounts.get(target), account)
         elif planned.account_id is not None:
             bound[target] = planned.account_id
@@ -224,7 +225,8 @@ def _statement_to_json(statement: StatementPlan) -> dict[str, Any]:
             "kind": account.kind.value,
             "currency": account.currency,
         },
-        "take_balance": statement.take_balance,
+        "describes": statement.describes,
+        "balance_on": None if statement.balance_on is None else statement.balance_on.isoformat(),
     }
 
 
@@ -239,16 +241,23 @@ def _statement_from_json(value: Mapping[str, Any]) -> StatementPlan:
         account=None
         if account is None
         else FileAccount(account["external_id"], account["name"], AccountKind(account["kind"]), account["currency"]),
-        take_balance=bool(value["take_balance"]),
+        describes=bool(value["describes"]),
+        balance_on=None if value["balance_on"] is None else date.fromisoformat(value["balance_on"]),
     )
     if found.place < 0 or (found.take and (found.account is None) == (found.account_id is None)):
         raise ValueError(f"statement {found.place} has to go into one account")
     return found
 
 
-def _account(planned: StatementPlan, account: FileAccount, statement: Statement) -> ProviderAccount:
-    number = statement.account_external_id
-    day = statement.balance_on if planned.take_balance and statement.currency == account.currency else None
+def number_in(named: str) -> str:
+    """Return the account's number in what a file calls it, with its bank's or its kind around it; "" where none is."""
+    parts = [part.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ ") for part in named.upper().split("/")]
+    numbers = [part for part in parts if sum(character.isdigit() for character in part) >= NUMBER_DIGITS_MIN]
+    return numbers[-1] if numbers else ""
+
+
+def _account(account: FileAccount, statement: Statement) -> ProviderAccount:
+    day = statement.balance_on if statement.currency == account.currency else None
     if statement.balance_minor is None:
         day = None
     return ProviderAccount(
@@ -256,7 +265,7 @@ def _account(planned: StatementPlan, account: FileAccount, statement: Statement)
         name=account.name,
         kind=account.kind,
         currency=account.currency,
-        mask=number[-MASK_CHARACTERS:] if len(number) >= MASK_FROM_CHARACTERS and number[-1].isdigit() else "",
+        mask=number_in(statement.account_external_id)[-MASK_CHARACTERS:],
         balance_minor=None if day is None else statement.balance_minor,
         balance_at=None if day is None else datetime.combine(day, BALANCE_HOUR),
     )

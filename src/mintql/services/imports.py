@@ -29,7 +29,7 @@ from mintql.services.events import append_events, transactions_changed
 from mintql.services.extract import Begin
 from mintql.services.imports_preview import Previewed, build
 from mintql.services.imports_reading import pack, read, unpack
-from mintql.services.imports_targets import FILES, Correction, Targets, memory_of
+from mintql.services.imports_targets import FILES, Correction, Targets, brought_up_to_date, memory_of
 from mintql.services.sync import CARRY_SECONDS, open_or_join_run, tell_progress
 from mintql.store import connections as connections_store
 from mintql.store import imports as store
@@ -290,7 +290,10 @@ async def confirm(place: ImportPlace, user_id: UserId, import_id: ImportId, now:
         if not any(statement.take for statement in plan.statements):
             raise InvalidInput("Nothing of this file would be taken in: it has no transactions to take.", field="id")
         if row.state == "previewed":
+            accounts = await store.accounts(conn, user_id)
+            plan = replace(plan, statements=brought_up_to_date(plan.statements, accounts))
             await _write_plan(place, row, plan)
+            await store.change_plan(conn, user_id, import_id, row.kind, row.signature, plan.to_json())
             await store.settle(conn, user_id, [import_id], "confirmed", now)
             await _remember(conn, user_id, row, plan, now)
         return await _open_run(conn, user_id, row, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from typing import Any
 
 from mintql.domain.errors import InvalidInput, NotFound
@@ -11,7 +12,7 @@ from mintql.domain.ids import AccountId, ImportId
 from mintql.domain.institutions import AccountKind
 from mintql.domain.money import check_currency
 from mintql.institutions.files.base import Statement
-from mintql.institutions.imported import BALANCE_HOUR, FileAccount, StatementPlan
+from mintql.institutions.imported import FileAccount, StatementPlan, number_in
 from mintql.store.imports import TargetAccount
 
 FILES = "files"
@@ -91,7 +92,9 @@ class Targets:
         if said is not None and said.take is not None:
             take = said.take
         target = self._target(place, statement, said, before)
-        planned = StatementPlan(place, statement.account_external_id, statement.currency, take=take)
+        balance_on = statement.balance_on if statement.balance_minor is not None else None
+        named, said_currency = statement.account_external_id, statement.currency
+        planned = StatementPlan(place, named, said_currency, take=take, balance_on=balance_on)
         if not take:
             return planned
         if statement.currency and statement.transactions and target.currency != statement.currency:
@@ -103,7 +106,7 @@ class Targets:
         if target.institution_id != FILES:
             return replace(planned, account_id=target.account_id)
         kept = FileAccount(target.external_id, target.name, target.kind, target.currency)
-        return replace(planned, account=kept, take_balance=_is_newer(statement, target))
+        return replace(planned, account=kept, describes=_is_newer(planned, target))
 
     def _target(
         self, place: int, statement: Statement, said: Correction | None, before: StatementPlan | None
@@ -161,7 +164,7 @@ class Targets:
 
     def _with_number(self, statement: Statement) -> TargetAccount | None:
         """Return the one account of a live connection whose number ends as the file's does."""
-        number = statement.account_external_id
+        number = number_in(statement.account_external_id)
         found = [
             account
             for account in self.accounts
@@ -183,8 +186,8 @@ class Targets:
         words = NAME_WORDS[statement.account_kind]
         if not named:
             name = stem or "Imported account"
-        elif any(character.isdigit() for character in named[-NUMBER_SHOWN_CHARACTERS:]):
-            name = f"{words} {named[-NUMBER_SHOWN_CHARACTERS:]}"
+        elif number_in(named):
+            name = f"{words} {number_in(named)[-NUMBER_SHOWN_CHARACTERS:]}"
         else:
             name = named
         external_id = named_id(statement) or self._own_id(place)
@@ -217,8 +220,18 @@ def memory_of(plan: Sequence[StatementPlan]) -> list[dict[str, Any]]:
     ]
 
 
-def _is_newer(statement: Statement, account: TargetAccount) -> bool:
-    """Tell whether a statement's balance is newer than the one that an account has."""
-    if account.balance_at is None or statement.balance_on is None:
-        return True
-    return statement.balance_on >= account.balance_at.astimezone(BALANCE_HOUR.tzinfo).date()
+def brought_up_to_date(plan: Sequence[StatementPlan], accounts: Sequence[TargetAccount]) -> tuple[StatementPlan, ...]:
+    """Return the plan for the accounts as they are now: other files may have come in, or been taken back."""
+    of_files = {account.external_id: account for account in accounts if account.institution_id == FILES}
+    fresh = []
+    for planned in plan:
+        there = None if planned.account is None else of_files.get(planned.account.external_id)
+        fresh.append(replace(planned, describes=there is None or _is_newer(planned, there)))
+    return tuple(fresh)
+
+
+def _is_newer(planned: StatementPlan, account: TargetAccount) -> bool:
+    """Tell whether a statement has a balance that is newer than the one of the account it goes into."""
+    if planned.balance_on is None:
+        return False
+    return account.balance_at is None or planned.balance_on >= account.balance_at.astimezone(UTC).date()

@@ -38,7 +38,7 @@ PAGE_ROWS = 500
 HISTORY_DAYS = 730
 ROUNDS_MAX = 5
 ROUND_PAUSE_SECONDS = 0.5
-"""Before the second round of reading changes, twice that before the third, and so on: data is moving right now."""
+"""After the first round that was given up, twice that after the second, and so on: data is moving right now."""
 PAGES_PER_ROUND_MAX = 1_000
 """Half a million changes, more than any history of two years."""
 MOVING_PAUSE_SECONDS = 60
@@ -208,11 +208,12 @@ class PlaidConnector:
     async def _changes(self, access_token: str, request: FetchRequest) -> list[_PackedPage]:
         """Return one complete round of pages, from the request's cursor or, where Plaid lost it, the beginning."""
         cursor = request.cursor
-        for number in range(ROUNDS_MAX):
-            await asyncio.sleep(ROUND_PAUSE_SECONDS * number)
+        for number in range(1, ROUNDS_MAX + 1):
             found = await self._round(access_token, cursor, request.spend)
             if isinstance(found, list):
                 return found
+            if found == cursor and number < ROUNDS_MAX:
+                await asyncio.sleep(ROUND_PAUSE_SECONDS * number)
             cursor = found
         raise NotReady(
             f"Transactions kept changing while {NAME} was read, {ROUNDS_MAX} times in a row; it is tried again.",

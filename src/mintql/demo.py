@@ -75,7 +75,10 @@ mutation Connect($institution: ID!, $login: String!, $password: String!) {
 """
 CONNECTIONS = """
 query Connections {
-  connections { id sync { lastSuccessAt latestRun { state percentDone rowsAdded error { message } } } }
+  connections {
+    id status institution { id }
+    sync { lastSuccessAt latestRun { state percentDone rowsAdded error { message } } }
+  }
 }
 """
 REFRESH = """
@@ -168,8 +171,7 @@ async def prepare_demo_person(api_url: str, console: Console) -> DemoPerson:
     """
     async with client(api_url) as api:
         api.token = await _token(api)
-        connections = (await api.run(CONNECTIONS))["connections"]
-        if not connections:
+        if not await _bank_connections(api):
             bank = {"institution": INSTITUTION, "login": BANK_LOGIN, "password": BANK_PASSWORD}
             await api.mutate("connectInstitution", CONNECT, **bank)
         await _show_first_sync(api, console)
@@ -207,8 +209,18 @@ async def _show_first_sync(api: Client, console: Console) -> None:
 
 async def _sync(api: Client) -> dict[str, Any]:
     """Return the sync state of the demo person's connection."""
-    sync: dict[str, Any] = (await api.run(CONNECTIONS))["connections"][0]["sync"]
+    sync: dict[str, Any] = (await _bank_connections(api))[0]["sync"]
     return sync
+
+
+async def _bank_connections(api: Client) -> list[dict[str, Any]]:
+    """Return the connections by the bank's own protocol, oldest first; others have longer pauses, or are files."""
+    found = (await api.run(CONNECTIONS))["connections"]
+    return [
+        connection
+        for connection in found
+        if connection["status"] != "DISCONNECTED" and (connection["institution"] or {}).get("id") == INSTITUTION
+    ]
 
 
 async def _purchase_that_alerts(api: Client) -> Purchase:
@@ -240,7 +252,7 @@ async def buy(api_url: str, bank_url: str, amount: str | None, seller: str | Non
             amount, seller = amount or str(chosen.amount), seller or chosen.seller
         await _pay(bank, bank_url, amount.strip().lstrip("+"), seller)
         say(f"Bought for {amount} at {seller}")
-        for connection in (await api.run(CONNECTIONS))["connections"]:
+        for connection in await _bank_connections(api):
             await _refresh(api, connection["id"], say)
         say("Asked for a refresh")
 

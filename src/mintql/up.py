@@ -66,13 +66,17 @@ async def _work(project: Project, console: Console, port: int, bank_port: int, *
 
 def summary(stack: Stack, person: DemoPerson | None, seconds: float) -> str:
     """Return what a person needs to know once everything runs."""
+    bank = stack.bank_url
     lines = [
         "",
         f"mintql is up, after {seconds:.1f} s",
         "",
         f"  GraphQL     {stack.api_url}/graphql   (WebSocket and SSE at the same address)",
         f"  Try it      {stack.api_url}/   in a browser",
-        f"  Bank        {stack.bank_url}   any login, password `sandbox`",
+        f"  Bank        {bank}   any login, password `sandbox`; the same bank by other protocols:",
+        f"  SimpleFIN   a token to connect with: curl -s {bank}/simplefin/create -d login=ada -d password=sandbox",
+        f"  OFX         the address is {bank}/ofx; any login, password `sandbox`",
+        "  Plaid       `createLinkSession`; log in at its url; its token is the password to connect with",
     ]
     if person:
         lines += [

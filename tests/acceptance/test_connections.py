@@ -88,12 +88,43 @@ async def succeeded(client):
     return await eventually(look, 30)
 
 
-async def test_institutions_are_listed_without_a_session(client):
+INSTITUTIONS = """
+{
+  institutions {
+    id name showsPending historyDays linkable
+    fields { name label required secret isOption }
+    capabilities { pending linksPending historyDays windowDays refreshIntervalSeconds requestsPerDay }
+  }
+}
+"""
+
+
+async def test_institutions_are_listed_without_a_session_with_what_they_ask_for_and_can_do(client):
     client.token = None
-    found = await client.ask("{ institutions { id name showsPending historyDays } }")
-    assert found == {
-        "institutions": [{"id": "sandbox", "name": "Sandbox Bank", "showsPending": True, "historyDays": 730}]
+    found = {item["id"]: item for item in (await client.ask(INSTITUTIONS))["institutions"]}
+    assert list(found) == ["ofx", "sandbox", "simplefin"]
+    assert found["sandbox"] == {
+        "id": "sandbox",
+        "name": "Sandbox Bank",
+        "showsPending": True,
+        "historyDays": 730,
+        "linkable": False,
+        "fields": [
+            {"name": "login", "label": "Login", "required": True, "secret": False, "isOption": False},
+            {"name": "password", "label": "Password", "required": True, "secret": True, "isOption": False},
+        ],
+        "capabilities": {
+            "pending": True,
+            "linksPending": True,
+            "historyDays": 730,
+            "windowDays": 740,
+            "refreshIntervalSeconds": 0,
+            "requestsPerDay": None,
+        },
     }
+    assert found["simplefin"]["capabilities"]["requestsPerDay"] == 24
+    assert [field["name"] for field in found["simplefin"]["fields"] if field["required"]] == ["password"]
+    assert {field["name"] for field in found["ofx"]["fields"] if field["isOption"]} >= {"org", "fid"}
 
 
 async def test_a_login_that_works_is_kept_sealed_and_a_run_is_opened(client, owner):

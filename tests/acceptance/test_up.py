@@ -189,6 +189,44 @@ def test_the_demo_person_has_three_accounts_and_two_years_of_history(demo):
     assert sorted(account["kind"] for account in data["accounts"]) == ["CHECKING", "CREDIT_CARD", "SAVINGS"]
 
 
+SIGN_UP = """
+mutation {
+  signUp(email: "ada@example.org", password: "correct horse battery", name: "Ada") { ... on SignInSuccess { token } }
+}
+"""
+LINK = 'mutation { createLinkSession(institutionId: "plaid") { ... on LinkSessionSuccess { token url } } }'
+
+
+def connect(up: Up, token: str, arguments: str) -> None:
+    query = f"mutation {{ connectInstitution({arguments}) {{ __typename ... on Error {{ message }} }} }}"
+    assert ask(up, query, token)["connectInstitution"] == {"__typename": "ConnectionRunSuccess"}
+
+
+def test_the_bank_can_be_connected_by_each_protocol_as_the_summary_says(demo):
+    token = ask(demo, SIGN_UP)["signUp"]["token"]
+    command = re.search(r"a token to connect with: (curl -s .+ -d password=sandbox)\n", demo.output)[1]
+    url, *fields = [part for part in command.split() if part not in ("curl", "-s", "-d")]
+    setup = httpx.post(url, data=dict(field.split("=") for field in fields), timeout=10).text.strip()
+    connect(demo, token, f'institutionId: "simplefin", password: "{setup}"')
+    address = re.search(r"the address is (\S+); any login", demo.output)[1]
+    connect(demo, token, f'institutionId: "ofx", url: "{address}", login: "grace", password: "sandbox"')
+    session = ask(demo, LINK, token)["createLinkSession"]
+    assert httpx.post(session["url"], data={"login": "hedy", "password": "sandbox"}, timeout=10).is_success
+    connect(demo, token, f'institutionId: "plaid", password: "{session["token"]}"')
+    query = "{ connections { institution { id } sync { latestRun { state rowsAdded } } } }"
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    while True:
+        found = {
+            item["institution"]["id"]: item["sync"]["latestRun"] for item in ask(demo, query, token)["connections"]
+        }
+        if {run["state"] for run in found.values()} == {"SUCCEEDED"}:
+            break
+        assert time.monotonic() < deadline, (found, demo.logs())
+        time.sleep(0.1)
+    assert set(found) == {"simplefin", "ofx", "plaid"}
+    assert all(run["rowsAdded"] > 2_000 for run in found.values()), found
+
+
 def test_a_second_up_in_the_same_folder_says_that_one_runs(demo, folder):
     second = mintql(folder, "up")
     assert second.returncode == 1

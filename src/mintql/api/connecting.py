@@ -23,6 +23,7 @@ from mintql.domain.ids import ConnectionId, SyncRunId
 from mintql.institutions.base import Connector, Linkable
 from mintql.services import connections as service
 from mintql.services.connections import Access
+from mintql.services.imports_targets import FILES
 from mintql.services.logins import check_credentials, link_reference
 
 
@@ -235,6 +236,8 @@ async def _access(
 
 
 def _connector(context: Context, institution_id: str, field: str) -> Connector:
+    if institution_id == FILES:
+        raise InvalidInput("Files have no login and are not refreshed; import a newer one instead.", field=field)
     connector = context.runtime.connectors.get(institution_id)
     if connector is None:
         raise NotFound(f"This server offers no institution {institution_id[:40]!r}.", field=field)

@@ -10,7 +10,7 @@ import strawberry
 
 from mintql.api.accounts import Account, load_connection_accounts
 from mintql.api.context import Context, Info
-from mintql.api.institutions import Institution, institution_of
+from mintql.api.institutions import Institution, imported_files, institution_of
 from mintql.api.nodes import Node, encode_id, register_node
 from mintql.api.paging import (
     AfterArgument,
@@ -25,6 +25,7 @@ from mintql.api.sync import SyncRun, load_history, run_node
 from mintql.domain.errors import InstitutionRateLimited
 from mintql.domain.ids import ConnectionId
 from mintql.institutions.base import Connector
+from mintql.services.imports_targets import FILES
 from mintql.services.pace import Pace
 from mintql.store import connections as store
 from mintql.store.connections import ConnectionRow
@@ -90,7 +91,8 @@ class Connection(Node):
 
     connection_id: strawberry.Private[ConnectionId]
     institution: Institution | None = strawberry.field(
-        description="The institution; null when this server offers it no more."
+        description="The institution, or what stands in its place for imported files; null when this server offers it "
+        "no more."
     )
     login_hint: str = strawberry.field(description="Enough of the login to tell two connections apart.")
     status: ConnectionStatus = strawberry.field(description="Whether it works.")
@@ -115,11 +117,10 @@ class Connection(Node):
 
 def connection_node(context: Context, row: ConnectionRow) -> Connection:
     """Return a connection as GraphQL shows it."""
-    connector = context.runtime.connectors.get(row.institution_id)
     return Connection(
         id=encode_id("Connection", row.connection_id),
         connection_id=row.connection_id,
-        institution=None if connector is None else institution_of(connector),
+        institution=_institution(context, row.institution_id),
         login_hint=row.login_hint,
         status=ConnectionStatus(row.status),
         notice=_notice(row, context.now()),
@@ -127,6 +128,13 @@ def connection_node(context: Context, row: ConnectionRow) -> Connection:
         created_at=row.created_at,
         disconnected_at=row.disconnected_at,
     )
+
+
+def _institution(context: Context, institution_id: str) -> Institution | None:
+    if institution_id == FILES:
+        return imported_files()
+    connector = context.runtime.connectors.get(institution_id)
+    return None if connector is None else institution_of(connector)
 
 
 def _notice(row: ConnectionRow, now: datetime) -> ConnectionNotice | None:

@@ -8,6 +8,7 @@ from mintql.api.context import Info
 from mintql.domain.credentials import CredentialField as AskedFor
 from mintql.domain.credentials import CredentialName
 from mintql.institutions.base import Capabilities, Connector, Linkable
+from mintql.services.imports_targets import FILES
 
 
 @strawberry.type(description="One thing that an institution wants to know for a connection: a field of a form.")
@@ -74,6 +75,26 @@ def institution_of(connector: Connector) -> Institution:
         linkable=isinstance(connector, Linkable),
         fields=[field_of(field) for field in connector.fields],
         capabilities=capabilities_of(connector.capabilities),
+    )
+
+
+def imported_files() -> Institution:
+    """Return what stands in the place of an institution where files brought the accounts."""
+    return Institution(
+        id=strawberry.ID(FILES),
+        name="Imported files",
+        shows_pending=False,
+        history_days=0,
+        linkable=False,
+        fields=[],
+        capabilities=InstitutionCapabilities(
+            pending=False,
+            links_pending=False,
+            history_days=0,
+            window_days=None,
+            refresh_interval_seconds=0,
+            requests_per_day=None,
+        ),
     )
 
 

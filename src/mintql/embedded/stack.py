@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -17,6 +17,8 @@ from mintql.embedded.valkey import running_valkey
 from mintql.store.migrate import migrate
 
 DATABASE = SUPERUSER
+BANK_KEY = "sandbox"
+"""The client id, and the secret, that the bank takes in its part of Plaid."""
 
 Announce = Callable[[str], None]
 
@@ -63,18 +65,30 @@ async def running_stack(project: Project, *, port: int, bank_port: int, announce
 
     with ExitStack() as servers:
         environment = await _environment(project, supervisor, servers, said)
-        bank_url = f"http://{LOCAL_HOST}:{bank_port}"
-        # The bank is our own and next door: whoever tries things out need not wait between two refreshes.
-        environment.setdefault("MINTQL_REFRESH_PAUSE_SECONDS", os.environ.get("MINTQL_REFRESH_PAUSE_SECONDS", "0"))
-        environment.setdefault("MINTQL_SANDBOX_URL", os.environ.get("MINTQL_SANDBOX_URL", bank_url))
+        bank_url, api_url = f"http://{LOCAL_HOST}:{bank_port}", f"http://{LOCAL_HOST}:{port}"
+        environment |= _institutions(os.environ, bank_url, api_url)
         applied = await migrate(environment["DATABASE_URL"])
         if applied:
             announce(f"Migrations applied: {', '.join(applied)}")
         servers.callback(supervisor.stop)
-        api_url = f"http://{LOCAL_HOST}:{port}"
         await _start(supervisor, environment, port, bank_port)
         project.note_environment({**environment, "MINTQL_API_URL": api_url})
         yield Stack(supervisor, api_url, bank_url, tuple(lines))
+
+
+def _institutions(given: Mapping[str, str], bank_url: str, api_url: str) -> dict[str, str]:
+    """Return the settings by which the bank next door is there in all its protocols, but for what is `given`."""
+    defaults = {
+        # The bank is our own: whoever tries things out need not wait between two refreshes.
+        "MINTQL_REFRESH_PAUSE_SECONDS": "0",
+        "MINTQL_SANDBOX_URL": bank_url,
+        "MINTQL_WEBHOOK_URL": api_url,
+    }
+    chosen = {name: given.get(name, default) for name, default in defaults.items()}
+    if "MINTQL_PLAID_URL" not in given:
+        chosen["MINTQL_PLAID_URL"] = f"{chosen['MINTQL_SANDBOX_URL'].rstrip('/')}/plaid"
+        chosen["MINTQL_PLAID_CLIENT_ID"] = chosen["MINTQL_PLAID_SECRET"] = BANK_KEY
+    return chosen
 
 
 async def _environment(project: Project, supervisor: Supervisor, servers: ExitStack, said: Announce) -> dict[str, str]:

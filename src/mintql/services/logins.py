@@ -11,8 +11,9 @@ from mintql.domain.ids import UserId
 from mintql.domain.wording import shown
 from mintql.gateways.vault import Vault
 
-LENGTHS_MAX: Mapping[str, int] = {CredentialName.URL: 500, CredentialName.LOGIN: 200, CredentialName.PASSWORD: 500}
-OPTION_LENGTH_MAX = 200
+LENGTHS_MAX: Mapping[str, int] = {CredentialName.URL: 2_048, CredentialName.LOGIN: 200, CredentialName.PASSWORD: 500}
+OPTION_LENGTH_MAX = 4_000
+"""An option may be a list of accounts; connectors bound each of theirs as their protocol does."""
 LOGIN_AND_PASSWORD = (
     CredentialField(CredentialName.URL, "Address", required=False),
     CredentialField(CredentialName.LOGIN, "Login"),

@@ -23,8 +23,9 @@ WHERE link.user_id = $1 AND ($2::bigint[] IS NULL OR link.connection_id = ANY ($
 ORDER BY link.connection_id
 
 -- name: count_open
--- How many connections a person has that were not disconnected.
-SELECT count(*)::int AS connections FROM connections WHERE user_id = $1 AND status <> 'disconnected'
+-- How many connections to institutions a person has that were not disconnected; that of imported files is none.
+SELECT count(*)::int AS connections FROM connections
+WHERE user_id = $1 AND status <> 'disconnected' AND institution_id <> 'files'
 
 -- name: insert
 -- Stores a connection.

@@ -142,10 +142,10 @@ class GraphQLView(GraphQL[Context, None]):
         Browsers send forms across origins without asking first, unlike JSON. They name the origin with every one,
         so a cookie counts only beside an origin, which `_context` then finds to be trusted.
         """
-        if bearer(request.headers.get("authorization")) is None and "origin" not in request.headers:
-            raise RefusedError(
-                403, "A form with a file needs the header Origin beside a cookie.", code=FORBIDDEN_ORIGIN
-            )
+        by_cookie = bearer(request.headers.get("authorization")) is None and cookie_token(request) is not None
+        if by_cookie and "origin" not in request.headers:
+            message = "A form with a file needs the header Origin beside a cookie."
+            raise RefusedError(403, message, code=FORBIDDEN_ORIGIN)
         context = await self._context(request)
         if context.viewer is None:
             raise RefusedError(401, "Sign in first: files are taken with a session only.", code=UNAUTHENTICATED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncpg
 import pytest
 
 from support.clients import client_of, eventually
@@ -136,11 +137,11 @@ async def test_nobody_decides_on_another_persons_matches(bank, client, server):
     assert same == match
 
 
-async def test_a_tip_without_a_link_is_suggested_and_confirmed_or_dismissed(bank, client):
+async def test_a_tip_without_a_link_is_suggested_and_confirmed_or_dismissed(bank, client, database_url):
     form = {"login": "tess", "password": "sandbox"}
     token = (await bank.control.post("/simplefin/create", data=form)).text
     connect = (
-        "mutation ($password: String!) { connectInstitution(institutionId: \"simplefin\", password: $password) "
+        'mutation ($password: String!) { connectInstitution(institutionId: "simplefin", password: $password) '
         "{ ... on ConnectionRunSuccess { connection { id } run { id } } ... on Error { message } } }"
     )
     for name, amount in (("FIRST TABLE", "-20.00"), ("SECOND TABLE", "-30.00")):
@@ -149,6 +150,10 @@ async def test_a_tip_without_a_link_is_suggested_and_confirmed_or_dismissed(bank
     connected = (await client.ask(connect, password=token))["connectInstitution"]
     await finished(client, connected["run"]["id"])
     await bank.control.put("/control/tess/scenario", json={"name": "pending_to_posted", "percent": 20})
+    conn = await asyncpg.connect(database_url)
+    # A SimpleFIN server may be asked once an hour.
+    await conn.execute("UPDATE sync_runs SET started_at = started_at - interval '1 hour'")
+    await conn.close()
     await refreshed(client, connected["connection"]["id"])
 
     page = (await client.ask(SUGGESTIONS, first=1))["matchSuggestions"]

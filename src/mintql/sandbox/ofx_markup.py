@@ -93,16 +93,14 @@ def _read_body(text: str, *, closed: bool) -> Element:
     while at < len(text):
         found = _TAG.match(text, at)
         count += 1
-        if found is None or count > ELEMENTS_MAX or len(stack) > DEPTH_MAX:
+        if found is None or (found[1] and found[3].strip()) or count > ELEMENTS_MAX or len(stack) > DEPTH_MAX:
             raise bad_request("The OFX is not well formed, or more than a request is.")
         at = found.end()
         end, name, content = found[1], found[2], found[3].strip()
         if end:
-            if leaf == name:
-                leaf = None
-            else:
+            if leaf != name:
                 _close(stack, name, leaf, closed=closed)
-                leaf = None
+            leaf = None
             continue
         if leaf is not None and closed:
             raise bad_request(f"In XML <{leaf}> has to be closed.")

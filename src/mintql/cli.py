@@ -10,6 +10,7 @@ import logging
 import os
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -152,6 +153,63 @@ async def _find_user(conn: Conn, user: str) -> UserId:
     elif credentials := await users.credentials_by_email(conn, user.strip()):
         return credentials[0]
     raise NotFound(f"there is no person {user!r}; give the number or the e-mail address of one")
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="OFX, QFX, QIF, CSV, CAMT, MT940 or a budget program's export.")],
+    user: Annotated[str, typer.Option(help="Whose: number or e-mail address; the demo person's by itself.")] = "",
+    account: Annotated[str | None, typer.Option(help="Into this account, by its name or number.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Take it in without asking.")] = False,
+    kind: Annotated[str | None, typer.Option("--format", help="ofx, qif, csv, camt or mt940.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of its letters, e.g. cp1252.")] = None,
+    currency: Annotated[str | None, typer.Option(help="Currency, where the file names none.")] = None,
+    dates: Annotated[str | None, typer.Option(help="How dates are meant: dmy, mdy or ymd.")] = None,
+    decimal: Annotated[str | None, typer.Option(help='Sign before the decimals: "." or ",".')] = None,
+    invert: Annotated[bool | None, typer.Option("--invert/--no-invert", help="Turn all signs around.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Tables: what stands between columns.")] = None,
+    header_line: Annotated[int | None, typer.Option(help="Tables: line of the headings, 0 for none.")] = None,
+    first_line: Annotated[int | None, typer.Option(help="Tables: line of the first transaction.")] = None,
+    date_column: Annotated[int | None, typer.Option(help="Tables: column of the date, from 0.")] = None,
+    amount_column: Annotated[int | None, typer.Option(help="Tables: column of the signed amount.")] = None,
+    debit_column: Annotated[int | None, typer.Option(help="Tables: column of money out.")] = None,
+    credit_column: Annotated[int | None, typer.Option(help="Tables: column of money in.")] = None,
+    text_column: Annotated[list[int] | None, typer.Option(help="Tables: column of the text; may be repeated.")] = None,
+) -> None:
+    """Show what a file would bring into a person's accounts, ask, and take it in."""
+    options = {
+        "kind": kind, "encoding": encoding, "currency": currency, "date_order": dates, "decimal": decimal,
+        "inverse_sign": invert,
+    }  # fmt: skip
+    mapping = {
+        "delimiter": delimiter, "header_line": header_line, "first_line": first_line, "date_column": date_column,
+        "amount_column": amount_column, "debit_column": debit_column, "credit_column": credit_column,
+        "description_columns": text_column or None,
+    }  # fmt: skip
+    _prepare()
+    done = asyncio.run(_import(file, user, account, _said(options), _said(mapping), yes=yes))
+    raise SystemExit(0 if done else 1)
+
+
+def _said(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+async def _import(
+    file: Path, user: str, account: str | None, options: dict[str, Any], mapping: dict[str, Any], *, yes: bool
+) -> bool:
+    from rich.console import Console
+
+    from mintql.demo import EMAIL
+    from mintql.importing import Wanted, import_path
+    from mintql.runtime import open_runtime
+    from mintql.settings import load_settings
+
+    async with open_runtime(load_settings(), role="worker") as runtime:
+        async with runtime.system() as conn:
+            user_id = await _find_user(conn, user or EMAIL)
+        wanted = Wanted(file, user_id, account, options, mapping)
+        return await import_path(runtime, wanted, lambda question: yes or typer.confirm(question), Console())
 
 
 @app.command()

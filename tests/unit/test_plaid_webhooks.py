@@ -107,6 +107,14 @@ async def test_a_key_that_has_expired_or_is_of_another_kind_is_refused(key, word
         await verified(token(), key=jwk(**key))
 
 
+async def test_a_key_that_the_institution_does_not_know_is_refused():
+    async def no_key(key_id):
+        return {}
+
+    with pytest.raises(WebhookRefused, match="does not know"):
+        await verify({"plaid-verification": token()}, BODY, no_key, NOW)
+
+
 async def test_a_key_that_will_expire_is_good_until_then():
     assert await verified(token(), key=jwk(expired_at=NOW.timestamp() + 1))
 
@@ -242,29 +250,46 @@ async def test_a_key_that_could_not_be_had_is_asked_for_again():
     async def fetch(key_id):
         asked.append(key_id)
         if len(asked) == 1:
-            raise ProtocolError("no such key")
-        return {}
+            raise ProtocolError("something else")
+        return {"kid": key_id}
 
     keys = VerificationKeys(fetch, Clock())
     with pytest.raises(ProtocolError):
         await keys.get("a")
-    assert await keys.get("a") == {}
+    assert await keys.get("a") == {"kid": "a"}
 
 
-async def test_made_up_key_ids_neither_fill_the_memory_nor_become_requests_without_end():
+async def test_made_up_key_ids_push_no_key_out_and_become_no_requests_without_end():
     clock, asked = Clock(), []
 
     async def fetch(key_id):
         asked.append(key_id)
-        return {}
+        return {"kid": key_id} if key_id == "real" else {}
 
     keys = VerificationKeys(fetch, clock)
-    for number in range(LOOK_UPS_MAX):
-        await keys.get(str(number))
+    await keys.get("real")
+    for number in range(LOOK_UPS_MAX - 1):
+        assert await keys.get(str(number)) == {}
     with pytest.raises(InstitutionRateLimited):
         await keys.get("one more")
-    assert await keys.get(str(LOOK_UPS_MAX - 1)) == {}
+    assert await keys.get("real") == {"kid": "real"}
     assert len(asked) == LOOK_UPS_MAX
-    assert len(keys._kept) == KEYS_MAX
     clock.now = LOOK_UPS_SECONDS
     assert await keys.get("one more") == {}
+
+
+async def test_no_more_keys_are_kept_than_a_rotation_needs():
+    clock, asked = Clock(), []
+
+    async def fetch(key_id):
+        asked.append(key_id)
+        return {"kid": key_id}
+
+    keys = VerificationKeys(fetch, clock)
+    for number in range(KEYS_MAX + 1):
+        await keys.get(str(number))
+    clock.now = LOOK_UPS_SECONDS
+    await keys.get(str(KEYS_MAX))
+    assert len(asked) == KEYS_MAX + 1
+    await keys.get("0")
+    assert len(asked) == KEYS_MAX + 2

@@ -179,7 +179,7 @@ class PlaidConnector:
             raise answer.failure
 
     async def webhook_key(self, key_id: str) -> Mapping[str, Any]:
-        """Return the public key (a JSON Web Key) that webhooks of this key id are signed with."""
+        """Return the public key (a JSON Web Key) that webhooks of this key id are signed with; empty for no key."""
         return await self._keys.get(key_id)
 
     def webhook_event(self, payload: Mapping[str, Any]) -> WebhookEvent | None:
@@ -187,8 +187,10 @@ class PlaidConnector:
         return read_event(payload)
 
     async def _fetch_key(self, key_id: str) -> Mapping[str, Any]:
-        said = (await self._client.ask("/webhook_verification_key/get", {"key_id": key_id})).fields()
-        key = said.get("key")
+        answer = await self._client.ask("/webhook_verification_key/get", {"key_id": key_id})
+        if answer.error.code == plaid_errors.NO_SUCH_KEY:
+            return {}
+        key = answer.fields().get("key")
         if not isinstance(key, dict):
             raise ProtocolError(f"{NAME} gave no key to verify webhooks with.")
         return key

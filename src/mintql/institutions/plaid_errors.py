@@ -37,6 +37,7 @@ HTTP_TOO_MANY, HTTP_SERVER_ERROR = 429, 500
 Failing = tuple[type[InstitutionFailure], str]
 
 MUTATED = "TRANSACTIONS_SYNC_MUTATION_DURING_PAGINATION"
+NO_SUCH_KEY = "INVALID_WEBHOOK_VERIFICATION_KEY_ID"
 GONE = frozenset({"ITEM_NOT_FOUND", "INVALID_ACCESS_TOKEN"})
 """Plaid knows the item no longer: it was removed, or never was this server's."""
 ENDING = frozenset({"PENDING_DISCONNECT", "PENDING_EXPIRATION"})

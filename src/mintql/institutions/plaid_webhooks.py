@@ -23,7 +23,7 @@ WEBHOOK_PATH = "/webhooks/plaid"
 KEY_TTL_SECONDS = 3600
 """A key is asked for again after this long, since an answer tells whether it has expired meanwhile."""
 KEYS_MAX = 16
-"""Plaid rotates through a few keys; whoever sends made-up ids must not fill the memory."""
+"""Plaid rotates through a few keys."""
 LOOK_UPS_MAX, LOOK_UPS_SECONDS = 30, 60
 """Requests for keys that unknown ids may cause in this time, since anybody can send them."""
 
@@ -80,7 +80,7 @@ def _ending(payload: Mapping[str, Any], key: str) -> str:
 
 
 class VerificationKeys:
-    """Public keys by id, kept for a while. `fetch` asks Plaid for one; `clock` counts seconds, forwards only."""
+    """Public keys by id, kept for a while. `fetch` asks Plaid for one, and gives an empty one where there is none."""
 
     def __init__(self, fetch: Callable[[str], Awaitable[Key]], clock: Clock = time.monotonic) -> None:
         self._fetch = fetch
@@ -90,7 +90,7 @@ class VerificationKeys:
         self._lock = asyncio.Lock()
 
     async def get(self, key_id: str) -> Key:
-        """Return a key.
+        """Return a key; an empty one where Plaid has none of this id.
 
         Raises:
             InstitutionRateLimited: More than `LOOK_UPS_MAX` keys were asked for within `LOOK_UPS_SECONDS`.
@@ -107,6 +107,8 @@ class VerificationKeys:
                 )
             self._look_ups.append(now)
             key = await self._fetch(key_id)
+            if not key:  # Made-up ids must not push out the keys that are in use.
+                return key
             self._kept[key_id] = (now + KEY_TTL_SECONDS, key)
             self._kept.move_to_end(key_id)
             while len(self._kept) > KEYS_MAX:

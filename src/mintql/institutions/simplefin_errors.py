@@ -24,7 +24,8 @@ BANK_ACTION = "Log in to this bank again at your SimpleFIN server."
 _CAPPED = re.compile(r"\bcapped|exceed|truncated|limited to|too (?:large|long|wide)", re.IGNORECASE)
 _LIMIT = re.compile(r"\b(\d{1,4})[ -]days?\b", re.IGNORECASE)
 _TOO_OFTEN = re.compile(r"rate.?limit|too many requests|too often|quota|requests per day", re.IGNORECASE)
-_LOGIN = re.compile(r"auth|log.?in|sign.?in|credential|password", re.IGNORECASE)
+_LOGIN = re.compile(r"auth|log.?in|sign.?in|credential|password|needs? (?:your )?attention", re.IGNORECASE)
+"""Of a sentence that asks for the person; the Bridge's says "Connection to ... may need attention"."""
 
 
 @dataclass(slots=True)

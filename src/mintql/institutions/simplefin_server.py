@@ -62,8 +62,8 @@ class SimpleFinServer:
         except InvalidInput as refusal:
             raise InvalidInput(refusal.message, field="password") from None
         except InstitutionDown as down:
-            down.message += " If the token is refused when you try again, disable it there and make a new one."
-            raise
+            advice = "If the token is refused when you try again, disable it there and make a new one."
+            raise InstitutionDown(f"{down.message} {advice}", retry_at=down.retry_at) from None
         if answer.status != HTTP_OK:
             raise _claim_failure(answer, called)
         try:

@@ -11,7 +11,7 @@ import hmac
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -96,7 +96,7 @@ class _Server:
         token = secrets.token_urlsafe(24)
         await run_in_threadpool(self._bank.store.keep, SETUP, token, {"login": login})
         url = f"{_root(request)}/claim/{token}"
-        return PlainTextResponse(base64.b64encode(url.encode()).decode() + "\n")
+        return PlainTextResponse(base64.b64encode(url.encode()).decode())
 
     async def claim(self, request: Request) -> Response:
         """Exchange a setup token, which is used up, for an access URL."""
@@ -109,11 +109,11 @@ class _Server:
         setup = await run_in_threadpool(self._bank.store.take, SETUP, token)
         if setup is None:
             raise _Refusal(403, "This token does not exist, or was claimed already.")
-        # Letters that have to be written as %2F in a URL, since real servers give such passwords.
-        user, password = secrets.token_hex(16), f"{secrets.token_hex(16)}/{secrets.token_hex(4)}"
+        # Hexadecimal digits alone, as at the Bridge: some programs do not undo %2F in a URL.
+        user, password = secrets.token_hex(16), secrets.token_hex(32)
         await run_in_threadpool(self._bank.store.keep, ACCESS, user, {"login": setup["login"], "password": password})
         scheme, _, rest = _root(request).partition("://")
-        return PlainTextResponse(f"{scheme}://{user}:{quote(password, safe='')}@{rest}\n")
+        return PlainTextResponse(f"{scheme}://{user}:{password}@{rest}")
 
     async def accounts(self, request: Request) -> Response:
         login = await self._login(request)

@@ -42,12 +42,18 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Error:
-    """An error of version 2; version 1 has its sentence alone."""
+    """An error of version 2; version 1 has a sentence alone, which is `said_before` where it is another one."""
 
     code: str
     msg: str
     conn_id: str = ""
     account_id: str = ""
+    said_before: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What version 1 says."""
+        return self.said_before or self.msg
 
     def shown(self) -> dict[str, str]:
         said = {"code": self.code, "msg": self.msg, "conn_id": self.conn_id, "account_id": self.account_id}
@@ -89,14 +95,13 @@ def account_set(bank: Bank, login: str, asked: Asked, root: str) -> dict[str, An
     accounts = []
     for account in shown:
         described = _described(ledger, account, now, asked.version, root)
-        if not asked.balances_only:
-            ready = "not_ready" not in scenarios
-            rows = list(_rows(ledger, account, zone, start, end)) if ready else []
-            described["transactions"] = _transactions(rows, account, asked, zone, scenarios)
-            described["holdings"] = []
+        ready = "not_ready" not in scenarios and not asked.balances_only
+        rows = list(_rows(ledger, account, zone, start, end)) if ready else []
+        told = [] if asked.balances_only else _transactions(rows, account, asked, zone, scenarios)
+        described |= {"transactions": told, "holdings": []}
         accounts += [described, described] if "duplicate_page" in scenarios else [described]
     if asked.version == "1":
-        return {"errors": [error.msg for error in errors], "accounts": accounts}
+        return {"errors": [error.sentence for error in errors], "accounts": accounts}
     connections = [
         {
             "conn_id": CONNECTION_ID,
@@ -125,7 +130,9 @@ def _range(asked: Asked, scenarios: Scenarios, now: datetime) -> tuple[int, int,
 
 def _errors_of_scenarios(scenarios: Scenarios, shown: list[Account]) -> Iterator[_Error]:
     if "consent_expired" in scenarios:
-        yield _Error("con.auth", f"Connection to {BANK_NAME} may need attention. Auth required", conn_id=CONNECTION_ID)
+        # The sentence of version 1 is one that programs look for to the letter.
+        sentence = f"Connection to {BANK_NAME} may need attention"
+        yield _Error("con.auth", f"{sentence}. Auth required", conn_id=CONNECTION_ID, said_before=sentence)
     if "not_ready" in scenarios:
         for account in shown:
             yield _Error(

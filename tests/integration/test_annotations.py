@@ -12,7 +12,16 @@ from mintql.domain.categories import UNCATEGORIZED_ID
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.services import annotations as service
 from mintql.services.alerts import GRACE_DAYS
-from mintql.services.annotations import Annotation, PartWish, TransactionPart, annotate, list_tags, split, tag
+from mintql.services.annotations import (
+    Annotation,
+    PartWish,
+    TransactionPart,
+    annotate,
+    check_parts,
+    list_tags,
+    split,
+    tag,
+)
 from mintql.services.categories import Scope, recategorize
 from mintql.services.effects import Effects
 from mintql.store.reconcile import differences
@@ -140,9 +149,9 @@ async def test_a_tag_is_one_tag_whatever_its_case_and_keeps_its_first_spelling(c
     assert row.tags == ("CAFÉ",)
 
 
-@pytest.mark.parametrize(
-    ("wish", "field", "words"),
-    [
+async def test_notes_and_tags_that_cannot_be_are_refused_in_words(conn, person):
+    bought = await buy(conn, person)
+    for wish, field, words in (
         ({"note": "x" * 2_001}, "note", "A note has at most 2000 characters; this one has 2001."),
         ({"note": "a\0b"}, "note", "a character that no text can have"),
         ({"note": "a\ud800b"}, "note", "a character that no text can have"),
@@ -151,14 +160,11 @@ async def test_a_tag_is_one_tag_whatever_its_case_and_keeps_its_first_spelling(c
         ({"tags": ["a\tb"]}, "tags", "The tag 'a\\tb' holds a character that cannot be shown on a line."),
         ({"tags": ["a\ud800"]}, "tags", "cannot be shown on a line"),
         ({"tags": [f"tag {n}" for n in range(21)]}, "tags", "The transaction would have 21 tags; 20 is the most."),
-    ],
-)
-async def test_notes_and_tags_that_cannot_be_are_refused_in_words(conn, person, wish, field, words):
-    bought = await buy(conn, person)
-    with pytest.raises(InvalidInput) as refused:
-        await write(conn, person.user_id, bought, **wish)
-    assert refused.value.field == field
-    assert words in refused.value.message
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            await write(conn, person.user_id, bought, **wish)
+        assert refused.value.field == field
+        assert words in refused.value.message
     assert await events(conn, person.user_id) == []
 
 
@@ -260,16 +266,23 @@ async def test_money_received_is_split_alike(conn, person):
         (-1_000, [(RENT, "-0.01")] * 51, "51 parts are too many; a split has 50 at most."),
     ],
 )
-async def test_splits_that_cannot_be_say_which_part_and_why_and_change_nothing(
-    conn, person, amount_minor, parts, words
-):
-    bought = await buy(conn, person, amount_minor)
+def test_splits_that_cannot_be_say_which_part_and_why(amount_minor, parts, words):
+    wishes = [PartWish(category_id, amount, "USD", *note) for category_id, amount, *note in parts]
     with pytest.raises(InvalidInput) as refused:
-        await divide(conn, person.user_id, bought, *parts)
+        check_parts(wishes, amount_minor, "USD")
     assert refused.value.field == "parts"
     assert words in refused.value.message
-    assert await sums(conn, person.user_id) == {UNCATEGORIZED_ID: (amount_minor, 1)}
-    assert await events(conn, person.user_id) == []
+
+
+async def test_a_split_that_cannot_be_changes_nothing(conn, person):
+    bought = await buy(conn, person, -1_000)
+    await divide(conn, person.user_id, bought, (RENT, "-4.00"))
+    told = await events(conn, person.user_id)
+    for parts in ([(RENT, "-6.00"), (GROCERIES, "-4.01")], [(RENT, "-0.01")] * 51):
+        with pytest.raises(InvalidInput):
+            await divide(conn, person.user_id, bought, *parts)
+    assert await sums(conn, person.user_id) == {UNCATEGORIZED_ID: (-600, 1), RENT: (-400, 1)}
+    assert await events(conn, person.user_id) == told
 
 
 async def test_a_part_is_in_the_currency_of_its_transaction(conn, person):
@@ -339,23 +352,20 @@ async def test_tags_are_added_to_many_and_taken_from_many_in_the_order_named(con
     assert effects == Effects()
 
 
-@pytest.mark.parametrize(
-    ("count", "add", "remove", "words"),
-    [
+async def test_tagging_that_cannot_be_is_refused_in_words(conn, person):
+    bought = await buy(conn, person)
+    await write(conn, person.user_id, bought, tags=[f"tag {n}" for n in range(20)])
+    for count, add, remove, words in (
         (0, ["a"], [], "Name 1 to 500 transactions, not 0."),
         (501, ["a"], [], "Name 1 to 500 transactions, not 501."),
         (1, [], [], "Name tags to add or tags to remove."),
         (1, ["a", "Trip"], ["TRIP"], "'Trip' is to be added and removed at once; choose one."),
         (1, ["x" * 51], [], "A tag has 1 to 50 characters"),
         (1, ["one more"], [], "'Corner Shop' of 2026-11-10 would have 21 tags; 20 is the most."),
-    ],
-)
-async def test_tagging_that_cannot_be_is_refused_in_words(conn, person, count, add, remove, words):
-    bought = await buy(conn, person)
-    await write(conn, person.user_id, bought, tags=[f"tag {n}" for n in range(20)])
-    with pytest.raises(InvalidInput) as refused:
-        await mark(conn, person.user_id, [bought] * count, add=add, remove=remove)
-    assert words in refused.value.message
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            await mark(conn, person.user_id, [bought] * count, add=add, remove=remove)
+        assert words in refused.value.message
     assert len(await tags_of(conn, person.user_id)) == 20
 
 

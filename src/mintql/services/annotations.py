@@ -28,6 +28,8 @@ __all__ = [
     "PartWish",
     "TransactionPart",
     "annotate",
+    "check_parts",
+    "check_tags",
     "list_tags",
     "split",
     "tag",
@@ -47,6 +49,8 @@ TAGGED_MAX = RECATEGORIZED_MAX
 """Transactions in one call: what is chosen to be recategorized can be chosen to be tagged."""
 TAGS_LISTED_MAX = 1_000
 """More than anybody chooses from; a person who has more is told of those used most."""
+NOT_IN_TAGS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""General categories of Unicode: control characters, halves of surrogate pairs, separators of lines and paragraphs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +119,6 @@ async def split(
             currency, of the other sign, 0, or beyond what the amount leaves; the message says which and why.
         NotFound: The id is unknown, somebody else's, or of a transaction that was taken back.
     """
-    if len(wishes) > PARTS_MAX:
-        raise InvalidInput(f"{len(wishes)} parts are too many; a split has {PARTS_MAX} at most.", field="parts")
     await lock_users(conn, [user_id])
     (row,) = await _find(conn, user_id, [transaction_id], "id")
     parts = check_parts(wishes, row.amount_minor, row.currency)
@@ -192,16 +194,14 @@ def check_tags(texts: Iterable[str], field: str) -> tuple[str, ...]:
     return tuple(kept.values())
 
 
-NOT_IN_TAGS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""General categories of Unicode: control characters, halves of surrogate pairs, separators of lines and paragraphs."""
-
-
 def check_parts(wishes: Sequence[PartWish], amount_minor: int, currency: str) -> list[TransactionPart]:
     """Return the parts that wishes come to, for a transaction of this amount.
 
     Raises:
         InvalidInput: One of them cannot be; the message says which and why.
     """
+    if len(wishes) > PARTS_MAX:
+        raise InvalidInput(f"{len(wishes)} parts are too many; a split has {PARTS_MAX} at most.", field="parts")
     parts: list[TransactionPart] = []
     left_minor = amount_minor
     for place, wish in enumerate(wishes, start=1):

@@ -35,14 +35,17 @@ from mintql.domain.ingest import fold
 from mintql.domain.institutions import AccountKind, ParsedPage, ProviderAccount, ProviderTransaction, Window
 from mintql.domain.merchants import normalize
 from mintql.embedded.postgres import running_postgres
-from mintql.services.ingest import Work, write_slices
-from mintql.services.rows import Slice
+from mintql.services.ingest import write_slices
+from mintql.services.pages import Work
+from mintql.services.row_plan import Slice
 from mintql.store import ingest as store
 from mintql.store.migrate import migrate
 from mintql.store.sync import Ingestion, RunKey
 
 TODAY = date(2026, 11, 20)
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PLAIN_COLUMNS = store.COPY_COLUMNS[: store.COPY_COLUMNS.index("object_id") + 1]
+"""What plain COPY writes: the columns that every row has a value in."""
 SELLERS = ("WHOLEFDS MDF 10380", "SHELL OIL 57444212", "NETFLIX.COM", "SQ *BLUE BOTTLE 0042", "AMZN MKTP US*2K4LZ0")
 
 
@@ -121,7 +124,7 @@ class Bench:
                 for key, rows in batch.rows.items()
                 for row in rows
             ]  # fmt: skip
-            await self.conn.copy_records_to_table("transactions", records=records, columns=store.COPY_COLUMNS)
+            await self.conn.copy_records_to_table("transactions", records=records, columns=PLAIN_COLUMNS)
 
     async def accounts(self, batch: Batch) -> dict[tuple[int, int], int]:
         """Write the batch's accounts; return their ids."""

@@ -24,6 +24,8 @@ ALTER TABLE transactions
 DROP INDEX transactions_pending_idx;
 CREATE INDEX transactions_pending_idx ON transactions (user_id, account_id, posted_on)
     WHERE pending AND successor_id IS NULL;
+CREATE INDEX transactions_removed_idx ON transactions (user_id, account_id, posted_on)
+    WHERE removed_at IS NOT NULL AND successor_id IS NULL;
 CREATE INDEX transactions_import_idx ON transactions (user_id, import_id, account_id) WHERE import_id IS NOT NULL;
 
 -- Which transaction stands for which: every such decision, by whom and why. `from_id` gives way to `to_id`. One

@@ -145,11 +145,11 @@ SELECT nextval('transaction_ids') AS first FROM generate_series(1, $1::int)
 SELECT user_id, account_id, transaction_id, external_id, posted_on, amount_minor, currency, pending, description,
     merchant, merchant_key, category_id, category_source, category_detail, successor_id, removed_at, import_id, note,
     tags, part_category_ids, part_amounts_minor, part_notes, NULL::bigint[] AS stands_for,
-    EXISTS (
-        SELECT FROM transaction_matches AS decided
+    -- A scalar sub-select is looked up by key for each row, whatever the planner believes of the table.
+    coalesce((
+        SELECT decided.state IN ('dismissed', 'undone') FROM transaction_matches AS decided
         WHERE decided.user_id = row.user_id AND decided.from_id = row.transaction_id
-          AND decided.state IN ('dismissed', 'undone')
-    ) AS decided
+    ), false) AS decided
 FROM transactions AS row
 JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id) USING (user_id, account_id)
 WHERE pending AND successor_id IS NULL AND (removed_at IS NULL OR posted_on >= $3)
@@ -166,26 +166,38 @@ JOIN unnest($1::bigint[], $2::bigint[], $3::text[]) AS asked (user_id, account_i
 -- name: near_rows
 -- Posted rows without a successor that have the amount of one of these rows, within so many days of it; none that a
 -- person decided on. `stands_for`: the files of which a row has given way to it.
-SELECT DISTINCT ON (user_id, account_id, transaction_id) row.user_id, row.account_id, row.transaction_id, external_id, row.posted_on, row.amount_minor, row.currency, pending, description,
-    merchant, merchant_key, category_id, category_source, category_detail, successor_id, removed_at, import_id, note,
-    tags, part_category_ids, part_amounts_minor, part_notes,
-    ARRAY (
-        SELECT file.import_id FROM transaction_matches AS match
-        JOIN transactions AS file ON file.user_id = match.user_id AND file.transaction_id = match.from_id
+SELECT DISTINCT ON (user_id, account_id, transaction_id) row.user_id, row.account_id, row.transaction_id, external_id,
+    row.posted_on, row.amount_minor, row.currency, pending, description, merchant, merchant_key, category_id,
+    category_source, category_detail, successor_id, removed_at, import_id, note, tags, part_category_ids,
+    part_amounts_minor, part_notes,
+    array_remove(ARRAY (
+        SELECT (
+            SELECT file.import_id FROM transactions AS file
+            WHERE file.user_id = match.user_id AND file.transaction_id = match.from_id
+        )
+        FROM transaction_matches AS match
         WHERE match.user_id = row.user_id AND match.to_id = row.transaction_id AND match.state = 'applied'
-          AND file.import_id IS NOT NULL
-    ) AS stands_for
+    ), NULL) AS stands_for
 FROM unnest($1::bigint[], $2::bigint[], $3::date[], $4::bigint[], $5::text[])
     AS asked (user_id, account_id, posted_on, amount_minor, currency)
-JOIN transactions AS row ON row.user_id = asked.user_id AND row.account_id = asked.account_id
-    AND row.posted_on BETWEEN asked.posted_on - $6::int AND asked.posted_on + $6::int
-    AND row.amount_minor = asked.amount_minor AND row.currency = asked.currency
-WHERE NOT row.pending AND row.successor_id IS NULL
-  AND NOT EXISTS (
-      SELECT FROM transaction_matches AS decided
-      WHERE decided.user_id = row.user_id AND decided.from_id = row.transaction_id
-        AND decided.state IN ('dismissed', 'undone')
-  )
+-- Two branches, each with an index of its own: rows that count, and the few that were taken back.
+CROSS JOIN LATERAL (
+    SELECT * FROM transactions AS live
+    WHERE live.user_id = asked.user_id AND live.account_id = asked.account_id
+      AND live.posted_on BETWEEN asked.posted_on - $6::int AND asked.posted_on + $6::int
+      AND live.amount_minor = asked.amount_minor AND live.currency = asked.currency AND NOT live.pending
+      AND live.successor_id IS NULL AND live.removed_at IS NULL
+    UNION ALL
+    SELECT * FROM transactions AS removed
+    WHERE removed.user_id = asked.user_id AND removed.account_id = asked.account_id
+      AND removed.posted_on BETWEEN asked.posted_on - $6::int AND asked.posted_on + $6::int
+      AND removed.amount_minor = asked.amount_minor AND removed.currency = asked.currency AND NOT removed.pending
+      AND removed.successor_id IS NULL AND removed.removed_at IS NOT NULL
+) AS row
+WHERE NOT coalesce((
+    SELECT decided.state IN ('dismissed', 'undone') FROM transaction_matches AS decided
+    WHERE decided.user_id = row.user_id AND decided.from_id = row.transaction_id
+), false)
 
 -- name: coverage
 -- First and last day of the rows of these accounts, by where they came from.

@@ -36,8 +36,9 @@ SHELL_SECONDS = 20
 class Reader:
     """Works through the examples as one person. Subscriptions stay open; queries wait for what they show."""
 
-    def __init__(self, server, http: httpx.AsyncClient) -> None:
+    def __init__(self, server, http: httpx.AsyncClient, folder: str) -> None:
         self.server = server
+        self.folder = folder
         self.http = http
         self.known = {
             "email": "ada@example.org",
@@ -65,7 +66,12 @@ class Reader:
 
     async def ask(self, example: Example) -> None:
         body = {"query": example.text, "variables": fill(example.variables, self.known)}
-        answer = await self.http.post("/graphql", json=body, headers=self.authorization)
+        if example.file is None:
+            answer = await self.http.post("/graphql", json=body, headers=self.authorization)
+        else:
+            form = {"operations": orjson.dumps(body).decode(), "map": '{"0": ["variables.file"]}'}
+            files = {"0": (example.file[0], example.file[1].encode())}
+            answer = await self.http.post("/graphql", data=form, files=files, headers=self.authorization)
         wrong = matching(example, _comparable(answer.json()), self.known)
         assert not wrong, f"{example.text}{body['variables']}\n{wrong}\n{answer.text[:2000]}"
 
@@ -95,6 +101,7 @@ class Reader:
             "API": self.server.url,
             "TOKEN": self.known.get("token", ""),
             "CURSOR": self.known.get("oldestCursor", ""),
+            "TMPDIR": self.folder,
         }
         process = await asyncio.create_subprocess_exec(
             "sh", "-euc", example.text, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
@@ -113,12 +120,12 @@ def _comparable(answer):
     return answer
 
 
-async def test_the_examples_work_from_top_to_bottom(bank, server, worker):
+async def test_the_examples_work_from_top_to_bottom(bank, server, worker, tmp_path):
     purchase = {"amount": "-284.20", "description": "WHOLEFDS MDF 10380"}
     (await bank.control.post("/control/ada/purchases", json=purchase)).raise_for_status()
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=server.url, timeout=PATIENCE_SECONDS))
-        reader = Reader(server, client)
+        reader = Reader(server, client, str(tmp_path))
         for example in EXAMPLES:
             await reader.work_through(example)
         await asyncio.gather(*reader.following)

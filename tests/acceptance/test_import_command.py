@@ -73,6 +73,7 @@ async def test_a_person_who_says_no_gets_nothing(worker, settings, tmp_path, own
 
 async def test_columns_and_the_account_can_be_named(worker, settings, tmp_path, owner, person):
     account_id = await create_account(owner, person, name="Everyday")
+    await owner.execute("INSERT INTO account_sync (user_id, account_id) VALUES ($1, $2)", person, account_id)
     (tmp_path / "odd.csv").write_text("When,What,Out,In\n11/02/2026,BAKERY,3.00,\n11/03/2026,SALARY,,10.00\n")
 
     status, printed = await run(

@@ -25,6 +25,8 @@ class Example:
     text: str
     variables: dict[str, Any] = field(default_factory=dict)
     answers: list[dict[str, Any]] = field(default_factory=list)
+    file: tuple[str, str] | None = None
+    """Name and content of the file that goes with it, if one is shown before it."""
 
     @property
     def operation(self) -> OperationDefinitionNode:
@@ -40,10 +42,14 @@ class Example:
 def read_examples(page: str) -> list[Example]:
     """Return the examples of a page in order; variables after an answer use the same operation again."""
     found: list[Example] = []
+    file: tuple[str, str] | None = None
     for match in _FENCE.finditer(page):
         info, body = match["info"], match["body"]
         if info in ("graphql", "sh"):
-            found.append(Example(info, body))
+            found.append(Example(info, body, file=file))
+            file = None
+        elif info.startswith("csv "):
+            file = info.removeprefix("csv "), body
         elif info == "json variables":
             if found[-1].answers:
                 found.append(Example("graphql", found[-1].text))

@@ -279,6 +279,17 @@ async def test_two_accounts_out_of_order_from_the_start_are_a_bank_that_is():
     assert len(server.requests) == 3
 
 
+@pytest.mark.parametrize(("code", "failure"), [(15500, AuthRequired), (15516, ConsentExpired), (2005, AuthRequired)])
+async def test_a_refusal_that_is_said_of_every_account_is_one_of_the_login(code, failure):
+    server = Server(lambda text: sign_on() + refused(code) if "<STMTRQ>" in text else honest(text))
+    async with connected(server, version="103") as (connector, credentials):
+        with pytest.raises(failure):
+            await fetch(connector, credentials)
+        server.say = lambda text: sign_on() + refused(code) if asked_number(text) == "902" else honest(text)
+        *_, failed = await fetch(connector, credentials)
+    assert (failed.account_external_id, type(failed.failure)) == ("5550/902/CHECKING", failure)
+
+
 async def test_a_closed_account_is_no_failure_of_the_run():
     server = Server(lambda text: sign_on() + refused(2004) if "<STMTRQ>" in text else honest(text))
     async with connected(server, version="103") as (connector, credentials):

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 
 from mintql.domain.errors import (
+    AccountGone,
     InstitutionDown,
     InstitutionFailure,
     InvalidInput,
@@ -122,14 +123,14 @@ class OfxDirectConnector:
                     reached = True
                     yield page
             except AccountRefused as refused:
-                failure = refused.failure
-                if not isinstance(failure, (InstitutionDown, ProtocolError)):
-                    yield AccountFailure(one.account.external_id, failure)
-                    continue
-                unreached.append(AccountFailure(one.account.external_id, failure))
+                failed = AccountFailure(one.account.external_id, refused.failure)
+                if isinstance(refused.failure, (AccountGone, WindowTooLarge)):
+                    yield failed
+                else:
+                    unreached.append(failed)
             except (InstitutionDown, ProtocolError) as failure:
                 unreached.append(AccountFailure(one.account.external_id, failure))
-            if len(unreached) > 1 and not reached:
+            if not reached and sum(failed.failure.retryable for failed in unreached) > 1:
                 break  # Not two accounts are out of order, but the institution.
         if unreached and not reached:
             raise unreached[0].failure

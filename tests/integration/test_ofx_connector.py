@@ -240,7 +240,7 @@ async def test_a_row_that_cannot_be_read_is_put_aside_with_its_reason(place, fie
     assert rejected.position > 20
 
 
-@pytest.mark.parametrize(("hours", "day"), [(14, date(2026, 11, 24)), (-12, TODAY), (5.5, TODAY)])
+@pytest.mark.parametrize(("hours", "day"), [(14, date(2026, 11, 24)), (-12, TODAY), (5.5, TODAY), (-3.5, TODAY)])
 async def test_a_day_is_the_banks_own_whatever_its_zone(place, hours, day):
     await place.scenario(name="time_zone", hours=hours)
     bought = (await place.control.post("/purchases", json={"amount": "-1.00", "description": "KIOSK"})).json()

@@ -88,11 +88,13 @@ def statement(desk: Desk, asked: Element) -> Part:
 
 
 def moment(at: datetime) -> str:
-    """Write a time as OFX has it, with the offset of its zone: 20261123120000.000[-5]."""
-    offset = at.utcoffset() or timedelta(0)
-    hours = offset / timedelta(hours=1)
-    name = ":GMT" if not offset else ""
-    return f"{at:%Y%m%d%H%M%S}.000[{hours:+g}{name}]" if offset else f"{at:%Y%m%d%H%M%S}.000[0{name}]"
+    """Write a time as OFX has it, with hours and minutes of its zone: 20261123120000.000[-5], ...[+5.30]."""
+    seconds = (at.utcoffset() or timedelta(0)) // timedelta(seconds=1)
+    hours, minutes = divmod(abs(seconds) // 60, 60)
+    sign = "-" if seconds < 0 else "+" if seconds else ""
+    part = f".{minutes:02d}" if minutes else ""
+    name = "" if seconds else ":GMT"
+    return f"{at:%Y%m%d%H%M%S}.000[{sign}{hours}{part}{name}]"
 
 
 def _find(desk: Desk, asked: Element) -> Account:

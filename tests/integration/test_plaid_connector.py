@@ -373,6 +373,21 @@ async def test_a_person_links_a_bank_on_its_own_pages(place):
     assert min(row.posted_on for row in said.rows.values()) < TODAY - timedelta(days=700)
 
 
+async def test_a_visit_told_in_the_older_way_is_understood():
+    session = {"link_session_id": "s", "on_success": {"public_token": "public-production-1", "metadata": None}}
+    answers = {
+        "/link/token/get": [("200 OK", json.dumps({"link_sessions": [None, session, {"on_exit": {}}]}).encode())],
+        "/item/public_token/exchange": [("200 OK", b'{"access_token": "access-1", "item_id": "item-1"}')],
+    }
+    async with (
+        serve_raw(replies(answers)) as port,
+        open_http(Settings(sandbox_url=f"http://127.0.0.1:{port}")) as http,
+    ):
+        connector = PlaidConnector(http, f"http://127.0.0.1:{port}", "id", "secret")
+        kept = await connector.connect(Credentials("", "", "link-production-1"))
+    assert kept == Credentials("", "item-1", "access-1")
+
+
 @pytest.mark.parametrize("token", ["", "ada", "access-sandbox-1", "public-", "public-<script>", "link-a/b"])
 async def test_what_is_no_token_is_refused_before_anybody_is_asked(place, token):
     with pytest.raises(InvalidInput, match="begins with public- or link-") as refused:
@@ -393,7 +408,10 @@ async def test_a_login_that_the_bank_wants_again_is_mended_in_place_and_goes_on(
         await place.fetch(before.cursor)
     assert "link session" in raised.value.action
     session = await place.connector.open_link("person-1", place.credentials)
+    other = await place.bank.post(session.url, data={"login": "grace", "password": "sandbox"})
+    assert (other.status_code, "another login" in other.text) == (403, True)
     await place.bank.post(session.url, data={"login": LOGIN, "password": "sandbox"})
+    assert await place.connector.connect(Credentials("", "", session.token)) == place.credentials
     bought = await place.buy("-5.00")
     assert set((await place.fetch(before.cursor)).rows) == {bought}
 

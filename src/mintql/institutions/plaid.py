@@ -200,11 +200,8 @@ class PlaidConnector:
         said = (await self._client.ask("/link/token/get", {"link_token": link_token})).fields()
         sessions = said.get("link_sessions")
         for session in reversed(sessions if isinstance(sessions, list) else []):
-            results = session.get("results") if isinstance(session, dict) else None
-            added = results.get("item_add_results") if isinstance(results, dict) else None
-            for result in added if isinstance(added, list) else []:
-                if isinstance(result, dict):
-                    return _token(result, "public_token")
+            for result in _results(session):
+                return _token(result, "public_token")
         raise AuthRequired("The visit to your bank's pages has not ended with a login; finish it, then connect.")
 
     async def _changes(self, access_token: str, request: FetchRequest) -> list[_PackedPage]:
@@ -289,6 +286,16 @@ def _check_ready(state: plaid_pages.SyncState, first_cursor: str) -> None:
             f"{NAME} has the last month of this bank and is still gathering the history; it comes within the hour.",
             retry_at=now + timedelta(seconds=HISTORY_PAUSE_SECONDS),
         )
+
+
+def _results(session: object) -> list[Mapping[str, Any]]:
+    """Return the logins that a session ended with; older accounts at Plaid are told of one as `on_success`."""
+    if not isinstance(session, dict):
+        return []
+    results = session.get("results")
+    added = results.get("item_add_results") if isinstance(results, dict) else None
+    found = [*(added if isinstance(added, list) else []), session.get("on_success")]
+    return [result for result in found if isinstance(result, dict)]
 
 
 def _token(said: Mapping[str, Any], key: str) -> str:

@@ -143,10 +143,12 @@ class _Plaid:
             return HTMLResponse(plaid_page.form(), headers=plaid_page.HEADERS)
         given = await _read_form(request)
         login = given.get("login", "").strip()
-        if not _LOGIN.fullmatch(login) or given.get("password") != PASSWORD:
-            complaint = "Login or password is wrong."
+        mended = await run_in_threadpool(self._store.item_of, link.item_id) if link.item_id else None
+        wrong = not _LOGIN.fullmatch(login) or given.get("password") != PASSWORD
+        if wrong or (mended is not None and mended.login != login):
+            complaint = "Login or password is wrong." if wrong else "This is another login than the one to renew."
             return HTMLResponse(plaid_page.form(login=login, complaint=complaint), 403, plaid_page.HEADERS)
-        token = await self._new_public_token(login, link.webhook, link.days)
+        token = await self._new_public_token(login, link.webhook, link.days, link.item_id)
         await run_in_threadpool(self._store.finish_link, link.link_token, token, _now())
         return HTMLResponse(plaid_page.success(token), headers=plaid_page.HEADERS)
 
@@ -173,6 +175,9 @@ class _Plaid:
         answer = await self._suffer(login, "login")
         if answer is not None:
             return answer
+        mended = await run_in_threadpool(self._store.item_of, grant.item_id) if grant.item_id else None
+        if mended is not None:
+            return {"access_token": mended.access_token, "item_id": mended.item_id}
         item_id, access_token = secrets.token_hex(18), f"access-sandbox-{uuid.uuid4()}"
         first_day = self._bank.today(login) - timedelta(days=grant.days)
         await run_in_threadpool(self._store.add_item, item_id, access_token, login, grant.webhook, first_day)
@@ -236,9 +241,9 @@ class _Plaid:
             raise login_required()
         return Response(GARBAGE, media_type="text/html") if applies(scenarios, "garbage", call) else None
 
-    async def _new_public_token(self, login: str, webhook: str | None, days: int) -> str:
+    async def _new_public_token(self, login: str, webhook: str | None, days: int, item_id: str | None = None) -> str:
         token = f"public-sandbox-{uuid.uuid4()}"
-        grant = Grant(login, webhook, days, _now() + PUBLIC_TOKEN_SECONDS)
+        grant = Grant(login, webhook, days, _now() + PUBLIC_TOKEN_SECONDS, item_id)
         await run_in_threadpool(self._store.add_public_token, token, grant)
         return token
 

@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS plaid_links (
     created_at INTEGER NOT NULL, finished_at INTEGER, public_token TEXT
 );
 CREATE TABLE IF NOT EXISTS plaid_public_tokens (
-    public_token TEXT PRIMARY KEY, login TEXT NOT NULL, webhook TEXT, days INTEGER NOT NULL, expires_at INTEGER NOT NULL
+    public_token TEXT PRIMARY KEY, login TEXT NOT NULL, webhook TEXT, days INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL, item_id TEXT
 );
 CREATE TABLE IF NOT EXISTS plaid_items (
     item_id TEXT PRIMARY KEY, access_token TEXT NOT NULL UNIQUE, login TEXT NOT NULL, webhook TEXT,
@@ -61,12 +62,16 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a public token stands for: a login, the address of its webhooks, the days of history, and its end."""
+    """What a public token stands for: a login, the address of its webhooks, the days of history, and its end.
+
+    `item_id` is the item that a visit has mended, where it was that.
+    """
 
     login: str
     webhook: str | None
     days: int
     expires_at: int
+    item_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +149,16 @@ class PlaidStore:
         """Keep a public token until it is exchanged."""
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO plaid_public_tokens VALUES (?, ?, ?, ?, ?)",
-                (public_token, grant.login, grant.webhook, grant.days, grant.expires_at),
+                "INSERT INTO plaid_public_tokens VALUES (?, ?, ?, ?, ?, ?)",
+                (public_token, grant.login, grant.webhook, grant.days, grant.expires_at, grant.item_id),
             )
 
     def take_public_token(self, public_token: str) -> Grant | None:
         """Return what a public token stands for; it can be taken once."""
         with self._transaction() as db:
             row = db.execute(
-                "DELETE FROM plaid_public_tokens WHERE public_token = ? RETURNING login, webhook, days, expires_at",
+                "DELETE FROM plaid_public_tokens WHERE public_token = ?"
+                " RETURNING login, webhook, days, expires_at, item_id",
                 (public_token,),
             ).fetchone()
         return Grant(**dict(row)) if row is not None else None
@@ -167,8 +173,15 @@ class PlaidStore:
 
     def item(self, access_token: str) -> Item | None:
         """Return the item that an access token opens."""
+        return self._find("access_token", access_token)
+
+    def item_of(self, item_id: str) -> Item | None:
+        """Return an item by its id."""
+        return self._find("item_id", item_id)
+
+    def _find(self, column: str, value: str) -> Item | None:
         with self._transaction() as db:
-            row = db.execute("SELECT * FROM plaid_items WHERE access_token = ?", (access_token,)).fetchone()
+            row = db.execute(f"SELECT * FROM plaid_items WHERE {column} = ?", (value,)).fetchone()
         if row is None:
             return None
         return Item(

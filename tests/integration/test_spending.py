@@ -9,6 +9,7 @@ import pytest
 
 from mintql.domain.categories import UNCATEGORIZED_ID
 from mintql.domain.errors import InvalidInput
+from mintql.services.annotations import PartWish, split
 from mintql.services.spending import CurrencyTotal, spending
 from support.factories import create_account, create_person, create_transaction
 from support.people import acting_as, category
@@ -143,3 +144,17 @@ async def test_a_range_that_is_empty_or_too_long_is_refused_in_words(conn, first
     with pytest.raises(InvalidInput) as refused:
         await months_of(conn, person.user_id, first, last)
     assert refused.value.message == words
+
+
+async def test_a_split_purchase_counts_in_the_categories_of_its_parts_and_with_its_rest_in_its_own(conn):
+    person = await create_person(conn)
+    await spend(conn, person, "rent", -90_000)
+    bought = await spend(conn, person, "groceries", -10_000)
+    wishes = [PartWish(category("rent"), "-25.00", "USD"), PartWish(category("account-transfer"), "-15.00", "USD")]
+    async with acting_as(conn, person.user_id):
+        await split(conn, person.user_id, bought, wishes, datetime(2026, 11, 6, tzinfo=UTC))
+
+    (november,) = await months_of(conn, person.user_id, NOVEMBER, NOVEMBER)
+
+    assert lines(november) == [("rent", "USD", 92_500, 0, 2), ("groceries", "USD", 6_000, 0, 1)]
+    assert november.totals == [CurrencyTotal("USD", spent_minor=98_500, count=3)]

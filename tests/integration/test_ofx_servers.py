@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -97,11 +97,13 @@ class Server:
 
     say: Callable[[str], str | tuple[int, str]] = honest
     requests: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     cut: Callable[[str], bool] = lambda _: False
 
     async def answer(self, request):
         text = (await request.body()).decode("cp1252")
         self.requests.append(text)
+        self.paths.append(request.url.path)
         said = self.say(text)
         http, body = said if isinstance(said, tuple) else (200, said)
         if not body.startswith("<html"):
@@ -118,7 +120,7 @@ class Server:
 async def connected(server: Server, **options):
     """A connector, and credentials for this server."""
     async with (
-        serving(Starlette(routes=[Route("/", server.answer, methods=["POST"])])) as place,
+        serving(Starlette(routes=[Route("/{path:path}", server.answer, methods=["POST"])])) as place,
         open_http(Settings(sandbox_url=place.url)) as http,
     ):
         connector = OfxDirectConnector(http, clock=lambda: NOON)
@@ -325,6 +327,14 @@ async def test_accounts_are_asked_of_the_person_where_the_server_lists_none():
         ("5550/901/CHECKING", -1250, "EUR"),
         ("5550/902/CHECKING", -1250, "EUR"),
     ]
+
+
+async def test_each_message_set_is_asked_at_the_address_that_the_profile_gave_for_it():
+    server = Server(lambda text: honest(text, ("901",)))
+    async with connected(server, version="103") as (connector, credentials):
+        options = {"version": "103", "url:BANK": f"{credentials.url}bank", "url:CREDITCARD": f"{credentials.url}card"}
+        await fetch(connector, replace(credentials, options=options))
+    assert server.paths == ["/", "/bank"]
 
 
 async def test_a_session_cookie_is_given_back_within_one_run():

@@ -190,6 +190,14 @@ def test_accounts_that_share_an_entry_share_its_name():
     assert [(one.account.external_id, one.name) for one in found] == [(ACCOUNT_ID, "Both"), ("41", "Both")]
 
 
+def test_end_tags_that_a_server_leaves_out_at_the_very_end_are_not_missed():
+    whole = put_into_page(ASKED, answer(statement(row())))
+    ended = whole.partition(b"</STMTTRNRS>")[0]
+    assert parse_page(ended) == parse_page(whole)
+    with pytest.raises(ProtocolError, match="broke off"):
+        parse_page(ended.removesuffix(b"</STMTRS>"))
+
+
 def test_a_warning_of_the_bank_is_told_in_its_words():
     warned = statement().replace("<CODE>0<SEVERITY>INFO", "<CODE>12251<SEVERITY>WARN<MESSAGE>No positions")
     assert page(warned).notices == ("The institution says: OFX status 12251: No positions.",)

@@ -40,6 +40,8 @@ HTTP_UNAUTHORIZED, HTTP_PAYMENT, HTTP_FORBIDDEN, HTTP_TOO_MANY = 401, 402, 403, 
 _WEB_PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _WEB_PAGE_BYTES = 4096
 
+_WHOLE = frozenset(("SONRS", "PROFRS", "ACCTINFORS", "STMTRS", "CCSTMTRS", "INVSTMTRS"))
+
 MESSAGE_SETS = ("SIGNUP", "BANK", "CREDITCARD", "INVSTMT")
 """The message sets that are used here; a profile may give each an address of its own."""
 
@@ -74,10 +76,10 @@ def parse_answer(content: bytes, called: str) -> Document:
     except FileUnreadable:
         what = "a web page" if _WEB_PAGE.search(content, 0, _WEB_PAGE_BYTES) else "something"
         raise ProtocolError(f"{called} answered with {what} that is not OFX.") from None
-    outermost = document.root.child("OFX")
-    if outermost is None:
+    if document.root.child("OFX") is None:
         raise ProtocolError(f"{called} answered with something that is not OFX.")
-    if not outermost.ended:
+    # Some servers leave out the last end tags; what counts is that nothing is cut off inside what is read.
+    if any(element.name in _WHOLE and not element.ended for element in document.root.walk()):
         raise ProtocolError(f"{called} broke off in the middle of its answer.")
     return document
 

@@ -289,6 +289,19 @@ def test_what_is_no_page_of_plaid_is_a_protocol_error(content):
             reader(content)
 
 
+@pytest.mark.parametrize("depth", [100, 800, 900, 940, 960, 980])
+@pytest.mark.parametrize("key", ["amount", "date", "name", "personal_finance_category"])
+def test_a_row_that_is_nested_deeply_spoils_no_other(key, depth):
+    nested = ("[" * depth + "]" * depth).encode()
+    content = sync_page(ROW, ROW | {"transaction_id": "deep", key: "DEEP"}).replace(b'"DEEP"', nested)
+    try:
+        page = parse_page(content)
+    except ProtocolError:
+        return  # Deeper than the page as a whole may be.
+    assert page.transactions[0].external_id == "lPNj"
+    assert len(page.transactions) + len(page.rejected) == 2
+
+
 def test_a_page_says_how_to_go_on():
     assert sync_state(sync_page(has_more=True)) == SyncState("c1", True, "HISTORICAL_UPDATE_COMPLETE")
     for broken in ({"next_cursor": None}, {"has_more": "no"}, {"next_cursor": "", "has_more": True}):

@@ -116,11 +116,14 @@ class _Rows:
                     raise BadRow("not an object")  # noqa: TRY301
                 good.append(read_row(row))
             except (BadRow, InvalidInput) as error:
-                self.rejected.append(
-                    RejectedRow(self.position, str(error), _excerpt(row), _account_of(row, account_key))
-                )
+                self._reject(row, str(error), account_key)
+            except RecursionError:
+                self._reject(row, "nested too deeply", account_key)
             self.position += 1
         return good
+
+    def _reject(self, row: object, reason: str, account_key: str) -> None:
+        self.rejected.append(RejectedRow(self.position, reason, _excerpt(row), _account_of(row, account_key)))
 
 
 def _excerpt(row: object) -> str:

@@ -337,6 +337,19 @@ async def test_each_message_set_is_asked_at_the_address_that_the_profile_gave_fo
     assert server.paths == ["/", "/bank"]
 
 
+async def test_a_client_id_is_made_also_where_the_person_gives_the_accounts():
+    def say(text):
+        if "<PROFRQ>" in text or "<CLIENTUID>" in text:
+            return (400, "<html>no list</html>") if "<ACCTINFORQ>" in text else honest(text)
+        return sign_on(15510)
+
+    async with connected(Server(say), accounts="5550/901/CHECKING") as (connector, credentials):
+        kept = await connector.connect(credentials)
+        (page,) = await fetch(connector, kept)
+    assert len(kept.options["clientuid"]) == 36
+    assert [row.amount_minor for row in connector.parse(page.content).transactions] == [-1250]
+
+
 async def test_a_session_cookie_is_given_back_within_one_run():
     server = Server(lambda text: honest(text).replace("<LANGUAGE>ENG", "<LANGUAGE>ENG<SESSCOOKIE>c-&amp;-1"))
     async with connected(server, version="103") as (connector, credentials):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from mintql.domain.errors import AuthRequired, InstitutionDown, InstitutionFailure, ProtocolError
@@ -12,7 +13,7 @@ from mintql.institutions.ofx_direct_session import Answer, Session, new_id
 from mintql.institutions.ofx_direct_status import CLIENT_ID_UNKNOWN, UNSUPPORTED_VERSION, answer_failure
 
 VERSIONS = (103, 203, 102, 211)
-"""Tried in this order: 1.0.3 is what most servers were built for and knows client ids; 2.0.3 is most others'."""
+"""Tried in this order: 1.0.3 is what most servers were built for, and it knows client ids; most others take 2.0.3."""
 
 _FAILED = "HTTP status 500"
 
@@ -43,7 +44,12 @@ async def find_server(session: Session, options: Mapping[str, str]) -> Found:
     session.called = profile.name or session.called
     if profile.client_id_wanted and not session.sign_on.client_id:
         session.sign_on = replace(session.sign_on, client_id=new_id())
-    listing = None if options.get("accounts") else await _list(session)
+    listing: Answer | None = None
+    if options.get("accounts"):
+        with suppress(ProtocolError):  # Who has no list of accounts may not understand the question.
+            await _sign_on(session)
+    else:
+        listing = await _list(session)
     return Found(session.version, profile, session.sign_on.client_id, listing)
 
 
@@ -70,22 +76,27 @@ async def _speak(session: Session, versions: tuple[int, ...]) -> tuple[int, Prof
 
 
 async def _list(session: Session) -> Answer:
-    """Sign on and ask for the accounts; give the server a new client id where it turns out to want one."""
+    """Sign on and return the answer that lists the accounts."""
+    answer = await _sign_on(session)
+    refused = answer_failure(answer.document, session.called, session.secrets)
+    if refused is not None:
+        refused.message += " If it stays so, give the accounts yourself."
+        raise refused
+    return answer
+
+
+async def _sign_on(session: Session) -> Answer:
+    """Sign on by asking for the accounts; give the server a new client id where it turns out to want one."""
     answer = await session.accounts()
     if CLIENT_ID_UNKNOWN in _codes(answer.document) and not session.sign_on.client_id:
         session.sign_on = replace(session.sign_on, client_id=new_id())
         answer = await session.accounts()
     if CLIENT_ID_UNKNOWN in _codes(answer.document):
-        client_id = session.sign_on.client_id
         raise AuthRequired(
             f"{session.called} has to be told that this program may ask: confirm it in its messages to you, then "
-            f"connect again with the client id {client_id}."
+            f"connect again with the client id {session.sign_on.client_id}."
         )
     session.check_sign_on(answer.document)
-    refused = answer_failure(answer.document, session.called, session.secrets)
-    if refused is not None:
-        refused.message += " If it stays so, give the accounts yourself."
-        raise refused
     return answer
 
 

@@ -42,7 +42,9 @@ async def sums(conn, user_id):
 
 
 async def events(conn, user_id):
-    rows = await conn.fetch("SELECT kind, payload FROM events WHERE user_id = $1 ORDER BY seq", user_id)
+    rows = await conn.fetch(
+        "SELECT kind, payload FROM events WHERE user_id = $1 AND kind <> 'connection_changed' ORDER BY seq", user_id
+    )
     return [(row["kind"], json.loads(row["payload"])) for row in rows]
 
 

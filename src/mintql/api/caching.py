@@ -20,7 +20,17 @@ from mintql.domain.ids import UserId
 from mintql.gateways.cache import Cache
 
 CACHEABLE_FIELDS = frozenset(
-    {"__typename", "viewer", "accounts", "transactions", "spending", "budgets", "categories", "budgetRecommendations"}
+    {
+        "__typename",
+        "viewer",
+        "accounts",
+        "transactions",
+        "tags",
+        "spending",
+        "budgets",
+        "categories",
+        "budgetRecommendations",
+    }
 )
 """Root fields whose answers every writer of their data makes stale by bumping the person's version."""
 

@@ -17,7 +17,7 @@ from mintql.domain.ids import AccountId, ImportId, SyncRunId, UserId
 from mintql.domain.money import Money
 from mintql.institutions.files.base import FILE_BYTES_MAX, FileUnreadable
 from mintql.runtime import Runtime
-from mintql.services import imports
+from mintql.services import imports, imports_ending
 from mintql.services.extract import utc_now
 from mintql.services.imports import ImportPlace
 from mintql.services.imports_preview import Previewed, PreviewedRow, PreviewedStatement
@@ -69,7 +69,7 @@ async def import_path(runtime: Runtime, wanted: Wanted, ask: Ask, console: Conso
     import_id = previewed.row.import_id
     if not any(statement.plan.take for statement in previewed.statements) or not ask("Take it in?"):
         async with place.begin() as conn:
-            _, effects = await imports.discard(conn, wanted.user_id, import_id, utc_now())
+            _, effects = await imports_ending.discard(conn, wanted.user_id, import_id, utc_now())
         await runtime.perform(effects)
         console.print("Nothing was taken in.")
         return True

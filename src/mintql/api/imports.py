@@ -39,6 +39,7 @@ from mintql.api.sync import SyncRun, load_runs
 from mintql.domain.errors import NotFound
 from mintql.domain.ids import AccountId, ImportId
 from mintql.services import imports as service
+from mintql.services import imports_ending as ending
 from mintql.services.imports import ImportPlace
 from mintql.store import imports as store
 
@@ -195,9 +196,7 @@ class ImportsMutation:
     async def discard_import(self, info: Info, id: ImportArgument) -> DiscardImportPayload:
         context = info.context
         async with context.person() as conn:
-            row, effects = await service.discard(
-                conn, context.user_id, ImportId(decode_id("Import", id)), context.now()
-            )
+            row, effects = await ending.discard(conn, context.user_id, ImportId(decode_id("Import", id)), context.now())
         await context.runtime.perform(effects)
         return DiscardImportSuccess(import_=import_node(row))
 
@@ -208,7 +207,7 @@ class ImportsMutation:
     async def undo_import(self, info: Info, id: ImportArgument) -> UndoImportPayload:
         context = info.context
         async with context.person() as conn:
-            row, removed, effects = await service.undo(
+            row, removed, effects = await ending.undo(
                 conn, context.user_id, ImportId(decode_id("Import", id)), context.now()
             )
         await context.runtime.perform(effects)

@@ -16,28 +16,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from mintql.domain.errors import InvalidInput, NotFound
+from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import AccountId, ImportId, SyncRunId, UserId
-from mintql.domain.months import first_day
 from mintql.gateways.objects import ObjectConflict, ObjectMissing, ObjectStore, ObjectStoreDown
 from mintql.institutions.files.base import FILE_BYTES_MAX, FileUnreadable
 from mintql.institutions.files.reading import Preview, ReadOptions
 from mintql.institutions.imported import ImportPlan, statements_of
-from mintql.services import alerts
-from mintql.services.effects import Effects, Job
-from mintql.services.events import append_events, transactions_changed
+from mintql.services.effects import Effects
 from mintql.services.extract import Begin
+from mintql.services.imports_ending import doom, locked, run_again
 from mintql.services.imports_preview import Previewed, build
 from mintql.services.imports_reading import pack, read, unpack
 from mintql.services.imports_targets import FILES, Correction, Targets, brought_up_to_date, memory_of
-from mintql.services.sync import CARRY_SECONDS, open_or_join_run, tell_progress
-from mintql.store import connections as connections_store
+from mintql.services.sync import CARRY_SECONDS, open_or_join_run
 from mintql.store import imports as store
 from mintql.store import users
 from mintql.store.imports import ImportRow, TargetAccount
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
-from mintql.store.sync import RunKey
 
 CONNECTION_NAME = "Imported files"
 LOGIN_KEY = hashlib.sha256(FILES.encode()).digest()
@@ -139,7 +135,7 @@ async def _preview_new(
         await store.insert(conn, user_id, row)
         effects = Effects(changed={user_id})
         for old_id, object_key in await store.previewed_beyond(conn, user_id, PREVIEWED_MAX):
-            await _discard(conn, user_id, old_id, object_key, now)
+            await doom(conn, user_id, old_id, object_key, now)
         previewed = await build(conn, user_id, row, plan, done.found, done.accounts, done.targets.unsure)
     return previewed, effects
 
@@ -259,17 +255,9 @@ async def _content(place: ImportPlace, row: ImportRow) -> bytes:
 
 async def _waiting(conn: Conn, user_id: UserId, import_id: ImportId) -> ImportRow:
     """Lock an import that its person can still decide about."""
-    row = await _locked(conn, user_id, import_id)
+    row = await locked(conn, user_id, import_id)
     if row.state != "previewed":
         raise InvalidInput(f"This import was {row.state}; send the file again to import it otherwise.", field="id")
-    return row
-
-
-async def _locked(conn: Conn, user_id: UserId, import_id: ImportId) -> ImportRow:
-    await lock_users(conn, [user_id])
-    row = await store.lock(conn, user_id, import_id)
-    if row is None:
-        raise NotFound("There is no such import.", field="id")
     return row
 
 
@@ -283,7 +271,7 @@ async def confirm(place: ImportPlace, user_id: UserId, import_id: ImportId, now:
         InvalidInput: It was discarded or undone, or nothing of it is to be taken.
     """
     async with place.begin() as conn:
-        row = await _locked(conn, user_id, import_id)
+        row = await locked(conn, user_id, import_id)
         if row.state not in ("previewed", "confirmed"):
             raise InvalidInput(f"This import was {row.state}; send the file again to import it.", field="id")
         plan = ImportPlan.from_json(row.plan)
@@ -327,61 +315,11 @@ async def _open_run(conn: Conn, user_id: UserId, row: ImportRow, now: datetime) 
         run_id, effects = await open_or_join_run(
             conn, user_id, row.connection_id, "import", now, import_id=row.import_id
         )
-    elif await store.run_again(conn, user_id, run.run_id, now, CARRY):
-        run_id, effects = run.run_id, await tell_progress(conn, [RunKey(user_id, run.run_id)])
-        effects.jobs.insert(0, Job("extract", ([[user_id, run_id]],)))
     else:
-        run_id, effects = run.run_id, Effects()
+        run_id = run.run_id
+        effects = await run_again(conn, user_id, [row.import_id], now) if run.state == "failed" else Effects()
     effects.changed.add(user_id)
     return run_id, effects
-
-
-async def discard(conn: Conn, user_id: UserId, import_id: ImportId, now: datetime) -> tuple[ImportRow, Effects]:
-    """Forget a file that was not taken in.
-
-    Raises:
-        NotFound: Not this person's.
-        InvalidInput: It was confirmed: that is undone, not discarded.
-    """
-    row = await _locked(conn, user_id, import_id)
-    if row.state not in ("previewed", "discarded"):
-        raise InvalidInput(f"This import was {row.state}; undo it instead.", field="id")
-    if row.state == "previewed":
-        await _discard(conn, user_id, import_id, row.object_key, now)
-    return replace(row, state="discarded", decided_at=row.decided_at or now), Effects(changed={user_id})
-
-
-async def _discard(conn: Conn, user_id: UserId, import_id: ImportId, object_key: str, now: datetime) -> None:
-    """Have the file removed by the sweeper, which does not give up before it is gone."""
-    await store.settle(conn, user_id, [import_id], "discarded", now)
-    await connections_store.doom_objects(conn, user_id, object_key.removesuffix("file.gz"), now)
-
-
-async def undo(conn: Conn, user_id: UserId, import_id: ImportId, now: datetime) -> tuple[ImportRow, int, Effects]:
-    """Take back all rows that an import added; rows that gave way to them count again. Returns how many went.
-
-    Raises:
-        NotFound: Not this person's.
-        InvalidInput: It was never confirmed, or is just being read.
-    """
-    row = await _locked(conn, user_id, import_id)
-    if row.state == "undone":
-        return row, 0, Effects()
-    if row.state != "confirmed":
-        raise InvalidInput(f"This import was only {row.state}; there is nothing to undo.", field="id")
-    run = (await store.runs_of(conn, user_id, [import_id])).get(import_id)
-    if run is not None and run.state not in ("succeeded", "failed"):
-        raise InvalidInput("The file is just being read; undo it when that is done.", field="id")
-    taken = await store.take_back(conn, user_id, row.connection_id, import_id, now)
-    await store.settle(conn, user_id, [import_id], "undone", now)
-    effects = Effects(changed={user_id})
-    if taken.removed or taken.restored:
-        changes = transactions_changed(user_id, added=sorted(taken.restored), removed=sorted(taken.removed))
-        _, told = await append_events(conn, [changes])
-        effects.merge(told)
-    months = {first_day(day) for day in (*taken.removed.values(), *taken.restored.values())}
-    effects.merge(await alerts.evaluate(conn, {user_id: months}, now))
-    return replace(row, state="undone", decided_at=now), len(taken.removed), effects
 
 
 def is_sure(previewed: Previewed) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -60,10 +60,11 @@ class ImportRun(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """What undoing an import did: rows that count no more and rows that do again, each with its day."""
+    """What undoing an import did: rows that count no more and rows that do again, each with its day, and where."""
 
     removed: dict[TransactionId, date]
     restored: dict[TransactionId, date]
+    account_ids: set[AccountId]
 
 
 async def take_id(conn: Conn) -> ImportId:
@@ -176,24 +177,37 @@ async def runs_of(conn: Conn, user_id: UserId, import_ids: Sequence[ImportId]) -
     return {row["import_id"]: ImportRun(SyncRunId(row["run_id"]), row["state"]) for row in rows}
 
 
-async def run_again(conn: Conn, user_id: UserId, run_id: SyncRunId, now: datetime, carry: timedelta) -> bool:
-    """Let a run that failed begin anew; False when it did not fail."""
-    return await conn.fetchval(SQL.run_again, user_id, run_id, now, now + carry) is not None
+async def run_again(
+    conn: Conn, user_id: UserId, import_ids: Sequence[ImportId], now: datetime, carry: timedelta
+) -> list[SyncRunId]:
+    """Let the runs of files that have ended begin anew; return those."""
+    rows = await conn.fetch(SQL.run_again, user_id, list(import_ids), now, now + carry)
+    return [SyncRunId(row["run_id"]) for row in rows]
 
 
-async def take_back(
-    conn: Conn, user_id: UserId, connection_id: ConnectionId, import_id: ImportId, now: datetime
-) -> TakenBack:
-    """Take back the rows of a file, let those count again that gave way to them, forget accounts left empty."""
+async def confirmed(conn: Conn, user_id: UserId) -> dict[ImportId, Mapping[str, Any]]:
+    """Return the plans of the files that were taken in, oldest first."""
+    return {row["import_id"]: orjson.loads(row["plan"]) for row in await conn.fetch(SQL.confirmed, user_id)}
+
+
+async def take_back(conn: Conn, user_id: UserId, import_id: ImportId, now: datetime) -> TakenBack:
+    """Take back the rows of a file, and let those count again that gave way to them."""
     await conn.execute(SQL.drop_suggestions, user_id, import_id)
-    restored = {
-        row["transaction_id"]: row["posted_on"] for row in await conn.fetch(SQL.restore_rows, user_id, import_id, now)
-    }
-    rows = await conn.fetch(SQL.remove_rows, user_id, import_id, now)
-    removed = {row["transaction_id"]: row["posted_on"] for row in rows}
-    emptied = sorted({row["account_id"] for row in rows})
-    await conn.execute(SQL.forget_empty_accounts, user_id, connection_id, emptied)
-    return TakenBack(removed, {row: day for row, day in restored.items() if row not in removed})
+    restored = await conn.fetch(SQL.restore_rows, user_id, import_id, now)
+    removed = await conn.fetch(SQL.remove_rows, user_id, import_id, now)
+    gone = {row["transaction_id"]: row["posted_on"] for row in removed}
+    return TakenBack(
+        removed=gone,
+        restored={row["transaction_id"]: row["posted_on"] for row in restored if row["transaction_id"] not in gone},
+        account_ids={row["account_id"] for row in removed},
+    )
+
+
+async def forget_empty_accounts(
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, account_ids: Iterable[AccountId]
+) -> None:
+    """Remove those of these accounts that only files bring and of which no row is left."""
+    await conn.execute(SQL.forget_empty_accounts, user_id, connection_id, sorted(account_ids))
 
 
 def _import(row: asyncpg.Record) -> ImportRow:

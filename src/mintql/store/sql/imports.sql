@@ -83,11 +83,15 @@ ORDER BY account.account_id
 SELECT import_id, run_id, state FROM sync_runs WHERE user_id = $1 AND import_id = ANY ($2::bigint[])
 
 -- name: run_again
--- Lets the run of a file that failed begin anew.
+-- Lets the ended runs of files begin anew.
 UPDATE sync_runs SET state = 'queued', next_attempt_at = $3, carried_until = $4, carries = 1, finished_at = NULL,
     error_code = NULL, error_message = NULL
-WHERE user_id = $1 AND run_id = $2 AND state = 'failed'
+WHERE user_id = $1 AND import_id = ANY ($2::bigint[]) AND state IN ('succeeded', 'failed')
 RETURNING run_id
+
+-- name: confirmed
+-- How the files of a person that were taken in are read.
+SELECT import_id, plan::text AS plan FROM file_imports WHERE user_id = $1 AND state = 'confirmed' ORDER BY import_id
 
 -- name: restore_rows
 -- Lets rows count again that gave way to rows of a file which is taken back, and keeps that they do.
@@ -109,8 +113,8 @@ WHERE match.user_id = $1 AND match.state = 'suggested' AND row.user_id = $1
     AND row.transaction_id IN (match.from_id, match.to_id) AND row.import_id = $2
 
 -- name: remove_rows
--- Takes back the rows of a file that count.
-UPDATE transactions SET removed_at = $3, updated_at = $3
+-- Takes back the rows of a file that count, and frees their ids for whoever tells of them again.
+UPDATE transactions SET removed_at = $3, updated_at = $3, external_id = external_id || ':undone:' || import_id
 WHERE user_id = $1 AND import_id = $2 AND successor_id IS NULL AND removed_at IS NULL
 RETURNING transaction_id, account_id, posted_on
 

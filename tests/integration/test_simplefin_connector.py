@@ -305,12 +305,13 @@ async def test_a_bank_that_wants_a_login_fails_its_accounts_and_nothing_is_compl
     ]
 
 
-async def test_accounts_whose_rows_are_still_gathered_are_not_ready(place):
+async def test_a_server_that_is_still_gathering_is_asked_again_in_an_hour(place):
     await place.scenario(name="not_ready")
-    given = await place.given()
-    assert [type(item.failure) for item in given if isinstance(item, AccountFailure)] == [NotReady] * 3
-    (page,) = [place.connector.parse(item.content) for item in given if isinstance(item, RawPage)]
-    assert (page.transactions, page.windows, len(page.accounts)) == ((), (), 3)
+    with pytest.raises(NotReady, match="Incomplete transaction listing") as raised:
+        await place.given(TWO_YEARS)
+    assert timedelta(minutes=59) < raised.value.retry_at - datetime.now(UTC) <= timedelta(hours=1)
+    assert len(place.asked) == 1
+    assert len(place.connector.parse((await place.connector.accounts(place.access)).content).accounts) == 3
 
 
 async def test_an_account_that_is_gone_leaves_the_others_complete(place):

@@ -15,6 +15,7 @@ from mintql.domain.errors import (
     InstitutionDown,
     InstitutionRateLimited,
     InvalidInput,
+    NotReady,
     PaymentRequired,
     ProtocolError,
     WindowTooLarge,
@@ -183,6 +184,15 @@ async def test_an_answer_that_is_no_answer_fails_accounts_fetch_and_connect_alik
             _ = [given async for given in connector.fetch(access, MONTH)]
         with pytest.raises(failure):
             await connector.connect(access)
+
+
+async def test_one_account_that_is_not_ready_is_waited_for_alone():
+    said = json.loads(held(errlist=[{"code": "act.missingdata", "msg": "Incomplete.", "account_id": "A2"}]))
+    said["accounts"].append({"id": "A2", "name": "B", "currency": "USD", "balance": "1.00", "transactions": []})
+    async with server({"GET /accounts": ("200 OK", json.dumps(said).encode())}) as (connector, url, _):
+        page, failed = [given async for given in connector.fetch(Credentials(url, "user", "secret"), MONTH)]
+    assert (failed.account_external_id, type(failed.failure)) == ("A2", NotReady)
+    assert [window.account_external_id for window in connector.parse(page.content).windows] == ["A1"]
 
 
 async def test_a_warning_of_too_many_requests_ends_a_long_walk_and_is_only_said_in_a_short_one():

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from mintql.domain.errors import AuthRequired, ConsentExpired, InstitutionDown, NotReady, ProtocolError
 from mintql.domain.institutions import AccountKind, Window
-from mintql.institutions.simplefin_errors import NOTICES_MAX, judge
+from mintql.institutions.simplefin_errors import BANKS_MAX, NOTICES_MAX, judge
 from mintql.institutions.simplefin_kinds import account_kind, account_mask
-from mintql.institutions.simplefin_pages import Head, parse_page, write_page
+from mintql.institutions.simplefin_pages import REJECTED_MAX, Head, parse_page, write_page
 
 NOON = 1_767_268_800
 NOON_DAY = date(2026, 1, 1)
@@ -421,3 +421,16 @@ def test_the_mask_is_what_the_name_ends_with():
         "",
         "",
     ]
+
+
+def test_a_page_of_which_almost_nothing_can_be_read_is_refused_as_a_whole():
+    with pytest.raises(ProtocolError, match="More than 10000 rows"):
+        parse(answer(account(*[7] * (REJECTED_MAX + 1))))
+    assert len(parse(answer(account(*[7] * REJECTED_MAX))).rejected) == REJECTED_MAX
+
+
+def test_banks_and_sentences_without_end_are_looked_into_up_to_a_bound():
+    held = [account(id=f"A{number}", org={"name": f"Bank {number}"}) for number in range(BANKS_MAX + 1)]
+    verdict = judged(accounts=held, sentences=[f"Bank {BANKS_MAX} needs attention", "Bank 999 needs attention"] * 200)
+    assert "A999" in verdict.accounts
+    assert f"A{BANKS_MAX}" not in verdict.accounts

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from mintql.domain.errors import InstitutionFailure, InstitutionRateLimited, WindowTooLarge
+from mintql.domain.errors import InstitutionFailure, InstitutionRateLimited, NotReady, WindowTooLarge
 from mintql.domain.institutions import ParsedPage
 from mintql.domain.months import check_time_zone
 from mintql.institutions.base import (
@@ -28,6 +28,7 @@ from mintql.institutions.base import (
 from mintql.institutions.http import HttpClient
 from mintql.institutions.simplefin_access import Access, Claim, is_allowed, read_pasted
 from mintql.institutions.simplefin_errors import Verdict, judge, revoked
+from mintql.institutions.simplefin_fields import Row
 from mintql.institutions.simplefin_pages import (
     ZONE_DEFAULT,
     Head,
@@ -51,6 +52,8 @@ PENDING_DAYS = timedelta(days=WINDOW_DAYS_MAX)
 """Pending rows are asked for in windows that end in the last three months: no bank holds an amount for longer."""
 EMPTY_WINDOWS_MAX = 2
 """The protocol has no word for "there is nothing older": half a year without a row on any account is taken for it."""
+NOT_READY_PAUSE = timedelta(hours=1)
+"""A bridge gathers for hours, and each look at it counts against the day's allowance."""
 TOO_OFTEN_PAUSE = timedelta(hours=6)
 """Quotas are filled up again over the day."""
 
@@ -145,6 +148,7 @@ class SimpleFinConnector:
             PaymentRequired: The server wants its subscription paid.
             InstitutionRateLimited: The day's allowance is used up, or the server says so.
             WindowTooLarge: The server gives not even one day at once.
+            NotReady: The server is still gathering the rows of all accounts.
             InstitutionDown: The server is out of order, unreachable or too slow.
             ProtocolError: An answer that is not the protocol.
         """
@@ -201,6 +205,8 @@ class _Walk:
             if verdict.days_max is not None and self._narrow(verdict.days_max, (last - first).days + 1):
                 continue
             self.failures |= {key: verdict.accounts[row_id] for key, row_id in failing(page, verdict).items()}
+            if number == 1:
+                _raise_if_nothing_is_ready(page, verdict)
             empty = 0 if has_transactions(page) else empty + 1
             oldest = first if oldest is None or not empty else oldest
             done = first <= self._request.first or empty >= EMPTY_WINDOWS_MAX or number == REQUESTS_PER_FETCH_MAX
@@ -250,6 +256,13 @@ def _raise_whole(verdict: Verdict) -> None:
         log.warning("a SimpleFIN server says: %s", aside)
     if verdict.whole is not None:
         raise verdict.whole
+
+
+def _raise_if_nothing_is_ready(page: Row, verdict: Verdict) -> None:
+    """Keep an answer in which all is still being gathered from looking like accounts on which nothing happened."""
+    waiting = [failure for failure in verdict.accounts.values() if isinstance(failure, NotReady)]
+    if waiting and len(waiting) >= len(page["accounts"]) and not has_transactions(page):
+        raise NotReady(waiting[0].message, retry_at=datetime.now(UTC) + NOT_READY_PAUSE)
 
 
 def _version(credentials: Credentials) -> str:

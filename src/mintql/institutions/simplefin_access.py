@@ -90,7 +90,7 @@ def read_access_url(url: str, allowed_url: str = "") -> Access:
     parts = _split(url)
     userinfo, _, place = parts.netloc.rpartition("@") if parts is not None else ("", "", "")
     login, colon, password = userinfo.partition(":")
-    if parts is None or not login or not colon or not password:
+    if parts is None or not login or not colon:
         raise InvalidInput(
             "This is no access URL: it looks like https://login:password@bridge.example/simplefin.", field="password"
         )

@@ -18,6 +18,8 @@ from mintql.institutions.simplefin_fields import Row
 
 NOTICES_MAX = 20
 """Sentences of one answer that are passed on; a person reads no more."""
+SENTENCES_MAX, BANKS_MAX = 100, 1_000
+"""Sentences without a code that are looked into, and banks whose names are looked for in each."""
 TOKEN_ACTION = "Make a new setup token at your SimpleFIN server and enter it for this connection."  # noqa: S105
 BANK_ACTION = "Log in to this bank again at your SimpleFIN server."
 
@@ -48,24 +50,29 @@ class Verdict:
 def judge(page: Row) -> Verdict:
     """Return what an account set says is wrong."""
     verdict = Verdict()
+    accounts = read.objects(page, "accounts")
     structured = read.objects(page, "errlist")
+    by_connection = _ids_by_connection(accounts)
     for error in structured:
-        _judge_one(error, page, verdict)
-    said = {read.spoken(error.get("msg") or error.get("message")) for error in structured}
+        _judge_one(error, by_connection, verdict)
+    said = {_sentence_of(error) for error in structured}
     errors = page.get("errors")
-    for sentence in map(read.spoken, errors if isinstance(errors, list) else []):
+    by_bank = _ids_by_bank(accounts) if errors else {}
+    for sentence in map(read.spoken, errors[:SENTENCES_MAX] if isinstance(errors, list) else []):
         if sentence and sentence not in said:
-            _judge_sentence(sentence, page, verdict)
+            _judge_sentence(sentence, by_bank, verdict)
+            if not accounts and _LOGIN.search(sentence):
+                verdict.whole = _bank_wants_login(sentence)
     verdict.notices = list(dict.fromkeys(verdict.notices))[:NOTICES_MAX]
     return verdict
 
 
-def _judge_one(error: Row, page: Row, verdict: Verdict) -> None:
+def _judge_one(error: Row, by_connection: dict[str, list[str]], verdict: Verdict) -> None:
     prefix, _, subcode = (read.text(error, "code", 100) or "gen.").partition(".")
-    # The draft of version 2 called the sentence `message`.
-    sentence = read.spoken(error.get("msg") or error.get("message")) or _unsaid(prefix)
+    sentence = _sentence_of(error) or _unsaid(prefix)
     if prefix == "con":
-        accounts = _accounts_of(page, error.get("conn_id"))
+        # Taken out, so that a connection named again and again is gone through once.
+        accounts = by_connection.pop(str(error.get("conn_id")), [])
         failure = _bank_wants_login(sentence) if subcode == "auth" else InstitutionDown(sentence)
         verdict.accounts |= dict.fromkeys(accounts, failure)
         verdict.notices.append(sentence)
@@ -82,17 +89,17 @@ def _judge_one(error: Row, page: Row, verdict: Verdict) -> None:
         verdict.notices.append(sentence)
 
 
-def _judge_sentence(sentence: str, page: Row, verdict: Verdict) -> None:
+def _judge_sentence(sentence: str, by_bank: dict[str, list[str]], verdict: Verdict) -> None:
     """Judge a sentence without a code: it says which bank only by naming it."""
     if _is_bound(sentence, verdict):
         verdict.asides.append(sentence)
         return
     verdict.notices.append(sentence)
     if _LOGIN.search(sentence):
-        named = [row for row in read.objects(page, "accounts") if _names_bank(sentence, row)]
-        verdict.accounts |= dict.fromkeys(_ids(named), _bank_wants_login(sentence))
-        if not read.objects(page, "accounts"):
-            verdict.whole = _bank_wants_login(sentence)
+        lowered = sentence.casefold()
+        for name, ids in by_bank.items():
+            if name in lowered:
+                verdict.accounts |= dict.fromkeys(ids, _bank_wants_login(sentence))
 
 
 def _is_bound(sentence: str, verdict: Verdict) -> bool:
@@ -124,15 +131,29 @@ def _unsaid(prefix: str) -> str:
     return f"The SimpleFIN server says that something is wrong with {what}, and not what."
 
 
-def _accounts_of(page: Row, conn_id: object) -> list[str]:
-    return _ids(row for row in read.objects(page, "accounts") if conn_id is not None and row.get("conn_id") == conn_id)
+def _sentence_of(error: Row) -> str:
+    """Return an error's words, which the draft of version 2 called `message`."""
+    return read.spoken(error.get("msg")) or read.spoken(error.get("message"))
 
 
-def _names_bank(sentence: str, account: Row) -> bool:
-    org: Any = account.get("org")
-    names = [org.get("name"), org.get("domain")] if isinstance(org, dict) else []
-    lowered = sentence.casefold()
-    return any(isinstance(name, str) and name and name.casefold() in lowered for name in names)
+def _ids_by_connection(accounts: list[Row]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in accounts:
+        if row.get("conn_id") is not None:
+            found.setdefault(str(row["conn_id"]), []).extend(_ids([row]))
+    return found
+
+
+def _ids_by_bank(accounts: list[Row]) -> dict[str, list[str]]:
+    """Return the ids of accounts by what their banks are called in version 1, a name or a domain."""
+    found: dict[str, list[str]] = {}
+    for row in accounts:
+        org: Any = row.get("org")
+        for key in ("name", "domain") if isinstance(org, dict) else ():
+            name = read.text(org, key, read.SPOKEN_LENGTH_MAX).casefold()
+            if name and (name in found or len(found) < BANKS_MAX):
+                found.setdefault(name, []).extend(_ids([row]))
+    return found
 
 
 def _ids(accounts: Iterable[Row]) -> list[str]:

@@ -23,6 +23,9 @@ EXTERNAL_ID_LENGTH_MAX = 255
 SPOKEN_LENGTH_MAX = 300
 """Of what a server says to the person; its own sentences are shorter."""
 
+LONG = 10_000
+"""Of a longer text only this beginning is looked at, before what is of no use in it is left out."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _SPACES = re.compile(r"\s+")
 _SECONDS = re.compile(r"\d{1,12}(\.0+)?", re.ASCII)
@@ -89,7 +92,7 @@ def text(row: Row, key: str, length_max: int) -> str:
     value = row.get(key)
     if not isinstance(value, str) or isinstance(value, NumberText):
         return ""
-    return _SPACES.sub(" ", _CONTROL.sub(" ", value)).strip()[:length_max]
+    return _SPACES.sub(" ", _CONTROL.sub(" ", value[:LONG])).strip()[:length_max]
 
 
 def spoken(value: object) -> str:
@@ -99,7 +102,7 @@ def spoken(value: object) -> str:
     """
     if not isinstance(value, str) or isinstance(value, NumberText):
         return ""
-    visible = "".join(" " if unicodedata.category(character)[0] == "C" else character for character in value)
+    visible = "".join(" " if unicodedata.category(character)[0] == "C" else character for character in value[:LONG])
     return _SPACES.sub(" ", visible).strip()[:SPOKEN_LENGTH_MAX]
 
 

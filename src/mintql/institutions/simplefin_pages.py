@@ -24,13 +24,15 @@ from mintql.domain.institutions import (
 )
 from mintql.domain.months import check_time_zone
 from mintql.institutions import simplefin_fields as read
-from mintql.institutions.simplefin_errors import Verdict, judge
+from mintql.institutions.simplefin_errors import NOTICES_MAX, Verdict, judge
 from mintql.institutions.simplefin_fields import BadRow, ForeignCurrency, Row
 from mintql.institutions.simplefin_kinds import account_kind, account_mask
 
 DESCRIPTION_LENGTH_MAX = 500
 NAME_LENGTH_MAX = 200
 EXCERPT_LENGTH_MAX = 200
+REJECTED_MAX = 10_000
+"""Rows of one page that may be put aside; where more cannot be read, it is the page that is wrong."""
 HEAD_VERSION = 1
 ZONE_DEFAULT = "UTC"
 
@@ -61,7 +63,7 @@ def parse_page(raw: bytes) -> ParsedPage:
     """Read a raw page; see `Connector.parse`.
 
     Raises:
-        ProtocolError: It is no account set, or not behind a head of ours.
+        ProtocolError: It is no account set, not behind a head of ours, or most of it cannot be read.
     """
     first_line, _, content = raw.partition(b"\n")
     head = _read_head(first_line)
@@ -76,7 +78,7 @@ def parse_page(raw: bytes) -> ParsedPage:
         transactions=tuple(reading.transactions),
         windows=_windows(head, reading, {*failing(page, verdict), *head.incomplete}),
         rejected=tuple(reading.rejected),
-        notices=tuple(dict.fromkeys([*verdict.notices, *reading.notices])),
+        notices=tuple(dict.fromkeys([*verdict.notices, *reading.notices]))[:NOTICES_MAX],
     )
 
 
@@ -106,7 +108,7 @@ def failing(page: Row, verdict: Verdict) -> dict[str, str]:
     """Return by external id the accounts that a verdict finds fault with, and their own ids."""
     found = {key: _raw_id(row) for row, key in zip(page["accounts"], account_keys(page), strict=True)}
     named = {key: row_id for key, row_id in found.items() if row_id in verdict.accounts}
-    return named | {row_id: row_id for row_id in verdict.accounts if row_id not in named.values()}
+    return named | {row_id: row_id for row_id in verdict.accounts.keys() - set(named.values())}
 
 
 def has_transactions(page: Row) -> bool:
@@ -180,6 +182,8 @@ class _Reading:
             self.notices.append(f"The account {name or key} is left out: {foreign}.")
         except (BadRow, InvalidInput) as error:
             self.rejected.append(RejectedRow(self.position, str(error), _excerpt(row), key))
+            if len(self.rejected) > REJECTED_MAX:
+                raise ProtocolError(f"More than {REJECTED_MAX} rows of the SimpleFIN server cannot be read.") from None
         return None
 
 

@@ -509,6 +509,14 @@ async def test_answers_that_are_not_what_was_asked_for_have_a_name(answers, fail
     assert type(raised.value) is failure
 
 
+async def test_balances_of_an_item_that_wants_a_login_are_not_taken_for_fresh():
+    answers = {"/accounts/get": [accounts(error={"error_code": "ITEM_LOGIN_REQUIRED"})]}
+    async with serve_raw(replies(answers)) as port, open_http(Settings(sandbox_url=f"http://127.0.0.1:{port}")) as http:
+        connector = PlaidConnector(http, f"http://127.0.0.1:{port}", "id", "secret")
+        with pytest.raises(AuthRequired):
+            await connector.accounts(Credentials("", "i", "access-1"))
+
+
 async def test_an_item_that_will_end_soon_still_works():
     for code in ("PENDING_DISCONNECT", "PENDING_EXPIRATION"):
         answers = {"/accounts/get": [accounts(error={"error_code": code})], "/transactions/sync": [sync()]}

@@ -139,10 +139,18 @@ class PlaidConnector:
         return Credentials(url="", login=_token(said, "item_id"), password=_token(said, "access_token"))
 
     async def accounts(self, credentials: Credentials, spend: Spend = spend_freely) -> RawPage:
-        """Return the accounts with balances as Plaid last saw them; failures as for `fetch`."""
+        """Return the accounts with balances as Plaid last saw them; failures as for `fetch`.
+
+        Plaid may give what it saw last together with word that the bank lets it in no more: that is a failure,
+        or a connection would look fresh that is not.
+        """
         await spend()
         answer = await self._client.ask("/accounts/get", {"access_token": credentials.password})
-        return RawPage(answer.content(), answer.http.content_type)
+        page = RawPage(answer.content(), answer.http.content_type)
+        error = plaid_errors.read_error(plaid_pages.item_error(page.content))
+        if error.code and error.code not in plaid_errors.ENDING:
+            raise plaid_errors.failure(error, status=HTTP_OK)
+        return page
 
     async def fetch(self, credentials: Credentials, request: FetchRequest) -> AsyncIterator[RawPage]:
         """Yield the accounts, then all that changed since the request's cursor.
@@ -160,9 +168,6 @@ class PlaidConnector:
             ProtocolError: An answer that is not the protocol.
         """
         listing = await self.accounts(credentials, request.spend)
-        error = plaid_errors.read_error(plaid_pages.item_error(listing.content))
-        if error.code and error.code not in plaid_errors.ENDING:
-            raise plaid_errors.failure(error, status=HTTP_OK)
         pages = await self._changes(credentials.password, request)
         yield listing
         for page in pages:

@@ -246,6 +246,12 @@ class PlaidStore:
         with self._transaction() as db:
             return db.execute("INSERT OR IGNORE INTO plaid_mutations VALUES (?, ?)", (item_id, position)).rowcount == 1
 
+    def signing_key(self) -> tuple[str, bytes] | None:
+        """Return (key id, private key) of the key to sign with, if there is one already."""
+        with self._transaction() as db:
+            row = db.execute("SELECT key_id, private_key FROM plaid_keys").fetchone()
+        return (row["key_id"], row["private_key"]) if row is not None else None
+
     def add_key(self, key_id: str, private_key: bytes, now: int) -> tuple[str, bytes]:
         """Keep a key to sign with, unless there is one; return the one that is kept."""
         with self._transaction() as db:

@@ -38,14 +38,17 @@ class Signer:
 
     def sign(self, body: bytes, now: int) -> str:
         """Return the value of the header `Plaid-Verification` for this body, signed at this Unix time."""
-        made = ec.generate_private_key(ec.SECP256R1())
-        packed = made.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        key_id, kept = self._store.add_key(str(uuid.uuid4()), packed, now)
+        key_id, kept = self._store.signing_key() or self._make_key(now)
         header = {"alg": "ES256", "kid": key_id, "typ": "JWT"}
         claims = {"iat": now, "request_body_sha256": hashlib.sha256(body).hexdigest()}
         signed = f"{_encode(json.dumps(header).encode())}.{_encode(json.dumps(claims).encode())}"
         r, s = decode_dss_signature(_private(kept).sign(signed.encode(), ec.ECDSA(SHA256())))
         return f"{signed}.{_encode(r.to_bytes(NUMBER_BYTES, 'big') + s.to_bytes(NUMBER_BYTES, 'big'))}"
+
+    def _make_key(self, now: int) -> tuple[str, bytes]:
+        made = ec.generate_private_key(ec.SECP256R1())
+        packed = made.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return self._store.add_key(str(uuid.uuid4()), packed, now)
 
     def public_key(self, key_id: str) -> dict[str, Any]:
         """Return the JSON Web Key of a key id, as `/webhook_verification_key/get` tells it."""

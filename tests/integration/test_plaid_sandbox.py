@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from mintql.domain.errors import ProtocolError
 from mintql.gateways.webhooks import WebhookRefused, read_webhook
 from mintql.institutions.plaid_webhooks import WEBHOOK_PATH, WebhookEvent
 from support.plaid import drawn, plaid_place
@@ -203,7 +204,7 @@ async def test_a_webhook_that_names_a_key_plaid_does_not_know_is_not_believed(pl
     headers, body = got[0]
     _, _, rest = headers["plaid-verification"].partition(".")
     named = base64.urlsafe_b64encode(json.dumps({"alg": "ES256", "kid": "none"}).encode()).decode().rstrip("=")
-    with pytest.raises(WebhookRefused, match="does not know"):
+    with pytest.raises(ProtocolError, match="knows no key"):
         await read_webhook(
             place.connector, headers | {"plaid-verification": f"{named}.{rest}"}, body, datetime.now(UTC)
         )

@@ -107,14 +107,6 @@ async def test_a_key_that_has_expired_or_is_of_another_kind_is_refused(key, word
         await verified(token(), key=jwk(**key))
 
 
-async def test_a_key_that_the_institution_does_not_know_is_refused():
-    async def no_key(key_id):
-        return {}
-
-    with pytest.raises(WebhookRefused, match="does not know"):
-        await verify({"plaid-verification": token()}, BODY, no_key, NOW)
-
-
 async def test_a_key_that_will_expire_is_good_until_then():
     assert await verified(token(), key=jwk(expired_at=NOW.timestamp() + 1))
 
@@ -264,18 +256,22 @@ async def test_made_up_key_ids_push_no_key_out_and_become_no_requests_without_en
 
     async def fetch(key_id):
         asked.append(key_id)
-        return {"kid": key_id} if key_id == "real" else {}
+        if key_id != "real":
+            raise ProtocolError("no such key")
+        return {"kid": key_id}
 
     keys = VerificationKeys(fetch, clock)
     await keys.get("real")
     for number in range(LOOK_UPS_MAX - 1):
-        assert await keys.get(str(number)) == {}
+        with pytest.raises(ProtocolError):
+            await keys.get(str(number))
     with pytest.raises(InstitutionRateLimited):
         await keys.get("one more")
     assert await keys.get("real") == {"kid": "real"}
     assert len(asked) == LOOK_UPS_MAX
     clock.now = LOOK_UPS_SECONDS
-    assert await keys.get("one more") == {}
+    with pytest.raises(ProtocolError):
+        await keys.get("one more")
 
 
 async def test_no_more_keys_are_kept_than_a_rotation_needs():

@@ -40,7 +40,7 @@ NUMBER_BYTES = 32
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 
 Keys = Callable[[str], Awaitable[Mapping[str, Any]]]
-"""Gives the JSON Web Key (RFC 7517) of a key id; an empty one where the institution knows none."""
+"""Gives the JSON Web Key (RFC 7517) of a key id."""
 Event = TypeVar("Event")
 Event_co = TypeVar("Event_co", covariant=True)
 
@@ -55,7 +55,7 @@ class WebhookSource(Protocol[Event_co]):
     """A connector whose institution sends webhooks."""
 
     async def webhook_key(self, key_id: str) -> Mapping[str, Any]:
-        """Return the public key of this id, an empty object where there is none, or raise an `InstitutionFailure`."""
+        """Return the public key of this id, or raise an `InstitutionFailure`."""
         ...
 
     def webhook_event(self, payload: Mapping[str, Any]) -> Event_co | None:
@@ -132,8 +132,6 @@ def _check_digest(claimed: object, body: bytes) -> None:
 
 
 def _public_key(key: Mapping[str, Any], now: datetime) -> ec.EllipticCurvePublicKey:
-    if not key:
-        raise WebhookRefused("The webhook names a key that its institution does not know.")
     if (key.get("kty"), key.get("crv")) != ("EC", "P-256") or key.get("alg", ALGORITHM) != ALGORITHM:
         raise WebhookRefused("The webhook's key is not of the kind that webhooks are signed with.")
     expired_at = key.get("expired_at")

@@ -184,7 +184,7 @@ class PlaidConnector:
             raise answer.failure
 
     async def webhook_key(self, key_id: str) -> Mapping[str, Any]:
-        """Return the public key (a JSON Web Key) that webhooks of this key id are signed with; empty for no key."""
+        """Return the public key (a JSON Web Key) that webhooks of this key id are signed with."""
         return await self._keys.get(key_id)
 
     def webhook_event(self, payload: Mapping[str, Any]) -> WebhookEvent | None:
@@ -194,7 +194,7 @@ class PlaidConnector:
     async def _fetch_key(self, key_id: str) -> Mapping[str, Any]:
         answer = await self._client.ask("/webhook_verification_key/get", {"key_id": key_id})
         if answer.error.code == plaid_errors.NO_SUCH_KEY:
-            return {}
+            raise ProtocolError(f"{NAME} knows no key of the id that a webhook names.")
         key = answer.fields().get("key")
         if not isinstance(key, dict):
             raise ProtocolError(f"{NAME} gave no key to verify webhooks with.")

@@ -80,7 +80,7 @@ def _ending(payload: Mapping[str, Any], key: str) -> str:
 
 
 class VerificationKeys:
-    """Public keys by id, kept for a while. `fetch` asks Plaid for one, and gives an empty one where there is none."""
+    """Public keys by id, kept for a while. `fetch` asks Plaid for one; `clock` counts seconds, forwards only."""
 
     def __init__(self, fetch: Callable[[str], Awaitable[Key]], clock: Clock = time.monotonic) -> None:
         self._fetch = fetch
@@ -90,7 +90,7 @@ class VerificationKeys:
         self._lock = asyncio.Lock()
 
     async def get(self, key_id: str) -> Key:
-        """Return a key; an empty one where Plaid has none of this id.
+        """Return a key.
 
         Raises:
             InstitutionRateLimited: More than `LOOK_UPS_MAX` keys were asked for within `LOOK_UPS_SECONDS`.
@@ -106,9 +106,7 @@ class VerificationKeys:
                     "Too many webhooks name keys that are not known; this one is not looked up."
                 )
             self._look_ups.append(now)
-            key = await self._fetch(key_id)
-            if not key:  # Made-up ids must not push out the keys that are in use.
-                return key
+            key = await self._fetch(key_id)  # Fails for made-up ids, which so push no key out that is in use.
             self._kept[key_id] = (now + KEY_TTL_SECONDS, key)
             self._kept.move_to_end(key_id)
             while len(self._kept) > KEYS_MAX:

@@ -100,7 +100,7 @@ async def test_what_has_not_changed_since_is_not_told_again(ask):
     [
         ("<DTSTART>20261101<DTEND>20261123", 0),
         ("<DTSTART>20261101000000.000[-5:EST]", 0),
-        ("", 0),
+        ("<DTEND>20220131", 0),
         ("<DTSTART>20261123<DTEND>20261101", 2027),
         ("<DTSTART>20261131", 2020),
         ("<DTSTART>yesterday", 2020),

@@ -69,27 +69,27 @@ ENTITIES = (
 )
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "is empty"),
-        (b"%PDF-1.7 ...", "seems to be a PDF"),
-        (b"\x89PNG\r\n\x1a\n", "an image"),
-        (b"hello", "The file"),
-        (b'{"a": 1}', "JSON"),
-        (b"<html><body>login</body></html>", "a web page"),
-        (ENTITIES, ""),
-        (b"\0" * 100_000, ""),
-        (b"<OFX>" + b"<A>" * 200_000, ""),
-    ],
-)
-async def test_what_is_no_statement_is_refused_and_leaves_nothing(client, owner, settings, content, words):
-    refused = await send_file(client, content, "statement")
+NO_STATEMENTS = [
+    (b"", "is empty"),
+    (b"%PDF-1.7 ...", "seems to be a PDF"),
+    (b"\x89PNG\r\n\x1a\n", "an image"),
+    (b"hello", "The file"),
+    (b'{"a": 1}', "JSON"),
+    (b"<html><body>login</body></html>", "a web page"),
+    (ENTITIES, ""),
+    (b"\0" * 100_000, ""),
+    (b"<OFX>" + b"<A>" * 200_000, ""),
+]
 
-    assert refused["__typename"] == "FileUnreadable", refused
-    assert (refused["code"], refused["field"]) == ("FILE_UNREADABLE", "file")
-    assert words in refused["message"]
-    assert await left(owner, settings) == ({}, [])
+
+async def test_what_is_no_statement_is_refused_and_leaves_nothing(client, owner, settings):
+    for content, words in NO_STATEMENTS:
+        refused = await send_file(client, content, "statement")
+
+        assert refused["__typename"] == "FileUnreadable", refused
+        assert (refused["code"], refused["field"]) == ("FILE_UNREADABLE", "file")
+        assert words in refused["message"]
+        assert await left(owner, settings) == ({}, [])
 
 
 async def test_a_zip_bomb_is_not_unpacked(client, owner, settings):
@@ -209,19 +209,16 @@ async def test_another_persons_account_takes_no_file(client, stranger, owner, se
     assert await owner.fetchval("SELECT count(*) FROM transactions") == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "field"),
-    [
+async def test_an_option_that_cannot_be_is_named_as_the_schema_names_it(client, owner, settings):
+    for options, field in (
         ({"encoding": "klingon"}, "encoding"),
         ({"mapping": {"delimiter": "COMMA", "dateColumn": 0}}, "mapping.amountColumn"),
         ({"mapping": {"delimiter": "COMMA", "dateColumn": 999, "amountColumn": 2}}, "mapping.dateColumn"),
-    ],
-)
-async def test_an_option_that_cannot_be_is_named_as_the_schema_names_it(client, owner, settings, options, field):
-    refused = await send_file(client, CSV, options=options)
+    ):
+        refused = await send_file(client, CSV, options=options)
 
-    assert (refused["__typename"], refused["field"]) == ("InvalidInput", field)
-    assert await left(owner, settings) == ({}, [])
+        assert (refused["__typename"], refused["field"]) == ("InvalidInput", field)
+        assert await left(owner, settings) == ({}, [])
 
 
 async def test_no_more_than_twenty_files_wait_and_the_oldest_makes_way(client, owner):

@@ -160,7 +160,7 @@ async def test_the_plan_beside_the_file_is_the_one_that_was_confirmed(importer):
 
 
 async def test_reading_a_large_file_leaves_the_event_loop_free(importer):
-    rows = "".join(f"2026-{1 + n % 12:02d}-{1 + n % 28:02d},SHOP {n},-{n % 90}.25\n" for n in range(60_000))
+    rows = "".join(f"2026-{1 + n % 12:02d}-{1 + n % 28:02d},SHOP {n},-{n % 90}.25\n" for n in range(20_000))
     longest = 0.0
 
     async def beat() -> None:
@@ -171,11 +171,14 @@ async def test_reading_a_large_file_leaves_the_event_loop_free(importer):
             longest = max(longest, time.perf_counter() - before)
 
     beating = asyncio.create_task(beat())
+    began = time.perf_counter()
     previewed = await importer.preview(f"Date,Description,Amount\n{rows}".encode())
     beating.cancel()
+    took = time.perf_counter() - began
 
-    assert previewed.statements[0].new_rows == 60_000
-    assert longest < 1.0
+    assert previewed.statements[0].new_rows == 20_000
+    # Not a bound in seconds: however busy the machine, the loop turns many times while the file is read.
+    assert longest < took / 3, (longest, took)
 
 
 SHARED = os.environ.get("MINTQL_SHARED_DATA")

@@ -159,9 +159,7 @@ def apply_plan(plan: ImportPlan, parsed: ParsedFile) -> ImportedFile:
         if not planned.take:
             continue
         if planned.place >= len(statements):
-            raise ProtocolError(
-                f"The file has {len(statements)} statements; the plan wants number {planned.place + 1}."
-            )
+            raise ProtocolError(f"The plan wants statement {planned.place + 1} of a file of {len(statements)}.")
         statement = statements[planned.place]
         target = planned.target
         taken[statement.account_external_id] = target

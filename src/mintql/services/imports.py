@@ -31,7 +31,7 @@ from mintql.services.imports_targets import FILES, Correction, Targets, brought_
 from mintql.services.sync import CARRY_SECONDS, open_or_join_run
 from mintql.store import imports as store
 from mintql.store import users
-from mintql.store.imports import ImportRow, TargetAccount
+from mintql.store.imports import ImportRow
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
 
@@ -58,7 +58,6 @@ class _Read:
     """A file as read, with what of the person's it depends on."""
 
     found: Preview
-    accounts: list[TargetAccount]
     targets: Targets
 
 
@@ -136,7 +135,7 @@ async def _preview_new(
         effects = Effects(changed={user_id})
         for old_id, object_key in await store.previewed_beyond(conn, user_id, PREVIEWED_MAX):
             await doom(conn, user_id, old_id, object_key, now)
-        previewed = await build(conn, user_id, row, plan, done.found, done.accounts, done.targets.unsure)
+        previewed = await build(conn, user_id, row, plan, done.found, done.targets)
     return previewed, effects
 
 
@@ -190,7 +189,7 @@ async def _read(
         found = await read(content, row.file_name, replace(found.options, currency=currency))
         if account is None:
             targets.unsure.append(f"The file names no currency; {currency} was taken, which is yours.")
-    return _Read(found, accounts, targets)
+    return _Read(found, targets)
 
 
 def _signature(found: Preview) -> str:
@@ -231,7 +230,7 @@ async def correct(
     async with place.begin() as conn:
         await _waiting(conn, user_id, import_id)
         await store.change_plan(conn, user_id, import_id, changed.kind, changed.signature, changed.plan)
-        previewed = await build(conn, user_id, changed, plan, done.found, done.accounts, done.targets.unsure)
+        previewed = await build(conn, user_id, changed, plan, done.found, done.targets)
     return previewed, Effects(changed={user_id})
 
 
@@ -304,9 +303,11 @@ def plan_key(object_key: str) -> str:
 
 
 async def _remember(conn: Conn, user_id: UserId, row: ImportRow, plan: ImportPlan, now: datetime) -> None:
-    if row.signature:
-        memory = {"options": plan.options.to_json(), "targets": memory_of(plan.statements)}
-        await store.put_profile(conn, user_id, row.signature, memory, now)
+    if not row.signature:
+        return
+    earlier = await store.profile(conn, user_id, row.signature)
+    targets = memory_of(plan.statements, [] if earlier is None else earlier["targets"])
+    await store.put_profile(conn, user_id, row.signature, {"options": plan.options.to_json(), "targets": targets}, now)
 
 
 async def _open_run(conn: Conn, user_id: UserId, row: ImportRow, now: datetime) -> tuple[SyncRunId, Effects]:

@@ -16,7 +16,7 @@ from mintql.institutions.files.reading import PREVIEW_ROWS, Preview, ReadOptions
 from mintql.institutions.imported import ImportPlan, StatementPlan, apply_plan, statements_of
 from mintql.services.categorize import default_categorizer
 from mintql.services.imports_reading import beside
-from mintql.services.imports_targets import FILES
+from mintql.services.imports_targets import FILES, Targets
 from mintql.store import imports as store
 from mintql.store import ingest as rows_store
 from mintql.store.imports import ImportRow, TargetAccount
@@ -108,18 +108,17 @@ async def build(
     row: ImportRow,
     plan: ImportPlan,
     found: Preview,
-    accounts: Sequence[TargetAccount],
-    unsure: Sequence[str],
+    targets: Targets,
 ) -> Previewed:
     """Return what an import would do. Reads the database and changes nothing."""
-    parts = await beside(_parts, plan, found.parsed, accounts)
+    parts = await beside(_parts, plan, found.parsed, targets.accounts)
     await _find_duplicates(conn, user_id, row.import_id, [part for part in parts if part.account is not None])
     rules = await _rules(conn, user_id, parts)
     return Previewed(
         row=row,
         encoding=found.parsed.encoding,
-        evidence=found.evidence,
-        unsure=tuple(dict.fromkeys((*unsure, *found.unsure))),
+        evidence=tuple(dict.fromkeys((*found.evidence, *targets.evidence))),
+        unsure=tuple(dict.fromkeys((*targets.unsure, *found.unsure))),
         options=found.options,
         statements=tuple(_statement(part, rules) for part in parts[:STATEMENTS_SHOWN_MAX]),
         rejected=found.parsed.rejected[:REJECTED_SHOWN_MAX],

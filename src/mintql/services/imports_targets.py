@@ -19,6 +19,8 @@ FILES = "files"
 """The institution id of the one connection through which a person's files come."""
 ACCOUNT_NAME_CHARACTERS_MAX = 100
 NUMBER_SHOWN_CHARACTERS = 4
+REMEMBERED_MAX = 100
+"""Accounts that are remembered for files of one sort."""
 NAME_WORDS = {
     AccountKind.CHECKING: "Checking",
     AccountKind.SAVINGS: "Savings",
@@ -52,8 +54,8 @@ class Correction:
 class Targets:
     """The accounts of a person, and what is known of where statements like these go.
 
-    `before` are the statements as planned so far, `remembered` where the last such file's went. `unsure` gathers what
-    the person should look at.
+    `before` are the statements as planned so far, `remembered` where the last such file's went. `evidence` gathers why
+    statements go where they do, `unsure` what the person should look at.
     """
 
     import_id: ImportId
@@ -61,6 +63,7 @@ class Targets:
     accounts: Sequence[TargetAccount]
     before: Sequence[StatementPlan] = ()
     remembered: Sequence[Mapping[str, Any]] = ()
+    evidence: list[str] = field(default_factory=list)
     unsure: list[str] = field(default_factory=list)
 
     def plan(self, statements: Sequence[Statement], corrections: Sequence[Correction]) -> tuple[StatementPlan, ...]:
@@ -74,7 +77,7 @@ class Targets:
         for place in said:
             if not 0 <= place < len(statements):
                 raise InvalidInput(
-                    f"The file has {len(statements)} statements; {place} is none of them.", field="place"
+                    f"There is no statement {place}; the file has {len(statements)}, from 0.", field="place"
                 )
         before = self.before if len(self.before) == len(statements) else ()
         return tuple(
@@ -145,11 +148,18 @@ class Targets:
     def _remembered(self, statement: Statement) -> TargetAccount | None:
         """Return where the last file of this sort put the statement of this name, if that is still there."""
         for target in self.remembered:
-            if (target["named"], target["currency"]) == (statement.account_external_id, statement.currency):
-                for account in self.accounts:
-                    by_file = account.institution_id == FILES and account.external_id == target["external_id"]
-                    if by_file or (target["account_id"] is not None and account.account_id == target["account_id"]):
-                        return account
+            if _key_of(target) != (statement.account_external_id, statement.currency):
+                continue
+            for account in self.accounts:
+                if account.account_id == target["account_id"] or (
+                    account.institution_id == FILES and account.external_id == target["external_id"]
+                ):
+                    self.evidence.append(f"Account: {account.name}, where the last file of this sort went.")
+                    if target["several"]:
+                        self.unsure.append(
+                            f"Files of this sort went into several accounts, the last into {account.name}: is that it?"
+                        )
+                    return account
         return None
 
     def _named(self, statement: Statement) -> TargetAccount | None:
@@ -206,18 +216,30 @@ def named_id(statement: Statement) -> str:
     return f"file:{statement.account_external_id[:200]}:{statement.currency}"
 
 
-def memory_of(plan: Sequence[StatementPlan]) -> list[dict[str, Any]]:
-    """Return what is remembered of where statements went, for the next file of the sort."""
-    return [
-        {
+def memory_of(plan: Sequence[StatementPlan], earlier: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what is remembered of where statements went, for the next file of the sort.
+
+    `earlier` is what was remembered so far. Where the file does not name its account, files of one sort may be of
+    several accounts: that is kept too, so that the person is asked.
+    """
+    known = {_key_of(target): target for target in earlier}
+    for planned in plan:
+        if not planned.take:
+            continue
+        now = {
             "named": planned.named,
             "currency": planned.currency,
             "account_id": planned.account_id,
             "external_id": None if planned.account is None else planned.account.external_id,
         }
-        for planned in plan
-        if planned.take
-    ]
+        before = known.get(_key_of(now))
+        moved = before is not None and any(before[name] != now[name] for name in ("account_id", "external_id"))
+        known[_key_of(now)] = {**now, "several": moved or (before is not None and before["several"])}
+    return [dict(target) for target in known.values()][-REMEMBERED_MAX:]
+
+
+def _key_of(target: Mapping[str, Any]) -> tuple[str, str]:
+    return target["named"], target["currency"]
 
 
 def brought_up_to_date(plan: Sequence[StatementPlan], accounts: Sequence[TargetAccount]) -> tuple[StatementPlan, ...]:

@@ -153,7 +153,6 @@ class Session:
             deadline_seconds=self.deadline_seconds,
             body_limit_bytes=BODY_LIMIT_BYTES,
             repeatable=True,  # A read, whatever its method; asking twice changes nothing at the bank.
-            circuit=f"ofx:{self.url}",
             called=self.called,
         )
         # Some servers send the OFX that says why along with an HTTP error.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mintql.domain.errors import AccountGone, InvalidInput, NotFound
+from mintql.domain.errors import AccountGone, InstitutionDown, InvalidInput, NotFound, NotReady
 from mintql.domain.ids import TransactionId, UserId
 from mintql.institutions.base import AccountFailure, Capabilities
 from mintql.services import matches, sync
@@ -338,3 +338,28 @@ async def test_a_history_without_windows_read_anew_from_the_start_replaces_ids_t
     await bank.refresh(user_id, connection_id, page(row("c", -450, DAY), row("d", -7, DAY - timedelta(days=300))))
     assert await counted(bank, user_id) == {"c": -450, "d": -7}
     await agrees(bank, user_id)
+
+
+async def test_a_failure_where_requests_are_counted_is_tried_again_no_sooner_than_they_may_be_made(
+    bank: Pipeline,
+) -> None:
+    bank.institution.capabilities = Capabilities(
+        window=True, pending=True, links_pending=True, window_days_max=730, history_days_max=730,
+        refresh_interval_seconds_min=3600, requests_per_day_max=24,
+    )  # fmt: skip
+    bank.institution.fail(InstitutionDown("out of order"))
+    user_id, connection_id = await bank.person()
+    key = await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY)))
+    run = (await bank.fetch("SELECT state, next_attempt_at FROM sync_runs WHERE run_id = $1", key.run_id))[0]
+    assert tuple(run) == ("queued", bank.now + timedelta(hours=1))
+
+
+async def test_accounts_that_all_ask_for_time_are_asked_again_when_they_said(bank: Pipeline) -> None:
+    later = bank.now + timedelta(minutes=7)
+    bank.institution.account_failures = [AccountFailure("card", NotReady("It is being gathered.", retry_at=later))]
+    user_id, connection_id = await bank.person()
+    key = await bank.refresh(user_id, connection_id, page())
+    run = (await bank.fetch("SELECT state, error_code, next_attempt_at FROM sync_runs WHERE run_id = $1", key.run_id))[
+        0
+    ]
+    assert tuple(run) == ("queued", "NOT_READY", later)

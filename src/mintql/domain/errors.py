@@ -164,6 +164,7 @@ _BY_CODE = {
 }  # fmt: skip
 
 
-def failure_of(code: str, message: str, **_: str) -> InstitutionFailure:
-    """Return the failure that was noted by its code and message."""
-    return _BY_CODE.get(code, InstitutionFailure)(message)
+def failure_of(code: str, message: str, retry_at: str = "", **_: str) -> InstitutionFailure:
+    """Return the failure that was noted by its code and message; `retry_at` as ISO 8601, or empty."""
+    at = datetime.fromisoformat(retry_at) if retry_at else None
+    return _BY_CODE.get(code, InstitutionFailure)(message, retry_at=at)

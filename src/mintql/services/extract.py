@@ -167,6 +167,7 @@ def _failure_json(item: AccountFailure) -> dict[str, str]:
         "code": failure.code,
         "message": failure.message,
         "action": failure.action,
+        "retry_at": "" if failure.retry_at is None else failure.retry_at.isoformat(),
     }
 
 
@@ -282,6 +283,14 @@ async def _tell_page(place: Workplace, run: Extraction, pages: int) -> None:
     await place.perform(effects)
 
 
+def _pause_of_institution(place: Workplace, institution_id: str) -> timedelta:
+    """Return how long to wait between tries where each takes from a day's allowance; nothing elsewhere."""
+    connector = place.connectors.get(institution_id)
+    if connector is None or connector.capabilities.requests_per_day_max is None:
+        return timedelta(0)
+    return timedelta(seconds=connector.capabilities.refresh_interval_seconds_min)
+
+
 async def settle_failure(
     place: Workplace,
     run: Claim,
@@ -296,7 +305,10 @@ async def settle_failure(
     """
     now = place.clock()
     again = failure.retryable and attempts < failure.attempts_max
-    pause = timedelta(seconds=RETRY_SECONDS[min(attempts, len(RETRY_SECONDS)) - 1])
+    pause = max(
+        timedelta(seconds=RETRY_SECONDS[min(attempts, len(RETRY_SECONDS)) - 1]),
+        _pause_of_institution(place, run.institution_id),
+    )
     at = max(failure.retry_at or now, now + pause) if again else next_daily(now)
     async with place.begin() as conn:
         await lock_users(conn, [run.key.user_id])

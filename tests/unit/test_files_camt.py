@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import os
 import re
 import time
 import zipfile
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -345,25 +342,3 @@ def test_any_damage_gives_a_file_or_a_refusal(at, length, replacement):
             assert 1970 <= row.posted_on.year <= 2199
             assert len(row.description) <= 500
             row.description.encode()
-
-
-SHARED = os.environ.get("MINTQL_SHARED_DATA", "")
-
-
-@pytest.mark.skipif(not SHARED, reason="MINTQL_SHARED_DATA names no folder")
-def test_every_real_file_gives_what_the_manifest_counts():
-    folder = Path(SHARED) / "bank-files"
-    for row in csv.DictReader((folder / "MANIFEST.tsv").open(encoding="utf-8"), delimiter="\t"):
-        if not row["path"].startswith("camt/"):
-            continue
-        entries, parts, statements = map(int, re.findall(r"(\d+) (?:Ntry|TxDtls|stmts)", row["raw_record_count"]))
-        content = (folder / row["path"]).read_bytes()
-        if statements == 0:
-            with pytest.raises(FileUnreadable, match="without any statement"):
-                read(content)
-            continue
-        parsed = read(content)
-        count = sum(len(statement.transactions) for statement in parsed.statements)
-        whole = any("do not add up to it" in notice for notice in parsed.notices)
-        assert count == (entries if whole else max(entries, parts)), row["path"]
-        assert (len(parsed.statements), parsed.rejected) == (statements, ()), row["path"]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import os
 import time
 from datetime import date
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -325,16 +322,3 @@ def test_any_bytes_give_a_file_or_a_refusal(content):
             assert isinstance(read(whole), ParsedFile)
         except FileUnreadable as refusal:
             assert refusal.message  # noqa: PT017
-
-
-SHARED = os.environ.get("MINTQL_SHARED_DATA", "")
-
-
-@pytest.mark.skipif(not SHARED, reason="MINTQL_SHARED_DATA names no folder")
-def test_every_real_file_gives_what_the_manifest_counts():
-    folder = Path(SHARED) / "bank-files"
-    for row in csv.DictReader((folder / "MANIFEST.tsv").open(encoding="utf-8"), delimiter="\t"):
-        if row["path"].startswith("mt940/"):
-            parsed = read((folder / row["path"]).read_bytes())
-            count = sum(len(one.transactions) for one in parsed.statements)
-            assert (count, parsed.rejected) == (int(row["raw_record_count"].split()[0]), ()), row["path"]

@@ -6,10 +6,11 @@ Every record is bounded in length and lines, so that one quote that never closes
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from mintql.institutions.files.base import FileUnreadable
 from mintql.institutions.files.csv_mapping import COLUMNS_MAX, DELIMITERS
@@ -19,13 +20,16 @@ SAMPLE_RECORDS = 5_000
 """How many records are looked at to understand a file: a busy person's two years."""
 
 DELIMITER_SAMPLE_LINES = 200
+DELIMITER_SAMPLE_CHARACTERS = 1 << 18
 RECORD_LINES_MAX = 50
 LINE_CHARACTERS_MAX = 100_000
 """No bank writes a longer record; `csv` refuses a longer field as well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+_EMPTY_LINES = re.compile(r"\n{2,}")
+
+
+class Row(NamedTuple):
     """A record with the line it begins in, counted from 1. `problem` says why it has no cells."""
 
     line: int
@@ -43,13 +47,18 @@ class Row:
 
 
 def rows_of(text: str, delimiter: str, *, width: int = 0) -> Iterator[Row]:
-    """Give a text's records. A quote opens a field only where that leaves `width` cells, if that is known."""
+    """Give a text's records without blank lines.
+
+    A quote opens a field only where that leaves `width` cells, if that is known.
+    """
     lines = lines_of(text)
     waiting: list[tuple[int, str]] = []
     while True:
         number, line = waiting.pop(0) if waiting else next(lines, (0, ""))
         if number == 0:
             return
+        if not line or line.isspace():
+            continue
         if len(line) > LINE_CHARACTERS_MAX:
             yield Row(number, (line[:200],), f"longer than {LINE_CHARACTERS_MAX:,} characters")
             continue
@@ -93,6 +102,7 @@ def find_delimiter(text: str) -> tuple[str, str]:
     Raises:
         FileUnreadable: No sign cuts the text into columns.
     """
+    text = _EMPTY_LINES.sub("\n", text[:DELIMITER_SAMPLE_CHARACTERS])
     start = text[:32].lower()
     if start.startswith("sep=") and len(text) > len("sep=") and text[4] in DELIMITERS:
         return text[4], "the first line says so"

@@ -55,7 +55,7 @@ _XML_NAMES = (
 )  # fmt: skip
 _OFX = re.compile(r"<OFX[\s>]|OFXHEADER|<(?:STMTTRN|STMTRS|CCSTMTRS|SONRS|BANKTRANLIST)\b", re.IGNORECASE)
 _HTML = re.compile(r"<(?:!doctype\s+html|html|head|body|table|script)\b", re.IGNORECASE)
-_QIF_HEADER = re.compile(r"^[\s\ufeff]*!(?:type|account|option|clear)\b", re.IGNORECASE | re.MULTILINE)
+_QIF_HEADER = re.compile(r"^[ \t\ufeff]{0,8}!(?:type|account|option|clear)\b", re.IGNORECASE | re.MULTILINE)
 _QIF_ROW = re.compile(r"^D ?\d[^\n]*\n(?:[A-Z$%/!&][^\n]*\n){0,20}\^", re.MULTILINE)
 _JSON = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\d\]-])")
 _ENTRIES = {

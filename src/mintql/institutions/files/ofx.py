@@ -33,7 +33,7 @@ from mintql.institutions.files.ofx_document import (
 from mintql.institutions.files.ofx_markup import Element
 from mintql.institutions.files.ofx_rows import Ledger, currency_of, external_id, read_day, read_row
 from mintql.institutions.files.options import AS_FOUND, ReadOptions
-from mintql.institutions.files.rows import BadRow, bounded, check_count, clean
+from mintql.institutions.files.rows import BadRow, bounded, check_count, check_statements, clean
 
 STATEMENTS = ("STMTRS", "CCSTMTRS", "INVSTMTRS")
 ROWS = ("STMTTRN", "STMTTRNP")
@@ -68,7 +68,9 @@ def read(content: bytes, options: ReadOptions = AS_FOUND) -> ParsedFile:
     """
     document = parse_document(content, encoding=options.encoding)
     findings = _Findings(options, notices=list(document.notices))
-    statements = [_statement(holder, findings) for holder in _holders(document.elements)]
+    holders = _holders(document.elements)
+    check_statements(len(holders))
+    statements = [_statement(holder, findings) for holder in holders]
     stated = {statement.account_external_id for statement in statements}
     statements += [
         Statement(account.external_id, account.kind, options.currency, ())

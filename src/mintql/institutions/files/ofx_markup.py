@@ -18,14 +18,15 @@ from mintql.institutions.files.base import FileUnreadable
 
 DEPTH_MAX = 64
 """OFX nests about ten deep; SGML leaves without text and without end may add some."""
-TAGS_MAX = 5_000_000
-"""A file of the largest size, every tag closed, stays below."""
+TAGS_MAX = 3_000_000
+"""Some 150,000 transactions with every tag closed, 300,000 without: decades of a person's."""
 STRAY_MAX = 100_000
 """Signs "<" that begin no element. Texts of banks contain a few."""
 LEAF_CHARACTERS_MAX = 4_000
 
 _ATTRIBUTE = r"""\s+[\w.:-]{1,80}\s*=\s*(?:"[^"<>]{0,500}"|'[^'<>]{0,500}')"""
 _TAG = re.compile(rf"<(/?)([A-Za-z_][\w.:-]{{0,79}})((?:{_ATTRIBUTE}){{0,20}})\s*(/?)>([^<]*)", re.ASCII)
+_PLAIN_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9.]{0,79})>([^<]*)")
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ESCAPED_TWICE = re.compile(r"&(amp|lt|gt|quot|apos|#[0-9]{1,7});")
 _CODE_POINT_MAX = 0x10FFFF
@@ -106,27 +107,32 @@ def parse_markup(text: str) -> Element:
         FileUnreadable: The markup declares entities, or is beyond the bounds of this module.
     """
     if text.count("<") > TAGS_MAX:
-        raise FileUnreadable(f"The file holds more than {TAGS_MAX} tags; export a shorter time.")
+        raise FileUnreadable(f"The file holds more than {TAGS_MAX:,} tags; export a shorter time.")
     builder = _Builder()
     line, counted = 1, 0
     newline = "\n" if "\n" in text else "\r"
-    match = _TAG.match
+    plain, full, end = _PLAIN_TAG.match, _TAG.match, len(text)
     at = text.find("<")
-    while at >= 0:
-        found = match(text, at)
-        if found is None:
-            at = _skip(text, at, builder)
-            continue
-        line += text.count(newline, counted, at)
-        counted = at
-        name = found[2].rpartition(":")[2].upper()
-        if found[1]:
-            builder.close(name)
+    while 0 <= at < end:
+        found = plain(text, at)
+        if found is not None:
+            closes, name, said = found.groups()
+            empty = ""
         else:
-            builder.open(name, line, found[5])
-            if found[4]:
-                builder.close(name)
-        at = found.end() if found.end() < len(text) else -1
+            found = full(text, at)
+            if found is None:
+                at = _skip(text, at, builder)
+                continue
+            closes, name, _, empty, said = found.groups()
+        if closes:
+            builder.close(name.rpartition(":")[2].upper())
+        else:
+            line += text.count(newline, counted, at)
+            counted = at
+            builder.open(name.rpartition(":")[2].upper(), line, said)
+            if empty:
+                builder.close(name.rpartition(":")[2].upper())
+        at = found.end()
     return builder.finish()
 
 

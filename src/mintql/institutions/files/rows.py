@@ -27,7 +27,9 @@ REJECTED_MAX = 50_000
 NO_CURRENCY = ""
 """Of an account without rows whose file names no currency."""
 
-STATEMENTS_MAX = 100_000
+STATEMENTS_MAX = 20_000
+"""One for each day of fifty years."""
+
 LINES_MAX = 8_000_000
 """Lines of a text, blank ones too: an MT940 has some four for each transaction, a QIF up to eight."""
 

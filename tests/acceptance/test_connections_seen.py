@@ -232,13 +232,26 @@ async def test_nothing_is_promised_for_a_connection_that_waits_for_its_person_or
     assert refused["action"] == "Give your permission at the institution again."
 
 
-async def test_an_institution_that_asked_to_wait_says_until_when(client, owner, user_id):
+async def test_an_institution_that_asked_to_wait_says_until_when_and_is_not_asked_before(client, owner, user_id):
     at = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=20)
-    await create_connection(
-        owner, user_id, error_code="INSTITUTION_RATE_LIMITED", error_message="Wait.", next_attempt_at=at
+    number = await create_connection(
+        owner,
+        user_id,
+        error_code="INSTITUTION_RATE_LIMITED",
+        error_message="The bank asked to come back later.",
+        next_attempt_at=at,
     )
+    opened = (await client.ask(REFRESH, id=encode_id("Connection", number)))["refreshConnection"]
+    assert opened["__typename"] == "ConnectionRunSuccess"
+    await owner.execute("UPDATE sync_runs SET error_code = 'INSTITUTION_RATE_LIMITED', next_attempt_at = $1", at)
     (connection,) = (await client.ask(SYNC))["connections"]
     assert datetime.fromisoformat(connection["sync"]["refreshableAt"]) == at
+    refused = (await client.ask(REFRESH, id=encode_id("Connection", number)))["refreshConnection"]
+    assert (refused["__typename"], datetime.fromisoformat(refused["retryAt"])) == ("RateLimited", at)
+    assert refused["message"] == "The bank asked to come back later. It is tried by itself in 20 minutes."
+    await owner.execute("UPDATE sync_runs SET next_attempt_at = now()")
+    joined = (await client.ask(REFRESH, id=encode_id("Connection", number)))["refreshConnection"]
+    assert joined["run"]["id"] == opened["run"]["id"]
 
 
 async def test_imported_files_have_a_name_and_are_not_refreshed(client, owner, user_id):

@@ -11,6 +11,7 @@ import pytest
 
 from mintql.domain.credentials import Credentials
 from mintql.domain.errors import AccountGone, InstitutionDown
+from mintql.jobs import farewell, sweep
 from mintql.services import connections
 from mintql.services.connections import Access
 from mintql.services.farewells import KEPT, PAUSE_SECONDS, say_farewells
@@ -183,3 +184,22 @@ async def test_a_login_whose_key_is_gone_is_forgotten_without_a_word_to_anybody(
     assert await later(pipeline, 1) == 0
     assert await kept(pipeline) == (0, 0)
     assert pipeline.institution.told == []
+
+
+async def test_the_sweeper_sends_a_farewell_that_no_job_carries(runtime):
+    async def carried():
+        for name in await runtime.redis.keys("arq:job:*"):
+            await runtime.redis.delete(name)
+        await runtime.redis.delete(runtime.settings.queue_name)
+        await sweep({"runtime": runtime})
+        return {job.function for job in await runtime.redis.queued_jobs(queue_name=runtime.settings.queue_name)}
+
+    assert "farewell" not in await carried()
+    async with runtime.system() as conn:
+        await conn.execute(
+            "INSERT INTO farewells (user_id, connection_id, institution_id, key_version, wrapped_key, ciphertext, "
+            "expires_at) VALUES (1, 1, 'scripted', 1, '', '', now() + interval '1 hour')"
+        )
+    assert "farewell" in await carried()
+    await farewell({"runtime": runtime})  # Nobody offers this institution: it cannot be told.
+    assert "farewell" not in await carried()

@@ -134,13 +134,18 @@ async def refresh(
     Raises:
         NotFound: Not this person's connection, or ended.
         InstitutionFailure: The connection waits for the person: the login is wanted again, say.
-        RateLimited: The last run that went well began too lately, or today's requests are used up.
+        RateLimited: The last run that went well began too lately, today's requests are used up, or the institution
+            wants the run that is open to wait.
     """
     await lock_users(conn, [user_id])
     found = await open_connection(conn, user_id, connection_id)
     if found.status == "action_required":
         raise _refusal(found)
     last = await store.last_refresh(conn, user_id, connection_id, balances_only=balances_only)
+    if last.waits_until is not None and last.waits_until > now:
+        words = found.error_message or "The institution asked to come back later."
+        wait = wait_in_words(last.waits_until - now)
+        raise RateLimited(f"{words} It is tried by itself in {wait}.", retry_at=last.waits_until)
     if last.open_state is None:
         _check_pace(found, last, pace, now)
     return await open_or_join_run(conn, user_id, connection_id, "request", now, balances_only=balances_only)

@@ -59,11 +59,15 @@ class LockedConnection:
 
 @dataclass(frozen=True, slots=True)
 class LastRefresh:
-    """When the latest run that went well began, and how far the run is that is open, None where none is."""
+    """When the latest run that went well began, and how far the run is that is open, None where none is.
+
+    `waits_until` is set when the institution asked for that one to wait.
+    """
 
     last_started_at: datetime | None
     open_state: str | None
     open_balances_only: bool | None
+    waits_until: datetime | None
 
     @property
     def reads_all_that_is_new(self) -> bool:
@@ -167,7 +171,7 @@ async def last_refresh(
 ) -> LastRefresh:
     """Return how lately a connection was refreshed, with `balances_only` by a run of balances at least."""
     row = await conn.fetchrow(SQL.last_refresh, user_id, connection_id, balances_only)
-    return LastRefresh(**dict(row)) if row else LastRefresh(None, None, None)
+    return LastRefresh(**dict(row)) if row else LastRefresh(None, None, None, None)
 
 
 async def reactivate(

@@ -61,9 +61,10 @@ SELECT connection_id, institution_id, status, login_key, last_attempt_at, error_
 FROM connections WHERE user_id = $1 AND connection_id = $2 FOR UPDATE
 
 -- name: last_refresh
--- When the latest run of a connection that went well began, of whole ones unless balances are enough, and how far the
--- run is that is open.
-SELECT refreshed.at AS last_started_at, run.state AS open_state, run.balances_only AS open_balances_only
+-- When the latest run of a connection that went well began, of whole ones unless balances are enough, how far the run
+-- is that is open, and until when the institution wants that one to wait.
+SELECT refreshed.at AS last_started_at, run.state AS open_state, run.balances_only AS open_balances_only,
+    run.waits_until
 FROM connections AS link
 LEFT JOIN LATERAL (
     SELECT coalesce(started_at, created_at) AS at FROM sync_runs
@@ -72,7 +73,9 @@ LEFT JOIN LATERAL (
     ORDER BY run_id DESC LIMIT 1
 ) AS refreshed ON true
 LEFT JOIN LATERAL (
-    SELECT state, balances_only FROM sync_runs
+    SELECT state, balances_only,
+        CASE WHEN state = 'queued' AND error_code = 'INSTITUTION_RATE_LIMITED' THEN next_attempt_at END AS waits_until
+    FROM sync_runs
     WHERE user_id = link.user_id AND connection_id = link.connection_id
       AND state NOT IN ('succeeded', 'failed') AND reason <> 'import'
     LIMIT 1

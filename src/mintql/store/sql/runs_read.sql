@@ -33,8 +33,11 @@ CROSS JOIN LATERAL (
     ORDER BY bad.object_id, bad.position LIMIT asked.size
 ) AS row
 JOIN sync_runs AS run ON run.user_id = $1 AND run.run_id = asked.run_id
-LEFT JOIN accounts AS account ON account.user_id = $1 AND account.connection_id = run.connection_id
-    AND account.external_id = row.account_external_id
+LEFT JOIN accounts AS account ON account.user_id = $1 AND (
+    (account.connection_id = run.connection_id AND account.external_id = row.account_external_id)
+    -- A file may go into an account of a live connection, and names it by this.
+    OR (run.import_id IS NOT NULL AND 'account:' || account.account_id = row.account_external_id)
+)
 ORDER BY asked.place, row.object_id, row.position
 
 -- name: raw_pages

@@ -209,7 +209,16 @@ async def _import(
         async with runtime.system() as conn:
             user_id = await _find_user(conn, user or EMAIL)
         wanted = Wanted(file, user_id, account, options, mapping)
-        return await import_path(runtime, wanted, lambda question: yes or typer.confirm(question), Console())
+        return await import_path(runtime, wanted, lambda question: yes or _confirm(question), Console())
+
+
+def _confirm(question: str) -> bool:
+    """Ask; whoever gives no answer has not said yes."""
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        print()
+        return False
 
 
 @app.command()

@@ -16,6 +16,7 @@ from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import AccountId, ImportId, SyncRunId, UserId
 from mintql.domain.money import Money
 from mintql.institutions.files.base import FILE_BYTES_MAX, FileUnreadable
+from mintql.institutions.files.options import ReadOptions
 from mintql.runtime import Runtime
 from mintql.services import imports, imports_ending
 from mintql.services.extract import utc_now
@@ -103,7 +104,7 @@ async def _account(place: ImportPlace, wanted: Wanted) -> AccountId | None:
 async def _mapping(content: bytes, wanted: Wanted) -> dict[str, Any]:
     """Return the columns as they are found out, with what was said of them instead."""
     try:
-        found = await read(content, wanted.path.name)
+        found = await read(content, wanted.path.name, ReadOptions.from_json(dict(wanted.options)))
     except FileUnreadable:
         return dict(wanted.mapping)
     if found.mapping is None:

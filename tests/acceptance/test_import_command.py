@@ -67,8 +67,10 @@ async def test_a_person_who_says_no_gets_nothing(worker, settings, tmp_path, own
 
     assert (status, "Nothing was taken in." in printed) == (0, True), printed
     assert "[BAKERY]" in printed
+    status, printed = await run(settings, tmp_path, "a.ofx", "--user", person)
+    assert (status, "Nothing was taken in." in printed) == (0, True), printed
     assert await amounts(owner) == []
-    assert await owner.fetchval("SELECT state FROM file_imports") == "discarded"
+    assert await owner.fetchval("SELECT array_agg(DISTINCT state) FROM file_imports") == ["discarded"]
 
 
 async def test_columns_and_the_account_can_be_named(worker, settings, tmp_path, owner, person):

@@ -66,6 +66,7 @@ async def test_a_file_is_shown_as_it_would_be_read_and_then_taken_in(client):
         "run": None,
     }
     assert (statement["rowsTotal"], statement["newRows"], statement["duplicates"]) == (4, 4, 0)
+    assert any(words.startswith("Date: ") for words in preview["evidence"])
     assert (statement["firstDay"], statement["lastDay"]) == ("2026-11-02", "2026-11-15")
     assert statement["newAccount"] == {"name": "may", "kind": "OTHER", "currency": "USD"}
     assert [row["amount"]["amount"] for row in statement["rows"]] == ["-4.50", "-4.50", "-82.10", "2500.00"]

@@ -182,11 +182,11 @@ async def _read(
         remembered = ReadOptions.from_json(profile["options"])
         if remembering and remembered != found.options:
             with contextlib.suppress(FileUnreadable):
-                found = await read(content, row.file_name, remembered)
+                found, asked = await read(content, row.file_name, remembered), remembered
     if found.parsed.without_currency:
         account = next((one for one in accounts if one.account_id == account_id), None)
         currency = account.currency if account else person.currency if person else "USD"
-        found = await read(content, row.file_name, replace(found.options, currency=currency))
+        found = await read(content, row.file_name, replace(asked, currency=currency))
         if account is None:
             targets.unsure.append(f"The file names no currency; {currency} was taken, which is yours.")
     return _Read(found, targets)
@@ -235,11 +235,18 @@ async def correct(
 
 
 def _merged(before: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options with what the person says now; columns found in another reading hold no more."""
-    starts_over = "mapping" not in options and any(
-        name in options and options[name] != before[name] for name in ("kind", "encoding")
-    )
-    return {**before, **({"mapping": None} if starts_over else {}), **options}
+    """Return the options with what the person says now.
+
+    Columns that were found in another reading hold no more, and a currency is that of the columns as well.
+    """
+    merged = {**before, **options}
+    if "mapping" in options or merged["mapping"] is None:
+        return merged
+    if any(name in options and options[name] != before[name] for name in ("kind", "encoding")):
+        return {**merged, "mapping": None}
+    if options.get("currency"):
+        return {**merged, "mapping": {**merged["mapping"], "currency": options["currency"]}}
+    return merged
 
 
 async def _content(place: ImportPlace, row: ImportRow) -> bytes:

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 
 import httpcore
 import httpx
@@ -137,6 +138,12 @@ class _Terms:
     redirects_max: int
 
 
+@cache
+def _default_tls() -> ssl.SSLContext:
+    """Return the context that trusts the usual authorities: reading their certificates takes 66 ms, so once."""
+    return httpx.create_ssl_context()
+
+
 class GuardedClient:
     """Sends requests within the rules of this module. Get one from `open_http`."""
 
@@ -147,7 +154,7 @@ class GuardedClient:
         self._bounds = bounds
         self._surroundings = surroundings
         self._circuits = Circuits(bounds.circuits, surroundings.clock, surroundings.random)
-        tls = surroundings.tls or httpx.create_ssl_context()
+        tls = surroundings.tls or _default_tls()
         tls.minimum_version = max(tls.minimum_version, ssl.TLSVersion.TLSv1_2)
 
         def pool(kept: int) -> httpcore.AsyncConnectionPool:

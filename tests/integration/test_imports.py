@@ -118,8 +118,10 @@ async def test_a_row_of_another_file_that_gave_way_counts_again(importer):
     assert await importer.counted() == [-900, -450]
 
     await importer.undo(first)
-
     assert await importer.counted() == [-900]
+
+    await importer.take_in(FIRST, account_id=account_id)
+    assert await importer.counted() == [-900, -450]
 
 
 async def test_a_file_that_went_missing_fails_in_words_and_can_be_taken_in_once_it_is_back(importer):

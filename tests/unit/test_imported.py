@@ -220,7 +220,7 @@ def test_where_files_of_one_sort_went_into_several_accounts_the_person_is_asked(
         (Correction(0, account_id=AccountId(99)), NotFound, "accountId"),
         (Correction(0, AccountId(3), NewAccount("Giro", AccountKind.CHECKING, "EUR")), InvalidInput, "newAccount"),
         (Correction(0, new_account=NewAccount(" ", AccountKind.CHECKING, "EUR")), InvalidInput, "name"),
-        (Correction(0, new_account=NewAccount("Giro", AccountKind.CHECKING, "XXX")), InvalidInput, "currency"),
+        (Correction(0, new_account=NewAccount("Giro", AccountKind.CHECKING, "QQQ")), InvalidInput, "currency"),
     ],
 )
 def test_a_correction_that_cannot_be_names_its_field(correction, failure, field):

@@ -94,10 +94,10 @@ RETURNING run_id
 SELECT import_id, plan::text AS plan FROM file_imports WHERE user_id = $1 AND state = 'confirmed' ORDER BY import_id
 
 -- name: restore_rows
--- Lets rows count again that gave way to rows of a file which is taken back, and keeps that they do.
+-- Lets rows count again that gave way to rows of a file which is taken back. That they did is forgotten, not kept as
+-- undone: nobody said of the pair that it is none, and the file may come again.
 WITH undone AS (
-    UPDATE transaction_matches AS match SET state = 'undone', decided_at = $3
-    FROM transactions AS row
+    DELETE FROM transaction_matches AS match USING transactions AS row
     WHERE match.user_id = $1 AND match.state = 'applied' AND row.user_id = $1 AND row.transaction_id = match.to_id
         AND row.import_id = $2 AND row.successor_id IS NULL AND row.removed_at IS NULL
     RETURNING match.from_id

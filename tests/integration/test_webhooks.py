@@ -84,19 +84,26 @@ class Plaid:
 @pytest.fixture
 async def plaid(client, bank, server, owner, tmp_path):
     """A connection through Plaid whose first run is over since an hour."""
-    keys = {"client_id": "sandbox", "secret": "sandbox"}
-    made = await bank.control.post(
-        "/plaid/sandbox/public_token/create",
-        json=keys | {"institution_id": "ins_109508", "initial_products": ["transactions"],
-                     "options": {"override_username": "ada"}},
-    )  # fmt: skip
-    connected = (await client.ask(CONNECT, token=made.json()["public_token"]))["connectInstitution"]
+    token = await public_token(bank)
+    connected = (await client.ask(CONNECT, token=token))["connectInstitution"]
     assert "connection" in connected, connected
     item_id, _ = await asyncio.to_thread(only_item, tmp_path / "bank.sqlite")
     await rest(owner)
     found = Plaid(bank, server, tmp_path / "bank.sqlite", item_id)
     found.connection_id = connected["connection"]["id"]
     return found
+
+
+async def public_token(bank):
+    """What a visit to the bank's own pages ends with."""
+    asked = {
+        "institution_id": "ins_109508",
+        "initial_products": ["transactions"],
+        "options": {"override_username": "ada"},
+    }
+    keys = {"client_id": "sandbox", "secret": "sandbox"}
+    made = await bank.control.post("/plaid/sandbox/public_token/create", json=keys | asked)
+    return made.json()["public_token"]
 
 
 def only_item(path):
@@ -168,6 +175,15 @@ async def test_a_run_that_waits_out_an_outage_is_not_hurried(plaid, owner):
     await plaid.tell()
     assert await owner.fetch("SELECT * FROM sync_runs") == before
     assert await owner.fetchval("SELECT wanted_at FROM connections") is None
+
+
+async def test_nothing_is_fetched_for_who_has_not_been_here_for_a_month(plaid, owner):
+    await owner.execute("UPDATE users SET last_active_on = current_date - 32")
+    await plaid.tell()
+    assert await runs(owner) == [LINKED]
+    await owner.execute("UPDATE users SET last_active_on = current_date - 29")
+    await plaid.tell()
+    assert await runs(owner) == [LINKED, ("webhook", "queued")]
 
 
 async def test_what_is_not_signed_by_the_institution_is_refused_without_a_word_and_changes_nothing(plaid, owner):
@@ -255,6 +271,42 @@ async def test_an_item_in_error_is_looked_at_and_waits_for_its_person(plaid, cli
     assert connection["sync"]["error"]["code"] == "AUTH_REQUIRED"
     assert connection["sync"]["error"]["action"]
     assert connection["sync"]["latestRun"] == {"state": "FAILED", "reason": "WEBHOOK"}
+
+
+UPDATE = """
+mutation Update($id: ID!, $token: String!) {
+  updateCredentials(id: $id, password: $token) {
+    ... on ConnectionRunSuccess { connection { id status } }
+    ... on Error { code message }
+  }
+}
+"""
+SPENT = '{ spending(from: "2024-01", to: "2027-12") { month totals { currency spent { amountMinor } received { amountMinor } } } }'
+
+
+async def test_a_connection_that_is_mended_by_a_new_visit_doubles_nothing_and_the_old_access_is_ended(
+    plaid, client, bank, owner, worker, tmp_path
+):
+    await owner.execute("UPDATE sync_runs SET state = 'queued', next_attempt_at = now()")  # Let the first run go on.
+
+    async def succeeded(times):
+        found = await owner.fetch("SELECT state FROM sync_runs ORDER BY run_id")
+        return [row["state"] for row in found] == ["succeeded"] * times
+
+    await eventually(lambda: succeeded(1), 40)
+    spent, accounts = await client.ask(SPENT), await client.ask("{ accounts { id name } }")
+    token = await public_token(bank)
+    mended = (await client.ask(UPDATE, id=plaid.connection_id, token=token))["updateCredentials"]
+    assert mended == {"connection": {"id": plaid.connection_id, "status": "ACTIVE"}}
+    await eventually(lambda: succeeded(2), 40)
+    assert await client.ask("{ accounts { id name } }") == accounts
+    assert await client.ask(SPENT) == spent
+
+    async def items():
+        with closing(sqlite3.connect(tmp_path / "bank.sqlite")) as db:
+            return sorted(removed for (removed,) in db.execute("SELECT removed FROM plaid_items")) == [0, 1]
+
+    assert await eventually(items, 20)
 
 
 async def test_the_institution_is_told_that_a_connection_has_ended(plaid, client, owner, worker, tmp_path):

@@ -8,7 +8,7 @@ past the place of what is new.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from mintql.domain.errors import NotFound
@@ -17,7 +17,7 @@ from mintql.gateways.vault import Vault
 from mintql.services.effects import Effects
 from mintql.services.logins import webhook_key
 from mintql.services.pace import Pace
-from mintql.services.sync import open_or_join_run
+from mintql.services.sync import ACTIVE_DAYS, open_or_join_run
 from mintql.store import connections as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
@@ -86,6 +86,8 @@ async def receive(
     if not event.refresh:
         return effects
     last = await store.last_refresh(conn, user_id, connection_id)
+    if now.astimezone(UTC).date() - last.last_active_on > timedelta(days=ACTIVE_DAYS):
+        return effects  # Nobody looks; the daily refresh takes it up when the person is back.
     if last.reads_all_that_is_new:
         return effects  # When its time has come: an outage's pause is waited out, however often a webhook comes.
     allowed_at = pace.next_refresh_at(last.last_started_at, found.requests_on, found.requests, now)

@@ -61,13 +61,15 @@ class LockedConnection:
 class LastRefresh:
     """When the latest run that went well began, and how far the run is that is open, None where none is.
 
-    `waits_until` is set when the institution asked for that one to wait.
+    `waits_until` is set when the institution asked for that one to wait. `last_active_on` is the day the person was
+    last here.
     """
 
     last_started_at: datetime | None
     open_state: str | None
     open_balances_only: bool | None
     waits_until: datetime | None
+    last_active_on: date
 
     @property
     def reads_all_that_is_new(self) -> bool:
@@ -169,9 +171,11 @@ async def lock(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> Lock
 async def last_refresh(
     conn: Conn, user_id: UserId, connection_id: ConnectionId, *, balances_only: bool = False
 ) -> LastRefresh:
-    """Return how lately a connection was refreshed, with `balances_only` by a run of balances at least."""
+    """Return how lately a connection, which is locked, was refreshed; with `balances_only` of balances at least."""
     row = await conn.fetchrow(SQL.last_refresh, user_id, connection_id, balances_only)
-    return LastRefresh(**dict(row)) if row else LastRefresh(None, None, None, None)
+    if row is None:
+        raise LookupError(f"there is no connection {connection_id} of person {user_id}")
+    return LastRefresh(**dict(row))
 
 
 async def reactivate(

@@ -62,10 +62,11 @@ FROM connections WHERE user_id = $1 AND connection_id = $2 FOR UPDATE
 
 -- name: last_refresh
 -- When the latest run of a connection that went well began, of whole ones unless balances are enough, how far the run
--- is that is open, and until when the institution wants that one to wait.
+-- is that is open, until when the institution wants that one to wait, and when its person was last here.
 SELECT refreshed.at AS last_started_at, run.state AS open_state, run.balances_only AS open_balances_only,
-    run.waits_until
+    run.waits_until, person.last_active_on
 FROM connections AS link
+JOIN users AS person ON person.user_id = link.user_id
 LEFT JOIN LATERAL (
     SELECT coalesce(started_at, created_at) AS at FROM sync_runs
     WHERE user_id = link.user_id AND connection_id = link.connection_id AND state = 'succeeded'

@@ -4,8 +4,8 @@ import pytest
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.wording import shown
-from mintql.services.logins import check_credentials
 from mintql.services.identity import EMAIL_LENGTH_MAX, check_email
+from mintql.services.logins import check_credentials
 
 
 def test_a_value_that_is_cut_keeps_its_quotes():

@@ -14,7 +14,7 @@ DECIMALS = (".", ",")
 COLUMNS_MAX = 200
 FIRST_LINE_MAX = 10_000
 HEADING_CHARACTERS_MAX = 100
-SOURCES = ("", "firefly", "mint", "ynab", "actual")
+SOURCES = ("", "firefly", "mint", "ynab", "actual", "revolut")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class CsvMapping:
     `first_line`, and where a file's headings stand in another line, as many lines behind them. `encoding` is the
     one that was found, no more than evidence for the next file. `currency` stands where no column or sign beside
     an amount names one. Rows without a date in its column take it from `other_date_columns`. `debit_is_negative`
-    tells that money out is written below zero in a column of its own. `balance_is_owed` tells a card's balance that
+    tells that money out is written below zero in a column of its own, `credit_is_negative` that money in is. What
+    stands in `fee_column` is taken from the account beside the amount. `balance_is_owed` tells a card's balance that
     grows with each purchase. `source` names the budget program whose export this is, "" for any other table.
     """
 
@@ -42,6 +43,8 @@ class CsvMapping:
     debit_column: int | None = None
     credit_column: int | None = None
     debit_is_negative: bool = False
+    credit_is_negative: bool = False
+    fee_column: int | None = None
     decimal: str = "."
     inverse_sign: bool = False
     direction_column: int | None = None
@@ -84,6 +87,8 @@ class CsvMapping:
             date_order=DateOrder(said.choice("date_order", tuple(DateOrder), default=DateOrder.YMD)),
             other_date_columns=said.numbers("other_date_columns", COLUMNS_MAX),
             debit_is_negative=said.flag("debit_is_negative") or False,
+            credit_is_negative=said.flag("credit_is_negative") or False,
+            fee_column=said.number("fee_column", last),
             decimal=said.choice("decimal", DECIMALS, default="."),
             inverse_sign=said.flag("inverse_sign") or False,
             balance_proven=said.flag("balance_proven") or False,

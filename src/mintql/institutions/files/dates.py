@@ -115,7 +115,7 @@ def read_date(text: str, order: DateOrder) -> date | None:
 
 def is_date(text: str) -> bool:
     """Return whether this is a date in any order."""
-    return any(read_date(text, order) is not None for order in DateOrder)
+    return not text.isalpha() and any(read_date(text, order) is not None for order in DateOrder)
 
 
 def find_order(

@@ -22,7 +22,14 @@ from mintql.institutions.files.base import FileKind, FileUnreadable, ParsedFile,
 from mintql.institutions.files.csv_mapping import DELIMITERS, HEADING_CHARACTERS_MAX, CsvMapping
 from mintql.institutions.files.dates import parse_date
 from mintql.institutions.files.decoding import Decoded, decode
-from mintql.institutions.files.delimited_headings import IN_WORDS, OUT_WORDS, PENDING_WORDS, VOID_WORDS
+from mintql.institutions.files.delimited_headings import (
+    IN_WORDS,
+    NO_WAY_WORDS,
+    OUT_WORDS,
+    PENDING_WORDS,
+    REFUND_WORDS,
+    VOID_WORDS,
+)
 from mintql.institutions.files.delimited_mapping import HEADING_LINES_MAX, understand
 from mintql.institutions.files.delimited_table import Row, find_delimiter, rows_of, sample_of
 from mintql.institutions.files.delimited_words import fold
@@ -226,6 +233,8 @@ class _Reader:
         if status in VOID_WORDS:
             self.left_out[f"their status is {status!r}, so no money moved"] += 1
             return
+        if self._stands_apart(row):
+            return
         currency = self._currency(row)
         yield ProviderTransaction(
             account_external_id=rows.clean_id(row.cell(mapping.account_column)),
@@ -236,6 +245,25 @@ class _Reader:
             description=rows.merge(row.cell(column) for column in mapping.description_columns),
             pending=status in PENDING_WORDS,
         )
+
+    def _stands_apart(self, row: Row) -> bool:
+        """Return whether a row moves no money of the account: a balance carried over, a move between own pots."""
+        mapping = self.mapping
+        if (
+            mapping.amount_column is not None
+            and row.cell(mapping.balance_column)
+            and not row.cell(mapping.amount_column)
+        ):
+            self.left_out["they say a balance and no amount"] += 1
+            return True
+        if fold(row.cell(mapping.direction_column)) in NO_WAY_WORDS and not self._refunds(row):
+            self.left_out["money neither came nor went"] += 1
+            return True
+        return False
+
+    def _refunds(self, row: Row) -> bool:
+        said = " ".join(row.cells).casefold()
+        return any(word in said for word in REFUND_WORDS)
 
     def _actual(self, row: Row) -> Iterator[ProviderTransaction]:
         """Read a row of Actual's: of what was split the whole, as the bank has it, and not the parts."""
@@ -309,9 +337,12 @@ class _Reader:
         if not text:
             raise BadRow("no amount is given")
         amount = self._read(text, currency)
+        fee = row.cell(mapping.fee_column)
+        if fee:
+            amount -= self._read(fee, currency)
         if mapping.direction_column is not None:
             word = fold(row.cell(mapping.direction_column))
-            if word not in OUT_WORDS and word not in IN_WORDS:
+            if word not in OUT_WORDS and word not in IN_WORDS and word not in NO_WAY_WORDS:
                 raise BadRow(
                     f"{rows.clean(row.cell(mapping.direction_column), 40)!r} does not say which way money goes"
                 )
@@ -331,4 +362,5 @@ class _Reader:
         debit, credit = (self._read(text, currency) if text else 0 for text in texts)
         if debit and credit:
             raise BadRow("both money in and money out are given")
+        credit = -credit if mapping.credit_is_negative else credit
         return credit + (debit if mapping.debit_is_negative else -debit)

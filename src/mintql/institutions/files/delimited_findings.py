@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mintql.institutions.files.amounts import take_apart
-from mintql.institutions.files.delimited_headings import IN_WORDS, OUT_WORDS, ROLES
+from mintql.institutions.files.delimited_headings import IN_WORDS, NO_WAY_WORDS, OUT_WORDS, ROLES
 from mintql.institutions.files.delimited_table import Row
 from mintql.institutions.files.delimited_words import fold, without_currency
 from mintql.institutions.files.rows import clean
@@ -59,5 +59,5 @@ def share(texts: Sequence[str], test: Callable[[str], bool]) -> float:
 
 def is_direction(found: Findings, column: int) -> bool:
     """Return whether each cell of a column says which way money goes."""
-    words = {fold(text) for text in found.values(column)}
+    words = {fold(text) for text in found.values(column)} - NO_WAY_WORDS
     return bool(words) and words <= OUT_WORDS | IN_WORDS

@@ -31,6 +31,7 @@ from mintql.institutions.files.options import AS_FOUND, ReadOptions
 HEADING_LINES_MAX = 60
 """A table begins within these lines: banks put at most some dozens of lines about the account before it."""
 
+_CHINESE_WALLETS = ("支付宝", "微信支付")
 DOLLARS = frozenset({"USD", "CAD", "AUD", "NZD", "SGD", "HKD", "TWD", "MXN", "CLP", "COP", "ARS"})
 """Currencies whose own sign is "$"."""
 
@@ -42,7 +43,8 @@ def understand(rows: Sequence[Row], base: CsvMapping, options: ReadOptions = AS_
         FileUnreadable: No column holds dates, or none holds amounts.
     """
     heading, data = _heading(rows)
-    found = Findings(data, heading)
+    # Sums, notes and rows without a date stand at the end of many tables, and say nothing about the others.
+    found = Findings([row for row in data if _is_data(row)] or data, heading)
     if heading is None:
         found.evidence.append("Headings: none, the first line is a transaction already.")
     else:
@@ -141,7 +143,9 @@ def _texts(found: Findings, mapping: CsvMapping) -> CsvMapping:
         (
             c
             for c in found.named("account")
-            if c not in used and (found.folded[c] in OWN_ACCOUNT_SURE or len(set(found.values(c))) == 1)
+            if c not in used
+            and len(found.values(c)) == len(found.rows)
+            and (found.folded[c] in OWN_ACCOUNT_SURE or len(set(found.values(c))) == 1)
         ),
         None,
     )
@@ -169,6 +173,14 @@ def _currency(found: Findings, mapping: CsvMapping, rows: Sequence[Row]) -> CsvM
         if values and all(re.fullmatch(r"[A-Za-z]{3}", text) for text in values):
             found.evidence.append(f"Currency: {found.call(column)} names it for each row.")
             return replace(mapping, currency_column=column)
+    if any(name in text for row in rows[:HEADING_LINES_MAX] for text in row.cells for name in _CHINESE_WALLETS):
+        found.evidence.append("Currency: CNY, as Alipay's and WeChat Pay's tables are.")
+        return replace(mapping, currency="CNY")
+    return _currency_in_words(found, mapping, rows)
+
+
+def _currency_in_words(found: Findings, mapping: CsvMapping, rows: Sequence[Row]) -> CsvMapping:
+    """Find the currency where no column names it for each row."""
     columns = (mapping.amount_column, mapping.debit_column, mapping.credit_column, mapping.balance_column)
     beside = {parts.currency for c in columns for text in found.values(c) if (parts := take_apart(text))} - {""}
     if len(beside) == 1:

@@ -11,6 +11,7 @@ from mintql.domain.errors import InvalidInput
 from mintql.institutions.files.amounts import decimal_signs, parse_amount, take_apart
 from mintql.institutions.files.base import FileUnreadable
 from mintql.institutions.files.csv_mapping import CsvMapping
+from mintql.institutions.files.dates import is_date
 from mintql.institutions.files.delimited_findings import (
     PROOF_SHARE_MIN,
     Findings,
@@ -40,10 +41,9 @@ def find_amounts(found: Findings, mapping: CsvMapping, said: str = "") -> CsvMap
     amount = first([c for c in found.named("amount") if share(found.values(c), is_amount) >= 0.5 or not found.rows])  # noqa: PLR2004
     if debit is not None and credit is not None and amount is None:
         found.evidence.append(f"Amount: money out in {found.call(debit)}, money in in {found.call(credit)}.")
-        debits = [parts for text in found.values(debit) if (parts := take_apart(text))]
-        below = sum(parts.negative for parts in debits)
-        signed = below > len(debits) / 2
-        mapping = replace(mapping, debit_column=debit, credit_column=credit, debit_is_negative=signed)
+        mapping = _of_pair(found, mapping, debit, credit)
+    elif amount is None and (pair := _pair_by_content(found, taken)) is not None:
+        mapping = _of_pair(found, mapping, *pair)
     else:
         if amount is None:
             amount, guessed = _amount_by_content(found, taken | ({balance} if balance is not None else set()))
@@ -54,7 +54,10 @@ def find_amounts(found: Findings, mapping: CsvMapping, said: str = "") -> CsvMap
     columns = [
         c for c in (mapping.amount_column, mapping.debit_column, mapping.credit_column, balance) if c is not None
     ]
-    votes = decimal_signs(text for column in columns for text in found.values(column))
+    moved = [column for column in columns if column != balance]
+    votes = decimal_signs(text for column in moved for text in found.values(column))
+    if not votes[","] + votes["."]:
+        votes += decimal_signs(found.values(balance))
     decimal = "," if votes[","] > votes["."] else "."
     if said:
         decimal = said
@@ -71,6 +74,43 @@ def find_amounts(found: Findings, mapping: CsvMapping, said: str = "") -> CsvMap
     return replace(mapping, balance_column=balance, decimal=decimal)
 
 
+def _of_pair(found: Findings, mapping: CsvMapping, debit: int, credit: int) -> CsvMapping:
+    """Take money out and in from columns of their own, each of which may be written below zero."""
+    below: list[bool] = []
+    for column in (debit, credit):
+        amounts = [parts for text in found.values(column) if (parts := take_apart(text)) and parts.digits.strip("0.,")]
+        below.append(sum(parts.negative for parts in amounts) > len(amounts) / 2)
+    return replace(
+        mapping,
+        debit_column=debit,
+        credit_column=credit,
+        debit_is_negative=below[0],
+        credit_is_negative=below[1],
+    )
+
+
+def _pair_by_content(found: Findings, taken: set[int]) -> tuple[int, int] | None:
+    """Return two columns of amounts of which each row fills exactly one: money out, then money in, as is usual."""
+    width = max((len(row.cells) for row in found.rows), default=0)
+    numeric = [
+        column
+        for column in range(width)
+        if column not in taken and found.values(column) and share(found.values(column), _is_money) == 1
+    ]
+    for debit, credit in pairwise(numeric):
+        filled = [bool(row.cell(debit)) + bool(row.cell(credit)) for row in found.rows]
+        if filled.count(1) >= PROOF_SHARE_MIN * len(filled) and all(map(found.values, (debit, credit))):
+            names = f"{found.call(debit)} or {found.call(credit)}"
+            found.evidence.append(f"Amount: {names}, as each row fills one of them.")
+            found.unsure.append(f"Sign: {found.call(debit)} was taken for money out, the other for money in.")
+            return debit, credit
+    return None
+
+
+def _is_money(text: str) -> bool:
+    return is_amount(text) and not is_date(text)
+
+
 def _amount_by_content(found: Findings, taken: set[int]) -> tuple[int, int | None]:
     """Return the columns that look like amounts and, where one proves to be it, the balance."""
     width = max((len(row.cells) for row in found.rows), default=0)
@@ -79,22 +119,39 @@ def _amount_by_content(found: Findings, taken: set[int]) -> tuple[int, int | Non
         for column in range(width)
         if column not in taken
         and len(found.values(column)) >= 0.9 * len(found.rows)
-        and share(found.values(column), is_amount) >= PROOF_SHARE_MIN
+        and share(found.values(column), _is_money) >= PROOF_SHARE_MIN
     ]
     with_decimals = [c for c in numeric if any(re.search(r"[.,]\d{1,3}\D*\Z|-", text) for text in found.values(c))]
     candidates = with_decimals or numeric
     if not candidates:
         raise FileUnreadable("No column of this table holds amounts.")
+    # Amounts come with both signs more often than balances do.
+    candidates.sort(key=lambda column: not any("-" in text for text in found.values(column)))
     columns = {column: _column(column, found) for column in candidates[:BALANCE_CANDIDATES_MAX]}
-    for amount, moved in columns.items():
-        for balance, balances in columns.items():
-            if amount != balance and prove([list(zip(moved, balances, strict=True))]) is not None:
-                found.evidence.append(f"Amount: {found.call(amount)}, as {found.call(balance)} moves by it.")
-                return amount, balance
+    proven = _moving_together(columns)
+    if proven is not None:
+        amount, balance = proven
+        found.evidence.append(f"Amount: {found.call(amount)}, as {found.call(balance)} moves by it.")
+        return amount, balance
     found.evidence.append(f"Amount: {found.call(candidates[0])}, by what it holds.")
     if len(candidates) > 1:
         found.unsure.append(f"Amount: {', '.join(map(found.call, candidates[1:]))} hold amounts as well.")
     return candidates[0], None
+
+
+def _moving_together(columns: dict[int, list[int | None]]) -> tuple[int, int] | None:
+    """Return an amount and the balance that moves by it.
+
+    One that moves with the other sign comes last: the balance before each row does so, read from the end.
+    """
+    turned: tuple[int, int] | None = None
+    for amount, moved in columns.items():
+        for balance, balances in columns.items():
+            proof = prove([list(zip(moved, balances, strict=True))]) if amount != balance else None
+            if proof is not None and not proof.inverse:
+                return amount, balance
+            turned = turned or ((amount, balance) if proof is not None else None)
+    return turned
 
 
 def _column(column: int, found: Findings) -> list[int | None]:
@@ -160,6 +217,8 @@ def _signs(found: Findings, mapping: CsvMapping, export: Export | None) -> CsvMa
         if direction is not None:
             found.evidence.append(f"Sign: {found.call(direction)} says which way money goes.")
             mapping = replace(mapping, direction_column=direction)
+    if export is not None and export.source == "revolut":
+        mapping = replace(mapping, fee_column=found.folded.index("fee"))
     if mapping.balance_column is not None:
         series = _series(found, mapping)
         proof = prove(series)
@@ -224,8 +283,11 @@ def _moved(row: Row, mapping: CsvMapping) -> int | None:
     """Return by how much a row moves the balance, if its sign is as it is written; to compare, not to keep."""
     if mapping.amount_column is None:
         out = abs(_minor(row.cell(mapping.debit_column), mapping.decimal) or 0)
-        return (_minor(row.cell(mapping.credit_column), mapping.decimal) or 0) - out
+        into = _minor(row.cell(mapping.credit_column), mapping.decimal) or 0
+        return (abs(into) if mapping.credit_is_negative else into) - out
     amount = _minor(row.cell(mapping.amount_column), mapping.decimal)
+    if amount is not None and mapping.fee_column is not None:
+        amount -= _minor(row.cell(mapping.fee_column), mapping.decimal) or 0
     if amount is not None and mapping.direction_column is not None:
         return -amount if fold(row.cell(mapping.direction_column)) in OUT_WORDS else amount
     return amount

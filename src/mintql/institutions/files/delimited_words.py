@@ -35,7 +35,7 @@ def without_currency(heading: str) -> str:
 def named_currency(text: str) -> str:
     """Return the first currency that a line names, empty where it names none."""
     code = next((code for code in _ENTITLED.findall(text[:1000]) if code in KNOWN_CURRENCIES), "")
-    return code or ("EUR" if "€" in text else "GBP" if "£" in text else "")
+    return code or "CNY" * ("元" in text) or ("EUR" if "€" in text else "GBP" if "£" in text else "")
 
 
 @lru_cache(WORDS_REMEMBERED)

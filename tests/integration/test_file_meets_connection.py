@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mintql.domain.ids import AccountId, ConnectionId, ImportId, UserId
-from mintql.services import imports, matches
+from mintql.services import imports, imports_ending, matches
 from mintql.services.reconcile import reconcile_page
 from support.pipeline import Pipeline, open_pipeline
 from support.scripted import page, row
@@ -183,6 +183,6 @@ async def test_undoing_an_import_leaves_what_the_connection_told(bank: Pipeline)
     import_id = await send(bank, user_id, table(purchases, 0, 20), await account_of(bank, user_id, connection_id))
     assert await counted(bank, user_id) == told(purchases, (0, 20))
     async with bank.begin() as conn:
-        await imports.undo(conn, user_id, import_id, bank.now)
+        await imports_ending.undo(conn, user_id, import_id, bank.now)
     assert await counted(bank, user_id) == told(purchases, (5, 20))
     assert (await bank.replay(user_id)).differences == []

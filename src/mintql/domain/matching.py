@@ -97,19 +97,38 @@ class Matches:
         return (match for match in self.found if match.certain)
 
 
+Money = tuple[int, str]
+"""Signed minor units and their currency."""
+
+
 @dataclass(slots=True)
 class _Account:
-    """One account while its pairs are being found: rows that are still free on either side."""
+    """One account while its pairs are being found: new posted rows that are still free, also by their amount.
+
+    A whole history may come at once, so that nothing here looks at every pair.
+    """
 
     said: AccountRows
     free: dict[str, ProviderTransaction]
     merchant_keys: Mapping[str, str]
     origin: ImportId | None
     result: Matches = field(default_factory=Matches)
+    by_money: dict[Money, dict[str, ProviderTransaction]] = field(default_factory=dict)
 
-    def take(self, stored: StoredRow, new_id: str, kind: MatchKind) -> None:
-        self.result.found.append(Match(stored.external_id, new_id, kind))
-        self.free.pop(new_id, None)
+    def __post_init__(self) -> None:
+        for row in self.free.values():
+            self.by_money.setdefault(_money(row), {})[row.external_id] = row
+
+    def free_of(self, stored: StoredRow) -> Iterable[ProviderTransaction]:
+        """Return the free rows of a stored row's amount."""
+        return self.by_money.get(_money(stored), {}).values()
+
+    def take(self, match: Match) -> None:
+        """Keep a pair whose new row is `to_id`, which is free no more."""
+        self.result.found.append(match)
+        row = self.free.pop(match.to_id, None)
+        if row is not None:
+            del self.by_money[_money(row)][match.to_id]
 
 
 def match_rows(
@@ -187,7 +206,7 @@ def _match_links(account: _Account, pending_by_id: dict[str, StoredRow]) -> None
         pending = pending_by_id.get(row.pending_external_id)
         itself = account.said.rows.get(row.pending_external_id)
         if pending is not None and (itself is None or itself.pending):
-            account.take(pending, row.external_id, MatchKind.PENDING_LINK)
+            account.take(Match(pending.external_id, row.external_id, MatchKind.PENDING_LINK))
             del pending_by_id[row.pending_external_id]
 
 
@@ -196,15 +215,14 @@ def _match_vanished(account: _Account, vanished: Iterable[StoredRow]) -> None:
         latest = pending.posted_on + timedelta(days=PENDING_MATCH_DAYS)
         fitting = [
             row
-            for row in account.free.values()
+            for row in account.free_of(pending)
             if not row.pending_external_id
-            and _same_money(pending, row)
             and pending.posted_on <= row.posted_on <= latest
             and (pending.live or account.merchant_keys.get(row.external_id) == pending.merchant_key)
         ]
         successor = min(fitting, key=lambda row: _distance(account.merchant_keys, pending, row), default=None)
         if successor is not None:
-            account.take(pending, successor.external_id, MatchKind.PENDING_EXACT)
+            account.take(Match(pending.external_id, successor.external_id, MatchKind.PENDING_EXACT))
 
 
 def _match_changed_ids(account: _Account, near: Iterable[StoredRow]) -> None:
@@ -214,14 +232,12 @@ def _match_changed_ids(account: _Account, near: Iterable[StoredRow]) -> None:
     for stored in sorted(missing, key=lambda row: (row.posted_on, row.external_id)):
         fitting = [
             row
-            for row in account.free.values()
-            if _same_money(stored, row)
-            and row.posted_on == stored.posted_on
-            and _same_seller(account.merchant_keys, stored, row)
+            for row in account.free_of(stored)
+            if row.posted_on == stored.posted_on and _same_seller(account.merchant_keys, stored, row)
         ]
         successor = min(fitting, key=lambda row: (row.description != stored.description, row.external_id), default=None)
         if successor is not None:
-            account.take(stored, successor.external_id, MatchKind.CHANGED_ID)
+            account.take(Match(stored.external_id, successor.external_id, MatchKind.CHANGED_ID))
 
 
 def _suggest_tips(account: _Account, vanished: Iterable[StoredRow]) -> None:
@@ -237,10 +253,7 @@ def _suggest_tips(account: _Account, vanished: Iterable[StoredRow]) -> None:
         ]
         likely = min(fitting, key=lambda row: _distance(account.merchant_keys, pending, row), default=None)
         if likely is not None:
-            account.result.found.append(
-                Match(pending.external_id, likely.external_id, MatchKind.PENDING_TIP, certain=False)
-            )
-            del account.free[likely.external_id]
+            account.take(Match(pending.external_id, likely.external_id, MatchKind.PENDING_TIP, certain=False))
 
 
 def _is_tipped(authorized_minor: int, posted_minor: int) -> bool:
@@ -249,8 +262,8 @@ def _is_tipped(authorized_minor: int, posted_minor: int) -> bool:
     return abs(authorized_minor) < abs(posted_minor) <= abs(authorized_minor) * (100 + TIP_PERCENT_MAX) / 100
 
 
-def _same_money(stored: StoredRow, row: ProviderTransaction) -> bool:
-    return row.amount_minor == stored.amount_minor and row.currency == stored.currency
+def _money(row: StoredRow | ProviderTransaction) -> Money:
+    return row.amount_minor, row.currency
 
 
 def _same_seller(merchant_keys: Mapping[str, str], stored: StoredRow, row: ProviderTransaction) -> bool:
@@ -292,21 +305,18 @@ def match_same_purchase(
         origin: Where the new rows are from.
         coverage: Which days the connection and the files have told of.
     """
-    candidates = [
-        row
-        for row in stored
-        if row.live
-        and row.external_id not in shown
-        and row.import_id != origin
-        and (origin is None or origin not in row.stands_for)
-    ]
+    candidates: dict[Money, list[StoredRow]] = {}
+    for other in stored:
+        stands_for_it = origin is not None and origin in other.stands_for
+        if other.live and other.external_id not in shown and other.import_id != origin and not stands_for_it:
+            candidates.setdefault(_money(other), []).append(other)
     pairs = sorted(
         (
             (abs((row.posted_on - other.posted_on).days), merchant_keys.get(row.external_id) != other.merchant_key,
              other.posted_on, other.external_id, row.external_id, row, other)
             for row in rows
-            for other in candidates
-            if _same_money(other, row) and abs((row.posted_on - other.posted_on).days) <= SAME_PURCHASE_DAYS
+            for other in candidates.get(_money(row), ())
+            if abs((row.posted_on - other.posted_on).days) <= SAME_PURCHASE_DAYS
         ),
         key=lambda pair: pair[:5],
     )  # fmt: skip

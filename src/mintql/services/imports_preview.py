@@ -178,21 +178,18 @@ def _duplicates(
         if there.external_id in rows and not there.removed:
             stands = there.successor_id or there.transaction_id
             found[there.external_id] = Duplicate(stands, "An earlier file brought this very row.", certain=True)
-    by_money: dict[tuple[int, str], list[StoredRow]] = {}
-    for there in stored:
-        by_money.setdefault((there.amount_minor, there.currency), []).append(there)
-    free: dict[tuple[int, str], list[ProviderTransaction]] = {}
-    for external_id, row in rows.items():
-        if external_id not in found and not row.pending and (row.amount_minor, row.currency) in by_money:
-            free.setdefault((row.amount_minor, row.currency), []).append(row)
-    for money, group in free.items():
-        there_by_id = {there.external_id: there for there in by_money[money]}
-        keys = {row.external_id: normalize(row.description).key for row in group}
-        matches = match_same_purchase(group, there_by_id.values(), keys, rows, origin=origin, coverage=coverage)
-        for match in matches:
-            there = there_by_id[match.to_id]
-            row_day = rows[match.from_id].posted_on
-            found[match.from_id] = Duplicate(there.transaction_id, _why(there, row_day), certain=match.certain)
+    by_id = {there.external_id: there for there in stored}
+    amounts = {(there.amount_minor, there.currency) for there in stored}
+    free = [
+        row
+        for external_id, row in rows.items()
+        if external_id not in found and not row.pending and (row.amount_minor, row.currency) in amounts
+    ]
+    keys = {row.external_id: normalize(row.description).key for row in free}
+    for match in match_same_purchase(free, stored, keys, rows, origin=origin, coverage=coverage):
+        there = by_id[match.to_id]
+        why = _why(there, rows[match.from_id].posted_on)
+        found[match.from_id] = Duplicate(there.transaction_id, why, certain=match.certain)
     return found
 
 

@@ -16,7 +16,7 @@ from mintql.domain.ingest import Folded, fold
 from mintql.domain.institutions import ParsedPage, RejectedRow, Window
 from mintql.gateways.objects import ObjectMissing, ObjectStoreDown
 from mintql.institutions.base import Connector
-from mintql.institutions.imported import parse_import
+from mintql.institutions.imported import ImportedFile, parse_import
 from mintql.services.extract import Workplace, settle_failure
 from mintql.store.sync import Ingestion, RawObject
 
@@ -106,13 +106,17 @@ async def _read_import(place: Workplace, run: Ingestion, objects: list[RawObject
     try:
         plan, content = [await _content(place, item) for item in objects]
         # In a thread, because a large file takes its time.
-        said = await asyncio.to_thread(parse_import, plan, content)
+        said, folded = await asyncio.to_thread(_fold_import, plan, content)
     except (PageUnreadable, ValueError, ProtocolError) as problem:
         return Work(run, fold([]), objects, {item.object_id: str(problem) for item in objects})
+    return Work(run, folded, objects, bound=said.bound, covered=said.covered)
+
+
+def _fold_import(plan: bytes, content: bytes) -> tuple[ImportedFile, Folded]:
+    said = parse_import(plan, content)
     windows = tuple(Window(name, *days) for name, days in said.covered.items())
     # The plan is the first of the two pages and says nothing of rows.
-    folded = fold([ParsedPage(), replace(said.page, windows=windows)])
-    return Work(run, folded, objects, bound=said.bound, covered=said.covered)
+    return said, fold([ParsedPage(), replace(said.page, windows=windows)])
 
 
 async def _read_page(place: Workplace, connector: Connector | None, item: RawObject) -> ParsedPage:

@@ -141,6 +141,7 @@ async def lock_seen(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId
 
 async def lock_bound(conn: Conn, accounts: Sequence[Account]) -> list[KnownAccount]:
     """Return accounts that files are imported into, locked in order; of their rows nothing is taken for known."""
+    await conn.execute(SQL.open_bound_sync, *_pairs(accounts))
     return [_known(row) for row in await conn.fetch(SQL.lock_bound, *_pairs(accounts))]
 
 

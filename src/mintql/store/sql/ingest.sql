@@ -49,6 +49,14 @@ FROM pairs
 WHERE pairs.news = 1 AND pairs.olds = 1 AND account.user_id = pairs.user_id
   AND account.account_id = pairs.account_id
 
+-- name: open_bound_sync
+-- Makes sure that each of these accounts has its sync row.
+INSERT INTO account_sync (user_id, account_id)
+SELECT account.user_id, account.account_id FROM accounts AS account
+JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id)
+    ON asked.user_id = account.user_id AND asked.account_id = account.account_id
+ON CONFLICT DO NOTHING
+
 -- name: lock_bound
 -- Accounts that files are imported into, their sync rows locked in order.
 SELECT account.user_id, account.connection_id, account.external_id, account.account_id, ''::bytea AS seen,

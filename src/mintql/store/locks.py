@@ -6,6 +6,9 @@
 4. rows of monthly_spending, in the order of their key (the triggers sort)
 5. rows of user_counters, ascending, then what is appended under them: alerts, events, outbox
 
+A trigger appends the event that a connection's state or error has changed: whoever writes those holds the person's
+lock already, so that step 5 before step 3 can meet nobody who goes the other way.
+
 Two writers of one person never get past step 1 together; the later steps are ordered all the same, for
 writers (deletion of a person, say) that come without step 1.
 """

@@ -103,6 +103,9 @@ CREATE TABLE file_imports (
 );
 CREATE INDEX file_imports_connection_idx ON file_imports (user_id, connection_id);
 
+-- What a file brought goes with it, into whichever account it went.
+ALTER TABLE transactions ADD FOREIGN KEY (user_id, import_id) REFERENCES file_imports ON DELETE CASCADE;
+
 -- How a person had files of one sort read, and into which accounts, for the next one of that sort.
 CREATE TABLE file_profiles (
     user_id bigint NOT NULL REFERENCES users ON DELETE CASCADE,

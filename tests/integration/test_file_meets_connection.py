@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mintql.domain.ids import AccountId, ConnectionId, ImportId, UserId
-from mintql.services import imports, imports_ending, matches
+from mintql.services import connections, imports, imports_ending, matches
 from mintql.services.reconcile import reconcile_page
 from support.pipeline import Pipeline, open_pipeline
 from support.scripted import page, row
@@ -185,4 +185,38 @@ async def test_undoing_an_import_leaves_what_the_connection_told(bank: Pipeline)
     async with bank.begin() as conn:
         await imports_ending.undo(conn, user_id, import_id, bank.now)
     assert await counted(bank, user_id) == told(purchases, (5, 20))
+    assert (await bank.replay(user_id)).differences == []
+
+
+async def test_removing_imported_files_for_good_removes_their_rows_from_every_account(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    purchases = [Purchase(number, number, -100 - number, SHOPS[0]) for number in range(10)]
+    await bank.refresh(user_id, connection_id, live_page(purchases, 5, 20))
+    await send(bank, user_id, table(purchases, 0, 20), await account_of(bank, user_id, connection_id))
+    await send(bank, user_id, table([Purchase(90, 3, -77, SHOPS[1])], 0, 20), None)
+    files = await bank.value("SELECT connection_id FROM connections WHERE institution_id = 'files'")
+    async with bank.begin() as conn:
+        await connections.disconnect(
+            conn, user_id, ConnectionId(files), keep_history=False, farewells=frozenset(), now=bank.now
+        )
+    assert await counted(bank, user_id) == told(purchases, (5, 20))
+    removed = await bank.value("SELECT payload ->> 'removed_count' FROM events ORDER BY seq DESC LIMIT 1")
+    assert removed == "6"
+    assert (await bank.replay(user_id)).differences == []
+    async with bank.begin() as conn:
+        assert (await reconcile_page(conn, UserId(user_id - 1)))[1] == []
+
+
+async def test_removing_a_connection_for_good_leaves_a_replay_in_peace_about_files_that_went_into_it(
+    bank: Pipeline,
+) -> None:
+    user_id, connection_id = await bank.person()
+    purchases = [Purchase(number, number, -100 - number, SHOPS[0]) for number in range(10)]
+    await bank.refresh(user_id, connection_id, live_page(purchases, 5, 20))
+    await send(bank, user_id, table(purchases, 0, 20), await account_of(bank, user_id, connection_id))
+    async with bank.begin() as conn:
+        await connections.disconnect(
+            conn, user_id, connection_id, keep_history=False, farewells=frozenset(), now=bank.now
+        )
+    assert await counted(bank, user_id) == Counter()
     assert (await bank.replay(user_id)).differences == []

@@ -56,6 +56,7 @@ class Ledger:
     ) -> None:
         self.rows: dict[RowKey, StoredRow] = {}
         self._accounts = accounts
+        self._there = frozenset(accounts.values())
         self._decided = decided
         self._stands: dict[RowKey, RowKey] = {}
         """The row that stands for a row that gave way."""
@@ -65,7 +66,7 @@ class Ledger:
         """Lay a run that was ingested on a day over the ledger."""
         for name, said in work.folded.by_account.items():
             account = work.bound.get(name, self._accounts.get((work.run.connection_id, name)))
-            if account is not None:
+            if account in self._there:
                 self._apply_account(work, account, said, work.covered.get(name), at)
 
     def _apply_account(

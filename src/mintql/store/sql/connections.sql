@@ -106,18 +106,20 @@ WHERE user_id = $1 AND connection_id = $2 AND state NOT IN ('succeeded', 'failed
 RETURNING run_id
 
 -- name: transaction_ids
--- Transactions of a connection that count, newest first, a bounded number.
+-- Transactions of a connection that count, newest first, a bounded number; of imported files wherever they went.
 SELECT row.transaction_id FROM transactions AS row
 JOIN accounts AS account ON account.user_id = row.user_id AND account.account_id = row.account_id
-WHERE account.user_id = $1 AND account.connection_id = $2
+LEFT JOIN file_imports AS file ON file.user_id = row.user_id AND file.import_id = row.import_id
+WHERE account.user_id = $1 AND $2 IN (account.connection_id, file.connection_id)
     AND row.successor_id IS NULL AND row.removed_at IS NULL
 ORDER BY row.posted_on DESC, row.transaction_id DESC LIMIT $3
 
 -- name: count_transactions
--- How many transactions of a connection count.
+-- How many transactions of a connection count; of imported files wherever they went.
 SELECT count(*)::int AS transactions FROM transactions AS row
 JOIN accounts AS account ON account.user_id = row.user_id AND account.account_id = row.account_id
-WHERE account.user_id = $1 AND account.connection_id = $2
+LEFT JOIN file_imports AS file ON file.user_id = row.user_id AND file.import_id = row.import_id
+WHERE account.user_id = $1 AND $2 IN (account.connection_id, file.connection_id)
     AND row.successor_id IS NULL AND row.removed_at IS NULL
 
 -- name: doom_objects

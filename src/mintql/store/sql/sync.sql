@@ -203,7 +203,8 @@ WHERE run.user_id = done.user_id AND run.run_id = done.run_id
 UPDATE connections AS link SET sync_cursor = run.next_cursor,
     synced_through = CASE WHEN run.balances_only THEN link.synced_through ELSE run.window_last END,
     last_success_at = $3, failures = 0, error_code = NULL, error_message = NULL, error_action = NULL,
-    next_attempt_at = $4, status = CASE WHEN link.status = 'action_required' THEN 'active' ELSE link.status END
+    next_attempt_at = CASE WHEN run.import_id IS NULL THEN $4::timestamptz END,
+    status = CASE WHEN link.status = 'action_required' THEN 'active' ELSE link.status END
 FROM unnest($1::bigint[], $2::bigint[]) AS done (user_id, run_id)
 JOIN sync_runs AS run ON run.user_id = done.user_id AND run.run_id = done.run_id
 WHERE link.user_id = run.user_id AND link.connection_id = run.connection_id

@@ -126,6 +126,9 @@ def _text(content: bytes, options: ReadOptions) -> Decoded:
     text = rows.with_line_feeds(decoded.text).replace("\0", "").removeprefix("\ufeff")
     if not text.strip():
         raise FileUnreadable("The file is empty; export it from the bank again.")
+    if '"' not in text:
+        # No record has several lines, so that their number is known before the first one is read.
+        rows.check_count(text.count("\n"))
     notices = () if declared and not options.encoding else decoded.notices
     return replace(decoded, text=text, notices=notices)
 
@@ -249,11 +252,11 @@ class _Reader:
     def _stands_apart(self, row: Row) -> bool:
         """Return whether a row moves no money of the account: a balance carried over, a move between own pots."""
         mapping = self.mapping
-        if (
-            mapping.amount_column is not None
-            and row.cell(mapping.balance_column)
-            and not row.cell(mapping.amount_column)
-        ):
+        amounts = any(map(row.cell, (mapping.amount_column, mapping.debit_column, mapping.credit_column)))
+        if not amounts and not any(map(row.cell, (mapping.date_column, *mapping.other_date_columns))):
+            self.left_out["they say neither a day nor an amount"] += 1
+            return True
+        if not amounts and mapping.amount_column is not None and row.cell(mapping.balance_column):
             self.left_out["they say a balance and no amount"] += 1
             return True
         if fold(row.cell(mapping.direction_column)) in NO_WAY_WORDS and not self._refunds(row):

@@ -209,7 +209,8 @@ def _currency_in_words(found: Findings, mapping: CsvMapping, rows: Sequence[Row]
 
 
 def _order(found: Findings, mapping: CsvMapping, export: Export | None, said: DateOrder | None) -> CsvMapping:
-    american = (export is not None and export.source in {"mint", "ynab"}) or mapping.currency == "USD"
+    currencies = {mapping.currency} if mapping.currency else set(found.values(mapping.currency_column))
+    american = (export is not None and export.source in {"mint", "ynab"}) or currencies == {"USD"}
     likely = DateOrder.MDY if american and mapping.decimal == "." else DateOrder.DMY
     dates = DateEvidence(said, "as you said", sure=True) if said else None
     dates = dates or find_order(found.values(mapping.date_column), likely=likely)

@@ -31,8 +31,12 @@ _LETTERS = {
 
 _RUSSIAN = "абвгдежзийклмнопрстуфхцчшщъыьэюяёіїєґАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЁІЇЄҐ"
 _GREEK = "αβγδεζηθικλμνξοπρςστυφχψωάέήίόύώΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΆΈΉΊΌΎΏ"
-_FREQUENT = frozenset("оеаинтсрвлОЕАИНТСРВЛ")
-"""Two of three letters in Russian, and one of three where an encoding is mistaken for another."""
+_CZECH_R = 0xF8
+_CZECH_OTHERS = (0xE8, 0xEC, 0xF2, 0xF9)
+"""In Czech they are r, c, e, n and u with their signs above; no western language has the first beside the others."""
+
+_FREQUENT = frozenset("оеаинтсрвлОЕАИНТСРВЛαοιετσνηυρΑΟΙΕΤΣΝΗΥΡ")
+"""Two of three letters in Russian and in Greek, and one of three where an encoding is mistaken for another."""
 
 _ALPHABETS = {"cp1251": _RUSSIAN, "koi8-r": _RUSSIAN, "cp866": _RUSSIAN, "cp1253": _GREEK}
 
@@ -44,6 +48,9 @@ def likeliest(content: bytes, sample: bytes) -> str:
     if in_long_runs * 2 > sum(seen.values()):
         candidates = _ALPHABETS | {"cp1252": _LETTERS["cp1252"], "cp1250": _CENTRAL}
     scores = {encoding: _score(seen, encoding, letters) for encoding, letters in candidates.items()}
+    bytes_seen = Counter({byte: count for (byte, in_word, _), count in seen.items() if in_word})
+    if bytes_seen[_CZECH_R] and any(bytes_seen[byte] for byte in _CZECH_OTHERS):
+        scores["cp1250"] += bytes_seen[_CZECH_R]
     best = max(scores, key=lambda encoding: scores[encoding])
     # Without Windows' own signs the two are one, and the other name is the norm's.
     return "iso8859-1" if best == "cp1252" and not _C1.search(content) else best

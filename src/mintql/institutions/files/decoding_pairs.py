@@ -43,16 +43,18 @@ def east_asian(sample: bytes) -> str:
     pairs = [longer[at : at + 2] for at in range(0, len(longer), 2)]
     if len(pairs) >= PAIRS_MIN and len(set(pairs)) >= DISTINCT_PAIRS_MIN and len(longer) * 2 >= high:
         return _of_pairs(pairs, sample)
-    if high >= 2 * PAIRS_MIN and _kana_share(sample, "cp932") >= KANA_SHARE_MIN:
-        return "cp932"
+    if _is_big5(sample):
+        return "big5"
+    return "cp932" if high >= 2 * PAIRS_MIN and _kana_share(sample, "cp932") >= KANA_SHARE_MIN else ""
+
+
+def _is_big5(sample: bytes) -> bool:
     big5 = _BIG5_PAIR.findall(sample)
     split = sum(pair[1] < 0x80 for pair in big5)  # noqa: PLR2004
     common = sum(0xA4 <= pair[0] <= 0xC6 for pair in big5)  # noqa: PLR2004
     # Half of Big5's second bytes are ASCII, which in a western word would be a letter behind each accented one.
     few = len(big5) < 2 * PAIRS_MIN or split in {0, len(big5)}
-    if few or common < BIG5_COMMON_SHARE_MIN * len(big5) or not _decodes(sample, "big5"):
-        return ""
-    return "big5"
+    return not few and common >= BIG5_COMMON_SHARE_MIN * len(big5) and _decodes(sample, "big5")
 
 
 def _of_pairs(pairs: list[bytes], sample: bytes) -> str:

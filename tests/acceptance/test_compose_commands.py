@@ -17,6 +17,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from support.compose import compose, filled, made_variables
+from support.repository import ROOT
 from support.servers import fresh_database
 
 SERVICES = compose()["services"]
@@ -88,7 +89,9 @@ async def _running(service: str, env: dict[str, str], folder: Path, port: int) -
 
 async def test_migrate_brings_an_empty_database_to_the_schema_and_is_done_the_second_time(container, tmp_path):
     command = [*MINTQL, *SERVICES["migrate"]["command"]]
-    assert await _run(command, container, tmp_path) == (0, "applied 0001_init.sql\n")
+    migrations = sorted((ROOT / "migrations").glob("*.sql"))
+    assert len(migrations) > 1
+    assert await _run(command, container, tmp_path) == (0, "".join(f"applied {path.name}\n" for path in migrations))
     assert (await _run(command, container, tmp_path))[0] == 0
     conn = await asyncpg.connect(container["DATABASE_URL"])
     try:

@@ -16,6 +16,7 @@ ROW = ProviderTransaction("card", "t1", date(2026, 11, 10), -450, "USD", "BLUE B
 OTHER = {
     "external_id": "t2", "posted_on": date(2026, 11, 11), "amount_minor": -451, "currency": "EUR",
     "description": "BLUE BOTTLES", "pending": True, "pending_external_id": "p1", "merchant_category_code": "5814",
+    "category_code": "pfc:FOOD_AND_DRINK_COFFEE",
 }  # fmt: skip
 
 

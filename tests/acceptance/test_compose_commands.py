@@ -95,7 +95,7 @@ async def test_migrate_brings_an_empty_database_to_the_schema_and_is_done_the_se
     assert (await _run(command, container, tmp_path))[0] == 0
     conn = await asyncpg.connect(container["DATABASE_URL"])
     try:
-        assert await conn.fetchval("SELECT count(*) FROM schema_migrations") == 1
+        assert await conn.fetchval("SELECT count(*) FROM schema_migrations") == len(migrations)
     finally:
         await conn.close()
 

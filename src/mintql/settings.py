@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -14,6 +15,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRET_KEY_BYTES = 32
 DEVELOPMENT_SECRET_KEYS = "1:" + base64.b64encode(b"mintql development key, not safe"[:SECRET_KEY_BYTES]).decode()
+
+_COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 
 
 class Settings(BaseSettings):
@@ -47,6 +50,8 @@ class Settings(BaseSettings):
     """Where Plaid's API answers (https://production.plaid.com, or the sandbox bank's); not offered without it."""
     plaid_client_id: str | None = None
     plaid_secret: SecretStr | None = None
+    plaid_countries: tuple[str, ...] = ("US",)
+    """Countries whose banks Plaid shows, by their two letters in ISO 3166-1; the account must be let in there."""
     webhook_url: str | None = None
     """Where this server can be reached from outside for institutions' webhooks, without a path; none without it."""
 
@@ -74,6 +79,13 @@ class Settings(BaseSettings):
     @classmethod
     def _keys_can_be_read(cls, value: SecretStr) -> SecretStr:
         parse_secret_keys(value.get_secret_value())
+        return value
+
+    @field_validator("plaid_countries")
+    @classmethod
+    def _countries_are_codes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or not all(_COUNTRY.fullmatch(code) for code in value):
+            raise ValueError('must be a JSON list of countries such as ["US", "CA"]')
         return value
 
     @field_validator("object_store")

@@ -40,7 +40,9 @@ def shown_default(value) -> str:
     plain = value.get_secret_value() if isinstance(value, SecretStr) else value
     if plain is None:
         return ""
-    return "`[]`" if plain == () else f"`{plain:g}`" if isinstance(plain, float) else f"`{plain}`"
+    if isinstance(plain, tuple):
+        return f"`{orjson.dumps(plain).decode()}`"
+    return f"`{plain:g}`" if isinstance(plain, float) else f"`{plain}`"
 
 
 def test_the_readme_lists_every_setting_with_its_default():

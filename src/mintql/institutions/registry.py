@@ -25,4 +25,11 @@ def build_connectors(settings: Settings, http: HttpClient) -> dict[str, Connecto
 
 def _plaid(settings: Settings, http: HttpClient, url: str) -> PlaidConnector:
     secret = settings.plaid_secret.get_secret_value() if settings.plaid_secret else ""
-    return PlaidConnector(http, url, settings.plaid_client_id or "", secret, webhook_url=settings.webhook_url)
+    return PlaidConnector(
+        http,
+        url,
+        settings.plaid_client_id or "",
+        secret,
+        webhook_url=settings.webhook_url,
+        countries=settings.plaid_countries,
+    )

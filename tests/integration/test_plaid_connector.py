@@ -26,7 +26,7 @@ from mintql.gateways.http import open_http
 from mintql.institutions.base import Credentials, FetchRequest, Linkable
 from mintql.institutions.plaid import ROUNDS_MAX, PlaidConnector
 from mintql.institutions.registry import build_connectors
-from mintql.settings import Settings
+from mintql.settings import Settings, load_settings
 from support.http_server import serve_raw
 from support.plaid import LOGIN, TODAY, drawn, plaid_place
 
@@ -386,6 +386,63 @@ async def test_a_visit_told_in_the_older_way_is_understood():
         connector = PlaidConnector(http, f"http://127.0.0.1:{port}", "id", "secret")
         kept = await connector.connect(Credentials("", "", "link-production-1"))
     assert kept == Credentials("", "item-1", "access-1")
+
+
+@pytest.mark.parametrize(
+    ("sessions", "renewed"),
+    [
+        (None, False),
+        ([], False),
+        ([None, "", {"started_at": "2026-11-23T10:00:00Z", "finished_at": None}], False),
+        ([{"finished_at": "2026-11-23T10:00:00Z", "exit": {"error": None, "metadata": None}}], False),
+        ([{"finished_at": "2026-11-23T10:00:00Z", "on_exit": {}}], False),
+        ([{"finished_at": "2026-11-23T10:00:00Z", "exit": None, "results": None}], True),
+        ([{"finished_at": "2026-11-23T10:00:00Z"}, {"finished_at": "2026-11-23T11:00:00Z", "exit": {}}], True),
+        ([{"results": {"item_add_results": [{"public_token": "public-1"}]}}], True),
+    ],
+)
+async def test_a_visit_that_renews_need_not_give_a_token_only_not_be_left(sessions, renewed):
+    answers = {"/link/token/get": [("200 OK", json.dumps({"link_sessions": sessions}).encode())]}
+    async with (
+        serve_raw(replies(answers)) as port,
+        open_http(Settings(sandbox_url=f"http://127.0.0.1:{port}")) as http,
+    ):
+        connector = PlaidConnector(http, f"http://127.0.0.1:{port}", "id", "secret")
+        if renewed:
+            await connector.confirm_link("link-production-1")
+            return
+        with pytest.raises(AuthRequired, match="has not ended with a login") as raised:
+            await connector.confirm_link("link-production-1")
+    assert "open a new one" in raised.value.action
+
+
+async def test_a_visit_shows_the_banks_of_the_countries_that_the_operator_set(monkeypatch):
+    asked = []
+
+    async def answer(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+        asked.append(json.loads(await reader.readexactly(length))["country_codes"])
+        body = b'{"link_token": "link-1"}'
+        writer.write(f"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+
+    async with serve_raw(answer) as port:
+        url = f"http://127.0.0.1:{port}"
+        settings = {"sandbox_url": url, "plaid_url": url}
+        for countries in ({}, {"MINTQL_PLAID_COUNTRIES": '["CA", "GB"]'}):
+            for name, value in countries.items():
+                monkeypatch.setenv(name, value)
+            chosen = Settings(**settings)
+            async with open_http(chosen) as http:
+                await build_connectors(chosen, http)["plaid"].open_link("person-1")
+    assert asked == [["US"], ["CA", "GB"]]
+
+
+@pytest.mark.parametrize("countries", ["[]", '["us"]', '["USA"]', '[""]', '["US ", "CA"]'])
+def test_what_are_no_countries_is_refused_at_the_start(countries, monkeypatch):
+    monkeypatch.setenv("MINTQL_PLAID_COUNTRIES", countries)
+    with pytest.raises(SystemExit, match=r"plaid_countries: .* a JSON list of countries"):
+        load_settings()
 
 
 @pytest.mark.parametrize("token", ["", "ada", "access-sandbox-1", "public-", "public-<script>", "link-a/b"])

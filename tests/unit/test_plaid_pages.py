@@ -333,7 +333,7 @@ def test_no_row_whatever_it_holds_breaks_the_page(value):
     [
         ({"error_code": "ITEM_LOGIN_REQUIRED", "error_type": "ITEM_ERROR"}, 400, AuthRequired, "log in again"),
         ({"error_code": "ITEM_NOT_FOUND"}, 400, AuthRequired, "no longer knows"),
-        ({"error_code": "INVALID_ACCESS_TOKEN"}, 400, AuthRequired, "connect the bank again"),
+        ({"error_code": "INVALID_ACCESS_TOKEN"}, 400, AuthRequired, "connection's access any more"),
         ({"error_code": "ITEM_LOCKED", "error_type": "ITEM_ERROR"}, 400, AuthRequired, "locked"),
         ({"error_code": "SOMETHING_NEW", "error_type": "ITEM_ERROR"}, 400, AuthRequired, "can no longer read"),
         (
@@ -386,6 +386,8 @@ def test_the_person_hears_what_plaid_wants_them_to_hear_and_where_to_go():
     assert failure.message.endswith('It says: "Call  us."')
     assert failure.action == "Open a link session for this connection and log in at your bank there."
     assert AuthRequired.action != failure.action
+    gone = plaid_errors.failure(plaid_errors.read_error({"error_code": "ITEM_NOT_FOUND"}), status=400)
+    assert gone.action == "Open a new link session, log in at your bank there, and give its token to this connection."
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("", 60), ("7", 7), ("999999999999", 3600), ("soon", 60), ("-1", 60)])

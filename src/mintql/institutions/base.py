@@ -142,8 +142,22 @@ class LinkSession:
 
 @runtime_checkable
 class Linkable(Protocol):
-    """A connector whose institution lets the person log in on its own pages."""
+    """A connector whose institution lets the person log in on its own pages.
 
-    async def open_link(self, reference: str) -> LinkSession:
-        """Open a session for one person, told to the institution as an opaque `reference`."""
+    Both methods raise a `domain.errors.InstitutionFailure`.
+    """
+
+    async def open_link(self, reference: str, credentials: Credentials | None = None) -> LinkSession:
+        """Open a session for one person, told to the institution as an opaque `reference`.
+
+        With credentials the visit renews that login in place: afterwards they are good again as they are.
+        """
+        ...
+
+    async def confirm_link(self, token: str) -> None:
+        """Return when the visit of this token, which was to renew a login, has done so.
+
+        Raises:
+            AuthRequired: It has not ended yet, or has ended without a login.
+        """
         ...

@@ -138,6 +138,15 @@ class PlaidConnector:
         said = answer.fields()
         return Credentials(url="", login=_token(said, "item_id"), password=_token(said, "access_token"))
 
+    async def confirm_link(self, token: str) -> None:
+        """Return when a visit that was to mend an item has done so; see `Linkable.confirm_link`.
+
+        Such a visit need not give a token, since the one that is kept stays good: it is enough that it ended
+        otherwise than by being left.
+        """
+        if not any(_results(session) or _finished(session) for session in await self._sessions(token)):
+            raise _unfinished()
+
     async def accounts(self, credentials: Credentials, spend: Spend = spend_freely) -> RawPage:
         """Return the accounts with balances as Plaid last saw them; failures as for `fetch`.
 
@@ -202,12 +211,16 @@ class PlaidConnector:
 
     async def _outcome(self, link_token: str) -> str:
         """Return the public token that a visit ended with."""
-        said = (await self._client.ask("/link/token/get", {"link_token": link_token})).fields()
-        sessions = said.get("link_sessions")
-        for session in reversed(sessions if isinstance(sessions, list) else []):
+        for session in await self._sessions(link_token):
             for result in _results(session):
                 return _token(result, "public_token")
-        raise AuthRequired("The visit to your bank's pages has not ended with a login; finish it, then connect.")
+        raise _unfinished()
+
+    async def _sessions(self, link_token: str) -> list[object]:
+        """Return how the visit went each time its page was opened, the last time first."""
+        said = (await self._client.ask("/link/token/get", {"link_token": link_token})).fields()
+        sessions = said.get("link_sessions")
+        return sessions[::-1] if isinstance(sessions, list) else []
 
     async def _changes(self, access_token: str, request: FetchRequest) -> list[_PackedPage]:
         """Return one complete round of pages, from the request's cursor or, where Plaid lost it, the beginning."""
@@ -301,6 +314,19 @@ def _results(session: object) -> list[Mapping[str, Any]]:
     added = results.get("item_add_results") if isinstance(results, dict) else None
     found = [*(added if isinstance(added, list) else []), session.get("on_success")]
     return [result for result in found if isinstance(result, dict)]
+
+
+def _finished(session: object) -> bool:
+    """Tell whether a session came to its end; one that the person left has an end too, and how they left it."""
+    if not isinstance(session, dict) or not session.get("finished_at"):
+        return False
+    return session.get("exit") is None and session.get("on_exit") is None
+
+
+def _unfinished() -> AuthRequired:
+    failure = AuthRequired("The visit to your bank's pages has not ended with a login; finish it, then try again.")
+    failure.action = "Log in on the page of the visit, or open a new one."
+    return failure
 
 
 def _token(said: Mapping[str, Any], key: str) -> str:

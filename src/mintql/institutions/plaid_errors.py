@@ -31,6 +31,7 @@ RATE_LIMIT_PAUSE_SECONDS = 60
 RATE_LIMIT_PAUSE_SECONDS_MAX = 3600
 NOT_READY_PAUSE_SECONDS = 30
 LOG_IN_ACTION = "Open a link session for this connection and log in at your bank there."
+LINK_ANEW_ACTION = "Open a new link session, log in at your bank there, and give its token to this connection."
 
 HTTP_TOO_MANY, HTTP_SERVER_ERROR = 429, 500
 
@@ -47,8 +48,8 @@ _OPERATOR = "whoever runs this server has to set MINTQL_PLAID_CLIENT_ID and MINT
 
 _BY_CODE: dict[str, Failing] = {
     "ITEM_LOGIN_REQUIRED": (AuthRequired, "says that your bank wants you to log in again"),
-    "ITEM_NOT_FOUND": (AuthRequired, "no longer knows this connection; connect the bank again"),
-    "INVALID_ACCESS_TOKEN": (AuthRequired, "does not accept this connection's access any more; connect the bank again"),
+    "ITEM_NOT_FOUND": (AuthRequired, "no longer knows this connection"),
+    "INVALID_ACCESS_TOKEN": (AuthRequired, "does not accept this connection's access any more"),
     "INVALID_PUBLIC_TOKEN": (
         AuthRequired,
         "does not accept this token: it was used already, or is older than half an hour",
@@ -119,7 +120,7 @@ def failure(
     retry_at = (now or datetime.now(UTC)) + timedelta(seconds=pause) if pause else None
     found = kind(f"Plaid {words}.{said}", retry_at=retry_at)
     if kind is AuthRequired:
-        found.action = LOG_IN_ACTION
+        found.action = LINK_ANEW_ACTION if error.code in GONE else LOG_IN_ACTION
     return found
 
 

@@ -218,13 +218,16 @@ async def test_a_client_id_that_the_profile_wants_is_made_kept_and_sent():
 async def test_a_client_id_that_a_server_turns_out_to_want_is_made_and_told_where_it_has_to_be_confirmed():
     server = Server(lambda text: honest(text) if "<PROFRQ>" in text else sign_on(15510))
     async with connected(server) as (connector, credentials):
-        with pytest.raises(AuthRequired, match="confirm it in its messages") as wanted:
-            await connector.connect(credentials)
-        sent = re.search(r"<CLIENTUID>([0-9A-F-]{36})", server.requests[-1])[1]
-        assert sent in wanted.value.message
+        known_as = "0F0E0D0C-0B0A-4908-8706-050403020100"
+        given = replace(credentials, device_id=known_as)
+        with pytest.raises(AuthRequired, match=f"confirm its client id {known_as}"):
+            await connector.connect(given)
+        server.say = lambda text: honest(text) if "<PROFRQ>" in text or known_as in text else sign_on(15510)
+        assert (await connector.connect(given)).options["clientuid"] == known_as
+        sent = "7A0B1C2D-0000-4000-8000-000000000001"
         server.say = lambda text: honest(text) if "<PROFRQ>" in text or sent in text else sign_on(15510)
-        again = Credentials(credentials.url, "ada", credentials.password, {"clientuid": sent})
-        assert (await connector.connect(again)).options["clientuid"] == sent
+        own = replace(given, options={"clientuid": sent})
+        assert (await connector.connect(own)).options["clientuid"] == sent
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
@@ -11,7 +12,7 @@ from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import UserId
 from mintql.gateways.vault import Vault
 from mintql.institutions.base import Capabilities
-from mintql.services.logins import check_credentials, link_reference, login_key, webhook_key
+from mintql.services.logins import check_credentials, device_id, link_reference, login_key, webhook_key
 from mintql.services.pace import Pace, wait_in_words
 
 NOON = datetime(2026, 11, 12, 12, tzinfo=UTC)
@@ -89,3 +90,25 @@ def test_logins_are_told_apart_by_person_webhooks_by_login_and_neither_says_what
     assert link_reference(ADA, "plaid", VAULT) == link_reference(ADA, "plaid", VAULT)
     assert len({link_reference(ADA, "plaid", VAULT), link_reference(GRACE, "plaid", VAULT)}) == 2
     assert len(bytes.fromhex(link_reference(ADA, "plaid", VAULT))) == 32
+
+
+def test_logins_at_two_banks_behind_one_address_are_told_apart_and_the_others_keep_their_keys():
+    fields = (CredentialField("org", "ORG", identifies=True), CredentialField("version", "Version"))
+
+    def key(**options):
+        return login_key(ADA, "ofx", Credentials("https://a.example", "ada", "x", options), VAULT, fields)
+
+    plain = VAULT.fingerprint(str(ADA), "ofx", "https://a.example", "ada")
+    assert key() == key(version="103") == key(org="") == plain
+    assert key(org="B1") == key(org="B1", version="103")
+    assert len({key(), key(org="B1"), key(org="B2")}) == 3
+
+
+def test_a_person_is_one_device_at_an_institution_whatever_their_password():
+    def device(user_id=ADA, institution_id="ofx", url="https://a.example", login="ada", password="x"):
+        return device_id(user_id, institution_id, Credentials(url, login, password), VAULT)
+
+    assert device() == device(password="y")
+    assert str(uuid.UUID(device())).upper() == device()
+    others = {device(GRACE), device(institution_id="other"), device(url="https://b.example"), device(login="grace")}
+    assert len(others | {device()}) == 5

@@ -19,7 +19,8 @@ class CredentialName(StrEnum):
 class CredentialField:
     """One thing that an institution wants to know for a connection.
 
-    `name` is a `CredentialName` or the name of an option. `label` and `help` are words for the person.
+    `name` is a `CredentialName` or the name of an option. `label` and `help` are words for the person. An option that
+    `identifies` tells logins apart as address and login do: the same ones elsewhere are another login.
     """
 
     name: str
@@ -27,16 +28,22 @@ class CredentialField:
     required: bool = True
     secret: bool = False
     help: str = ""
+    identifies: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """How to log in. `options` holds what only some protocols ask for, by name. `repr` shows no secret."""
+    """How to log in. `options` holds what only some protocols ask for, by name. `repr` shows no secret.
+
+    `device_id` is a stable id of this person at this institution, for those that want to know a device again; it is
+    not stored: it is made anew from the keyring each time. Empty where nobody has made one.
+    """
 
     url: str
     login: str
     password: str
     options: Mapping[str, str] = field(default_factory=dict)
+    device_id: str = ""
 
     def __repr__(self) -> str:
         return f"Credentials(url={self.url!r}, login=..., password=...)"

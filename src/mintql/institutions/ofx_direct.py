@@ -31,7 +31,7 @@ from mintql.institutions.ofx_direct_connect import Found, find_server
 from mintql.institutions.ofx_direct_fields import FIELDS, URL_OPTION, VERSION_DEFAULT, read_fields, sign_on_of
 from mintql.institutions.ofx_direct_pages import Envelope, holders_of, parse_page, put_into_page, window_of
 from mintql.institutions.ofx_direct_request import VERSION_PENDING_MIN, StatementQuery
-from mintql.institutions.ofx_direct_session import DEADLINE_SECONDS, AccountRefused, Answer, Clock, Session
+from mintql.institutions.ofx_direct_session import DEADLINE_SECONDS, AccountRefused, Answer, Clock, Session, new_id
 from mintql.institutions.ofx_direct_status import answer_failure
 
 WINDOW_DAYS_MAX = 180
@@ -77,7 +77,7 @@ class OfxDirectConnector:
         """
         given = read_fields(credentials)
         session = self._session(given, spend_freely)
-        found = await find_server(session, given.options)
+        found = await find_server(session, given.options, given.device_id or new_id())
         kept = replace(given, options={**given.options, **_options(found)})
         if not kept.options.get("accounts"):
             if found.listing is None or not listed(found.listing.document)[0]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from mintql.domain.errors import AuthRequired, InstitutionDown, InstitutionFailure, ProtocolError
 from mintql.institutions.files.ofx_document import Document
 from mintql.institutions.ofx_direct_answers import Profile, profile_of
-from mintql.institutions.ofx_direct_session import Answer, Session, new_id
+from mintql.institutions.ofx_direct_session import Answer, Session
 from mintql.institutions.ofx_direct_status import CLIENT_ID_UNKNOWN, UNSUPPORTED_VERSION, answer_failure
 
 VERSIONS = (103, 203, 102, 211)
@@ -28,8 +28,10 @@ class Found:
     listing: Answer | None
 
 
-async def find_server(session: Session, options: Mapping[str, str]) -> Found:
+async def find_server(session: Session, options: Mapping[str, str], client_id: str) -> Found:
     """Find the version, read the profile, sign on; what was found is in force in `session` from then on.
+
+    `client_id` is the one to introduce ourselves with where the server wants one and the person gave none.
 
     The profile is asked for first, since that takes no login: a server that does not understand a version
     may count a sign-on in it as a failed one, and lock the login.
@@ -43,13 +45,13 @@ async def find_server(session: Session, options: Mapping[str, str]) -> Found:
     session.urls = dict(profile.urls)
     session.called = profile.name or session.called
     if profile.client_id_wanted and not session.sign_on.client_id:
-        session.sign_on = replace(session.sign_on, client_id=new_id())
+        session.sign_on = replace(session.sign_on, client_id=client_id)
     listing: Answer | None = None
     if options.get("accounts"):
         with suppress(ProtocolError):  # Who has no list of accounts may not understand the question.
-            await _sign_on(session)
+            await _sign_on(session, client_id)
     else:
-        listing = await _list(session)
+        listing = await _list(session, client_id)
     return Found(session.version, profile, session.sign_on.client_id, listing)
 
 
@@ -75,9 +77,9 @@ async def _speak(session: Session, versions: tuple[int, ...]) -> tuple[int, Prof
     raise failures[0]
 
 
-async def _list(session: Session) -> Answer:
+async def _list(session: Session, client_id: str) -> Answer:
     """Sign on and return the answer that lists the accounts."""
-    answer = await _sign_on(session)
+    answer = await _sign_on(session, client_id)
     refused = answer_failure(answer.document, session.called, session.secrets)
     if refused is not None:
         refused.message += " If it stays so, give the accounts yourself."
@@ -85,16 +87,16 @@ async def _list(session: Session) -> Answer:
     return answer
 
 
-async def _sign_on(session: Session) -> Answer:
-    """Sign on by asking for the accounts; give the server a new client id where it turns out to want one."""
+async def _sign_on(session: Session, client_id: str) -> Answer:
+    """Sign on by asking for the accounts; give the server the client id where it turns out to want one."""
     answer = await session.accounts()
     if CLIENT_ID_UNKNOWN in _codes(answer.document) and not session.sign_on.client_id:
-        session.sign_on = replace(session.sign_on, client_id=new_id())
+        session.sign_on = replace(session.sign_on, client_id=client_id)
         answer = await session.accounts()
     if CLIENT_ID_UNKNOWN in _codes(answer.document):
         raise AuthRequired(
-            f"{session.called} has to be told that this program may ask: confirm it in its messages to you, then "
-            f"connect again with the client id {session.sign_on.client_id}."
+            f"{session.called} has to be told that this program may ask: confirm its client id "
+            f"{session.sign_on.client_id} in the messages to you there, then connect again."
         )
     session.check_sign_on(answer.document)
     return answer

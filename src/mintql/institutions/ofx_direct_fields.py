@@ -22,8 +22,13 @@ FIELDS = (
     ),
     CredentialField("login", "Login", help="The user id for Direct Connect; some institutions give one of its own."),
     CredentialField("password", "Password or PIN", secret=True),
-    CredentialField("org", "ORG", required=False, help="The institution's name in OFX, where it wants one."),
-    CredentialField("fid", "FID", required=False, help="The institution's number in OFX, where it wants one."),
+    # Processors answer for many banks at one address, and ORG and FID say which is meant.
+    CredentialField(
+        "org", "ORG", required=False, help="The institution's name in OFX, where it wants one.", identifies=True
+    ),
+    CredentialField(
+        "fid", "FID", required=False, help="The institution's number in OFX, where it wants one.", identifies=True
+    ),
     CredentialField(
         "clientuid", "Client id", required=False, help="CLIENTUID: one that you registered before; else one is made."
     ),

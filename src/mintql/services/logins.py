@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
 from mintql.domain.credentials import CredentialField, CredentialName, Credentials
@@ -82,14 +83,32 @@ def login_hint(login: str) -> str:
     return "…" if len(login) < 4 else f"{login[0]}…{login[-1]}"  # noqa: PLR2004 - less would be most of it
 
 
-def login_key(user_id: UserId, institution_id: str, credentials: Credentials, vault: Vault) -> bytes:
+def login_key(
+    user_id: UserId,
+    institution_id: str,
+    credentials: Credentials,
+    vault: Vault,
+    fields: Sequence[CredentialField] = LOGIN_AND_PASSWORD,
+) -> bytes:
     """Return what tells whether two logins of a person are the same; empty where there is no login to tell by.
 
-    `credentials` are those that the institution's connector keeps: a claimed token has become a login in them.
+    `credentials` are those that the institution's connector keeps: a claimed token has become a login in them. Of the
+    options those count that identify, as `fields` say; where none is given, the key is that of address and login.
     """
     if not credentials.login:
         return b""
-    return vault.fingerprint(str(user_id), institution_id, credentials.url, credentials.login)
+    told_by = sorted(field.name for field in fields if field.identifies and credentials.options.get(field.name))
+    parts = [f"{name}={credentials.options[name]}" for name in told_by]
+    return vault.fingerprint(str(user_id), institution_id, credentials.url, credentials.login, *parts)
+
+
+def device_id(user_id: UserId, institution_id: str, credentials: Credentials, vault: Vault) -> str:
+    """Return what an institution may know a person's login by as a device: an upper-case UUID, always the same one.
+
+    A new password makes no other device of it, and nobody can tell from it whose it is.
+    """
+    made = vault.fingerprint("device", str(user_id), institution_id, credentials.url, credentials.login)
+    return str(uuid.UUID(bytes=made[:16], version=4)).upper()
 
 
 def webhook_key(institution_id: str, login: str, vault: Vault) -> bytes:

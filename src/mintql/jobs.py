@@ -19,20 +19,21 @@ from arq.connections import RedisSettings
 from arq.cron import CronJob
 from arq.worker import func
 
-from mintql.domain.ids import ConnectionId, SyncRunId, UserId
+from mintql.domain.ids import ConnectionId, LinkVisitId, SyncRunId, UserId
 from mintql.gateways.queue import deserialize, serialize
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import extract as extraction
 from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
+from mintql.services import link_visits, removal, sync, webhooks
 from mintql.services import notify as notification
 from mintql.services import reconcile as reconciliation
-from mintql.services import removal, sync, webhooks
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, utc_now
 from mintql.settings import Settings, load_settings
 from mintql.store import events as event_rows
 from mintql.store import farewells as farewell_rows
+from mintql.store import link_answers as visit_rows
 from mintql.store import sync as sync_rows
 from mintql.store.outbox import Delivery
 from mintql.store.sync import RunKey
@@ -111,6 +112,12 @@ async def farewell(context: Context) -> None:
 
 
 @guarded
+async def open_link(context: Context, user_id: int, visit_id: int) -> None:
+    """Open a visit to an institution's own pages, for which somebody waits, to renew a login."""
+    await link_visits.open_visit(workplace(_runtime(context)), UserId(user_id), LinkVisitId(visit_id))
+
+
+@guarded
 async def daily_refresh(context: Context) -> None:
     """Open today's run for each connection of an active person, page by page, and enqueue them in batches."""
     runtime = _runtime(context)
@@ -130,6 +137,7 @@ async def sweep(context: Context) -> None:
     async with runtime.system() as conn:
         effects = await sync.sweep_runs(conn, now)
         jobs = [Job("notify")] + [Job("farewell")] * await farewell_rows.any_due(conn, now)
+        jobs += await link_visits.waiting(conn, now)
     effects.merge(Effects(jobs=jobs))
     await runtime.perform(effects)
     async with runtime.system() as conn:
@@ -140,6 +148,8 @@ async def sweep(context: Context) -> None:
         await event_rows.purge(conn, now - timedelta(days=EVENTS_KEPT_DAYS), PURGE_ROWS_MAX)
     async with runtime.system() as conn:
         await sync_rows.purge_sessions(conn, now, PURGE_ROWS_MAX)
+    async with runtime.system() as conn:
+        await visit_rows.purge(conn, now, PURGE_ROWS_MAX)
 
 
 @guarded
@@ -164,7 +174,7 @@ async def reconcile_all(runtime: Runtime) -> int:
     return wrong
 
 
-FUNCTIONS: tuple[JobFunction, ...] = (extract, ingest, notify, farewell, daily_refresh, sweep, reconcile)
+FUNCTIONS: tuple[JobFunction, ...] = (extract, ingest, notify, farewell, open_link, daily_refresh, sweep, reconcile)
 
 
 def cron_jobs(settings: Settings) -> list[CronJob]:

@@ -24,6 +24,7 @@ API_NOUNS = (
     "connections",
     "events",
     "imports",
+    "link_visits",
     "locks",
     "matches",
     "runs_read",

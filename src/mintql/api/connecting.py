@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
 from typing import Annotated, TypeAlias
 
 import strawberry
@@ -16,15 +16,16 @@ from mintql.api.errors import (
     NotSignedInError,
     RateLimitedError,
 )
+from mintql.api.institutions import connector_of
+from mintql.api.linking import confirmed
 from mintql.api.nodes import decode_id
 from mintql.api.sync import SyncRun, load_runs
-from mintql.domain.errors import InvalidInput, NotFound
+from mintql.domain.errors import NotFound
 from mintql.domain.ids import ConnectionId, SyncRunId
-from mintql.institutions.base import Connector, Linkable
+from mintql.institutions.base import Connector
 from mintql.services import connections as service
 from mintql.services.connections import Access
-from mintql.services.imports_targets import FILES
-from mintql.services.logins import check_credentials, link_reference
+from mintql.services.logins import check_credentials, device_id
 
 
 @strawberry.input(description="One of the things that an institution asks for beside address, login and password.")
@@ -52,28 +53,9 @@ class DisconnectSuccess:
     )
 
 
-@strawberry.type(description="A visit to the institution's own pages, where the person logs in.")
-class LinkSessionSuccess:
-    """What opening a visit gives when it worked."""
-
-    token: str = strawberry.field(
-        description="Names the visit. Once that has ended, this is what to connect with as the password, unless the "
-        "visit gave the client another token."
-    )
-    url: str = strawberry.field(
-        description="The page to send the person to; empty where the institution's own script opens the visit by the "
-        "token."
-    )
-    expires_at: datetime = strawberry.field(description="Until when the visit has to begin.")
-
-
 ConnectInstitutionPayload: TypeAlias = Annotated[
     ConnectionRunSuccess | InstitutionError | InvalidInputError | NotFoundError | NotSignedInError,
     strawberry.union("ConnectInstitutionPayload", description="What became of `connectInstitution`."),
-]
-CreateLinkSessionPayload: TypeAlias = Annotated[
-    LinkSessionSuccess | InstitutionError | InvalidInputError | NotFoundError | NotSignedInError,
-    strawberry.union("CreateLinkSessionPayload", description="What became of `createLinkSession`."),
 ]
 RefreshConnectionPayload: TypeAlias = Annotated[
     ConnectionRunSuccess | InstitutionError | RateLimitedError | InvalidInputError | NotFoundError | NotSignedInError,
@@ -127,8 +109,8 @@ class ConnectionsMutation:
     ) -> ConnectInstitutionPayload:
         context = info.context
         user_id = context.user_id
-        connector = _connector(context, institution_id, "institutionId")
-        access = await _access(connector, url, login, password, options)
+        connector = connector_of(context, institution_id, "institutionId")
+        access = await _access(context, connector, url, login, password, options)
         async with context.person() as conn:
             connection_id, run_id, effects = await service.create(
                 conn, user_id, access, context.runtime.vault, context.now()
@@ -137,22 +119,9 @@ class ConnectionsMutation:
         return await _success(context, connection_id, run_id)
 
     @strawberry.mutation(
-        description="Opens a visit to the pages of an institution that is `linkable`, where the person logs in. The "
-        "visit ends with a token, which is the password to connect with."
+        description="Brings a connection up to date now. Joins the run that is under way, if one is. One that waits "
+        "for its person goes on when the latest visit to renew its login has ended with one."
     )
-    async def create_link_session(self, info: Info, institution_id: InstitutionArgument) -> CreateLinkSessionPayload:
-        context = info.context
-        user_id = context.user_id
-        connector = _connector(context, institution_id, "institutionId")
-        if not isinstance(connector, Linkable):
-            raise InvalidInput(
-                f"{connector.name} has no pages of its own to log in on; connect with what its `fields` ask for.",
-                field="institutionId",
-            )
-        session = await connector.open_link(link_reference(user_id, connector.institution_id, context.runtime.vault))
-        return LinkSessionSuccess(token=session.token, url=session.url, expires_at=session.expires_at)
-
-    @strawberry.mutation(description="Brings a connection up to date now. Joins the run that is under way, if one is.")
     async def refresh_connection(
         self,
         info: Info,
@@ -166,7 +135,10 @@ class ConnectionsMutation:
         connection_id = ConnectionId(decode_id("Connection", id))
         async with context.person() as conn:
             found = await service.open_connection(conn, user_id, connection_id)
-        pace = pace_of(context, _connector(context, found.institution_id, "id"))
+        connector = connector_of(context, found.institution_id, "id")
+        if found.waits_for_login and await confirmed(context, connection_id, connector):
+            return await _renew(context, connection_id)
+        pace = pace_of(context, connector)
         async with context.person() as conn:
             run_id, effects = await service.refresh(
                 conn, user_id, connection_id, pace, context.now(), balances_only=balances_only
@@ -175,7 +147,8 @@ class ConnectionsMutation:
         return await _success(context, connection_id, run_id)
 
     @strawberry.mutation(
-        description="Gives a connection a new login, when the institution refuses the old one. Tried there first."
+        description="Gives a connection a new login, when the institution refuses the old one. Tried there first. With "
+        "the token of a visit that has renewed the login in place as the password, the old one goes on."
     )
     async def update_credentials(
         self,
@@ -191,7 +164,10 @@ class ConnectionsMutation:
         connection_id = ConnectionId(decode_id("Connection", id))
         async with context.person() as conn:
             found = await service.open_connection(conn, user_id, connection_id)
-        access = await _access(_connector(context, found.institution_id, "id"), url, login, password, options)
+        connector = connector_of(context, found.institution_id, "id")
+        if await confirmed(context, connection_id, connector, password.strip()):
+            return await _renew(context, connection_id)
+        access = await _access(context, connector, url, login, password, options)
         async with context.person() as conn:
             run_id, effects = await service.replace_credentials(
                 conn, user_id, connection_id, access, context.runtime.vault, context.now()
@@ -227,21 +203,22 @@ class ConnectionsMutation:
 
 
 async def _access(
-    connector: Connector, url: str, login: str, password: str, options: list[CredentialOptionInput]
+    context: Context, connector: Connector, url: str, login: str, password: str, options: list[CredentialOptionInput]
 ) -> Access:
     """Try a login at the institution; return what it is to be kept as."""
     given = [(option.name, option.value) for option in options]
     credentials = check_credentials(url, login, password, given, connector.fields)
+    known_as = device_id(context.user_id, connector.institution_id, credentials, context.runtime.vault)
+    credentials = replace(credentials, device_id=known_as)
     return Access.at(connector, await connector.connect(credentials))
 
 
-def _connector(context: Context, institution_id: str, field: str) -> Connector:
-    if institution_id == FILES:
-        raise InvalidInput("Files have no login and are not refreshed; import a newer one instead.", field=field)
-    connector = context.runtime.connectors.get(institution_id)
-    if connector is None:
-        raise NotFound(f"This server offers no institution {institution_id[:40]!r}.", field=field)
-    return connector
+async def _renew(context: Context, connection_id: ConnectionId) -> ConnectionRunSuccess:
+    """Go on with a connection whose login was renewed at the institution."""
+    async with context.person() as conn:
+        run_id, effects = await service.renew(conn, context.user_id, connection_id, context.now())
+    await context.runtime.perform(effects)
+    return await _success(context, connection_id, run_id)
 
 
 async def _success(context: Context, connection_id: ConnectionId, run_id: SyncRunId) -> ConnectionRunSuccess:

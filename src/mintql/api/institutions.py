@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import strawberry
 
-from mintql.api.context import Info
+from mintql.api.context import Context, Info
 from mintql.domain.credentials import CredentialField as AskedFor
 from mintql.domain.credentials import CredentialName
+from mintql.domain.errors import InvalidInput, NotFound
 from mintql.institutions.base import Capabilities, Connector, Linkable
 from mintql.services.imports_targets import FILES
 
@@ -120,6 +121,16 @@ def capabilities_of(capabilities: Capabilities) -> InstitutionCapabilities:
         refresh_interval_seconds=capabilities.refresh_interval_seconds_min,
         requests_per_day=capabilities.requests_per_day_max,
     )
+
+
+def connector_of(context: Context, institution_id: str, field: str) -> Connector:
+    """Return the way to an institution that this server offers; `field` is the argument that named it."""
+    if institution_id == FILES:
+        raise InvalidInput("Files have no login and are not refreshed; import a newer one instead.", field=field)
+    connector = context.runtime.connectors.get(institution_id)
+    if connector is None:
+        raise NotFound(f"This server offers no institution {institution_id[:40]!r}.", field=field)
+    return connector
 
 
 @strawberry.type

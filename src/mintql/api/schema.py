@@ -26,6 +26,7 @@ from mintql.api.imports import ImportsMutation, ImportsQuery
 from mintql.api.imports_inputs import IMPORT_SCALARS
 from mintql.api.imports_types import IMPORT_HANDLERS
 from mintql.api.institutions import InstitutionsQuery
+from mintql.api.linking import LinkingMutation
 from mintql.api.matches import MatchesMutation, MatchesQuery
 from mintql.api.nodes import NodesQuery
 from mintql.api.scalars import SCALARS
@@ -56,6 +57,7 @@ class Query(
 @strawberry.type(description="What can be changed. Expected failures are members of each result, with words to show.")
 class Mutation(
     IdentityMutation,
+    LinkingMutation,
     ConnectionsMutation,
     AnnotationsMutation,
     CategoriesMutation,

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from mintql.domain.credentials import Credentials
+from mintql.domain.credentials import CredentialField, Credentials
 from mintql.domain.errors import AuthRequired, InstitutionFailure, InvalidInput, NotFound, RateLimited, failure_of
 from mintql.domain.ids import ConnectionId, SyncRunId, UserId
 from mintql.gateways.vault import Sealed, Vault
@@ -22,6 +22,7 @@ from mintql.services.logins import login_hint, login_key, webhook_key
 from mintql.services.pace import Pace, wait_in_words
 from mintql.services.sync import open_or_join_run, tell_progress
 from mintql.store import connections as store
+from mintql.store import link_visits as visits
 from mintql.store.connections import LastRefresh, LockedConnection
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
@@ -37,20 +38,25 @@ LONG_PAUSE_SECONDS = 600
 class Access:
     """A login that an institution has accepted, as its connector keeps it.
 
-    `farewell` says that the institution has to be told when this access ends, `hears` that it sends webhooks.
+    `farewell` says that the institution has to be told when this access ends, `hears` that it sends webhooks, `fields`
+    what it asks for.
     """
 
     institution_id: str
     credentials: Credentials
     farewell: bool = False
     hears: bool = False
+    fields: tuple[CredentialField, ...] = ()
 
     @classmethod
     def at(cls, connector: Connector, credentials: Credentials) -> Access:
         """Return the access that `connector.connect` has given."""
-        return cls(
-            connector.institution_id, credentials, connector.capabilities.farewell, isinstance(connector, Linkable)
-        )
+        farewell, hears = connector.capabilities.farewell, isinstance(connector, Linkable)
+        return cls(connector.institution_id, credentials, farewell, hears, connector.fields)
+
+    def login_key(self, user_id: UserId, vault: Vault) -> bytes:
+        """Return by what the person's connection with this login is found; empty where there is no login."""
+        return login_key(user_id, self.institution_id, self.credentials, vault, self.fields)
 
     def webhook_key(self, vault: Vault) -> bytes:
         """Return by what a webhook finds the connection; empty where none comes."""
@@ -69,7 +75,7 @@ async def create(
         InvalidInput: The person has as many connections as they may.
     """
     await lock_users(conn, [user_id])
-    key = login_key(user_id, access.institution_id, access.credentials, vault)
+    key = access.login_key(user_id, vault)
     known_id = await store.find_by_login(conn, user_id, access.institution_id, key) if key else None
     known = await store.lock(conn, user_id, known_id) if known_id else None
     if (known is None or known.status == "disconnected") and await store.count_open(conn, user_id) >= CONNECTIONS_MAX:
@@ -92,6 +98,12 @@ async def _resume(
     await _keep_secret(conn, user_id, connection_id, vault.seal(user_id, connection_id, access.credentials))
     hint = login_hint(access.credentials.login)
     await store.reactivate(conn, user_id, connection_id, hint, key, access.webhook_key(vault))
+    return await _go_on(conn, user_id, connection_id, now)
+
+
+async def _go_on(conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime) -> tuple[SyncRunId, Effects]:
+    """Open a run of a connection that works again; visits that were to mend it have had their time."""
+    await visits.forget_old(conn, user_id, connection_id)
     run_id, effects = await open_or_join_run(conn, user_id, connection_id, "request", now)
     _note_change(effects, user_id)
     return run_id, effects
@@ -118,11 +130,13 @@ def _note_change(effects: Effects, user_id: UserId) -> None:
     effects.told.add(user_id)
 
 
-async def open_connection(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> LockedConnection:
+async def open_connection(
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, field: str = "id"
+) -> LockedConnection:
     """Lock a connection and return it; raise `NotFound` when it is not this person's or was ended."""
     found = await store.lock(conn, user_id, connection_id)
     if found is None or found.status == "disconnected":
-        raise NotFound("There is no such connection, or it was ended.", field="id")
+        raise NotFound("There is no such connection, or it was ended.", field=field)
     return found
 
 
@@ -184,7 +198,7 @@ async def replace_credentials(
     """
     await lock_users(conn, [user_id])
     found = await open_connection(conn, user_id, connection_id)
-    key = login_key(user_id, found.institution_id, access.credentials, vault)
+    key = access.login_key(user_id, vault)
     if key and await store.find_by_login(conn, user_id, found.institution_id, key) not in (None, connection_id):
         raise InvalidInput("Another connection of yours has this login; refresh that one instead.", field="login")
     jobs: list[Job] = []
@@ -194,6 +208,18 @@ async def replace_credentials(
     run_id, effects = await _resume(conn, user_id, connection_id, access, key, vault, now)
     effects.jobs += jobs
     return run_id, effects
+
+
+async def renew(conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime) -> tuple[SyncRunId, Effects]:
+    """Go on with the login that is kept, which the person has renewed at the institution, and open a run.
+
+    Raises:
+        NotFound: Not this person's connection, or ended.
+    """
+    await lock_users(conn, [user_id])
+    await open_connection(conn, user_id, connection_id)
+    await store.renew(conn, user_id, connection_id)
+    return await _go_on(conn, user_id, connection_id, now)
 
 
 async def disconnect(
@@ -222,6 +248,7 @@ async def disconnect(
     if found.status != "disconnected":
         farewell = found.institution_id in farewells
         effects.jobs += await _forget_secret(conn, user_id, connection_id, now, farewell=farewell)
+        await visits.forget_old(conn, user_id, connection_id)
     if keep_history:
         ended = await store.disconnect(conn, user_id, connection_id, now)
         effects.merge(await tell_progress(conn, [RunKey(user_id, run_id) for run_id in ended]))

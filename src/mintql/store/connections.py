@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 import asyncpg
 
+from mintql.domain.errors import AuthRequired, ConsentExpired
 from mintql.domain.ids import ConnectionId, SyncRunId, TransactionId, UserId
 from mintql.store.queries import Conn, load
 from mintql.store.runs_read import RunRow, run_row
@@ -55,6 +56,11 @@ class LockedConnection:
     error_message: str | None
     requests_on: date | None
     requests: int
+
+    @property
+    def waits_for_login(self) -> bool:
+        """Whether nothing is missing but that the person logs in, or gives their permission, at the institution."""
+        return self.status == "action_required" and self.error_code in (AuthRequired.code, ConsentExpired.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +189,11 @@ async def reactivate(
 ) -> None:
     """Note that a connection has a login again that works; another one than before is read from its beginning."""
     await conn.execute(SQL.reactivate, user_id, connection_id, login_hint, login_key, webhook_key)
+
+
+async def renew(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> None:
+    """Note that the login of a connection works again as it is."""
+    await conn.execute(SQL.renew, user_id, connection_id)
 
 
 async def disconnect(conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime) -> list[SyncRunId]:

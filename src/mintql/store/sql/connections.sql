@@ -92,6 +92,12 @@ UPDATE connections SET status = 'active', login_hint = $3, failures = 0, error_c
     sync_cursor = CASE WHEN login_key = $4 THEN sync_cursor ELSE '' END
 WHERE user_id = $1 AND connection_id = $2
 
+-- name: renew
+-- Notes that the login of a connection works again as it is, and that what was told of its end is over.
+UPDATE connections SET status = 'active', failures = 0, error_code = NULL, error_message = NULL, error_action = NULL,
+    next_attempt_at = NULL, notice = NULL, noticed_at = NULL
+WHERE user_id = $1 AND connection_id = $2
+
 -- name: disconnect
 -- Ends a connection; its accounts and transactions stay.
 UPDATE connections SET status = 'disconnected', disconnected_at = $3, next_attempt_at = NULL, error_code = NULL,

@@ -12,6 +12,7 @@ import pytest
 
 from mintql.domain.credentials import Credentials
 from mintql.domain.errors import AuthRequired, InternalFailure, NotFound
+from mintql.gateways.queue import deserialize
 from mintql.institutions.base import LinkSession
 from mintql.jobs import sweep
 from mintql.services import connections, link_visits
@@ -19,6 +20,7 @@ from mintql.services.connections import Access
 from mintql.services.effects import Job
 from mintql.store import link_answers
 from mintql.store import link_visits as rows
+from support.factories import create_connection, create_user
 from support.people import acting_as
 from support.pipeline import open_pipeline
 from support.scripted import ScriptedInstitution
@@ -207,18 +209,34 @@ async def test_only_the_latest_visits_of_a_connection_are_remembered(pipeline, p
     assert tokens == [f"link-{number}" for number in range(last, last - link_visits.VISITS_MAX, -1)]
 
 
-async def test_the_sweeper_forgets_visits_that_have_had_their_time(runtime, database_url):
+@pytest.fixture
+async def owner(database_url):
+    """The owner of the tables, and a connection through Plaid of somebody."""
     conn = await asyncpg.connect(database_url)
-    await conn.execute("INSERT INTO users (email, password_hash, name) VALUES ('ada@example.org', '-', 'Ada')")
-    await conn.execute(
-        "INSERT INTO connections (user_id, institution_id, login_hint) SELECT user_id, 'plaid', '' FROM users"
-    )
-    await conn.execute(
-        "INSERT INTO link_visits (user_id, connection_id, created_at, wanted_until, kept_until)"
-        " SELECT user_id, connection_id, now(), now(), now() + make_interval(hours => hours)"
-        " FROM connections, generate_series(-1, 1) AS hours"
-    )
-    await sweep({"runtime": runtime})
-    assert await conn.fetchval("SELECT count(*) FROM link_visits WHERE kept_until > now()") == 1
-    assert await conn.fetchval("SELECT count(*) FROM link_visits") == 1
+    await create_connection(conn, await create_user(conn), institution_id="plaid")
+    yield conn
     await conn.close()
+
+
+INSERT = """
+INSERT INTO link_visits (user_id, connection_id, created_at, wanted_until, kept_until)
+SELECT user_id, connection_id, now(), now() + make_interval(secs => $1), now() + make_interval(secs => $2)
+FROM connections
+"""
+
+
+async def test_the_sweeper_forgets_visits_that_have_had_their_time(runtime, owner):
+    for kept_seconds in (-3600, 0, 3600):
+        await owner.execute(INSERT, -1, kept_seconds)
+    await sweep({"runtime": runtime})
+    kept = await owner.fetch("SELECT kept_until > now() AS in_time FROM link_visits")
+    assert [row["in_time"] for row in kept] == [True]
+
+
+async def test_the_sweeper_sends_visits_that_are_waited_for_to_workers_again(runtime, owner):
+    await owner.execute(INSERT, -1, 60)
+    await owner.execute(INSERT, 60, 60)
+    waited_for = await owner.fetchrow("SELECT user_id, visit_id FROM link_visits WHERE wanted_until > now()")
+    await sweep({"runtime": runtime})
+    jobs = [deserialize(await runtime.redis.get(key)) for key in await runtime.redis.keys("arq:job:*")]
+    assert [tuple(job["a"]) for job in jobs if job["f"] == "open_link"] == [tuple(waited_for)]

@@ -42,6 +42,7 @@ OPEN_SECONDS = 8.0
 """What an institution may take to open a visit, less than `WAIT_SECONDS`, so that the person hears the reason."""
 LEASE = timedelta(seconds=OPEN_SECONDS + 1)
 UNANSWERED_KEPT = timedelta(minutes=10)
+"""Longer than anybody waits for the answer, whatever the clocks of this server and of the institution say."""
 OPENED_KEPT = timedelta(hours=2)
 """After a visit has to have begun: Plaid tells for six hours after its end what it ended with."""
 OPENED_KEPT_MAX = timedelta(days=1)
@@ -106,11 +107,11 @@ async def open_visit(place: Workplace, user_id: UserId, visit_id: LinkVisitId) -
     opened = await _outcome(place, user_id, wanted)
     async with place.begin() as conn:
         if isinstance(opened, InstitutionFailure):
-            log.warning("%s opened no visit for connection %s: %s", wanted.institution_id, wanted.connection_id,
-                        opened.code)  # fmt: skip
+            told = (wanted.institution_id, wanted.connection_id, opened.code)
+            log.warning("%s opened no visit for connection %s: %s", *told)
             await answers.note_refused(conn, user_id, visit_id, opened)
         else:
-            kept_until = min(opened.expires_at + OPENED_KEPT, now + OPENED_KEPT_MAX)
+            kept_until = max(min(opened.expires_at + OPENED_KEPT, now + OPENED_KEPT_MAX), now + UNANSWERED_KEPT)
             await answers.note_opened(conn, user_id, visit_id, opened.token, opened.url, opened.expires_at, kept_until)
     await place.perform(Effects(told={user_id}))
 

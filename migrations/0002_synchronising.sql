@@ -47,6 +47,9 @@ CREATE TABLE transaction_matches (
 CREATE INDEX transaction_matches_to_idx ON transaction_matches (user_id, to_id);
 CREATE INDEX transaction_matches_suggested_idx ON transaction_matches (user_id, from_id) WHERE state = 'suggested';
 
+-- Days of which the connection has told completely, for those that are asked for windows of days.
+ALTER TABLE account_sync ADD COLUMN covered datemultirange NOT NULL DEFAULT '{}';
+
 ALTER TABLE connections
     -- A hash by which an institution's webhook finds the connection; empty where it sends none.
     ADD COLUMN webhook_key bytea NOT NULL DEFAULT '' CHECK (length(webhook_key) IN (0, 32)),

@@ -88,7 +88,11 @@ class Pipeline:
     async def refresh(
         self, user_id: UserId, connection_id: ConnectionId, *pages: bytes, reason: str = "request"
     ) -> RunKey:
-        """Synchronise, the institution saying these pages; with `carry` off the jobs are left to the caller."""
+        """Synchronise, the institution saying these pages; with `carry` off the jobs are left to the caller.
+
+        Each takes place a second after the last one, as what happens one after the other does.
+        """
+        self.now += timedelta(seconds=1)
         if pages:
             self.institution.pages = list(pages)
         async with self.begin() as conn:

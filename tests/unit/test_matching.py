@@ -18,6 +18,7 @@ from mintql.domain.matching import Coverage, Match, Matches, MatchKind, match_ro
 DAY = date(2026, 11, 10)
 FILE, OTHER_FILE = ImportId(1), ImportId(2)
 ALL = (DAY - timedelta(days=60), DAY + timedelta(days=60))
+LIVE = (ALL,)
 
 
 def said(external_id: str = "t1", **changes: object) -> ProviderTransaction:
@@ -181,7 +182,7 @@ def test_a_removed_row_that_is_added_again_under_another_id_goes_on_under_it() -
     assert pairs(matched([stored("old", removed=True)], window(said("new")))) == {"old": "new"}
 
 
-KNOWN = Coverage(ALL, {FILE: ALL})
+KNOWN = Coverage(LIVE, {FILE: ALL})
 
 
 def test_a_files_row_gives_way_to_the_connections_and_the_other_way_round() -> None:
@@ -205,17 +206,53 @@ def test_rows_more_than_three_days_apart_are_two_purchases() -> None:
 
 
 def test_at_the_edge_of_what_is_known_it_is_a_suggestion() -> None:
-    known = Coverage((DAY, DAY + timedelta(days=30)), {FILE: (DAY - timedelta(days=30), DAY - timedelta(days=1))})
+    known = Coverage(((DAY, DAY + timedelta(days=30)),), {FILE: (DAY - timedelta(days=30), DAY - timedelta(days=1))})
     account = window(said("file", posted_on=DAY - timedelta(days=1)))
     [match] = matched([stored("live")], account, origin=FILE, coverage=known).found
     assert match == Match("file", "live", MatchKind.SAME_PURCHASE, certain=False)
 
 
 def test_a_row_that_stands_for_one_of_this_file_already_takes_no_second() -> None:
-    live = stored("live", stands_for=frozenset({FILE}))
-    assert matched([live], window(said("file")), origin=FILE, coverage=KNOWN).found == []
-    other = Coverage(ALL, {OTHER_FILE: ALL})
+    live = stored("live", stands_for=frozenset({"told"}))
+    both = window(said("told"), said("file"))
+    assert matched([live], both, ["file"], origin=FILE, coverage=KNOWN).found == []
+    other = Coverage(LIVE, {OTHER_FILE: ALL})
     assert pairs(matched([live], window(said("file")), origin=OTHER_FILE, coverage=other)) == {"file": "live"}
+
+
+def test_an_id_that_changes_back_leaves_one_row() -> None:
+    found = matched([stored("b")], window(said("a")), [], {"a": "blue bottle"}, shown_again=["a"])
+    assert found.found == [Match("b", "a", MatchKind.CHANGED_ID)]
+
+
+def test_a_pending_row_that_is_pending_under_another_id_goes_on_under_it() -> None:
+    found = matched([waiting("p1")], window(said("p2", pending=True)))
+    assert (found.found, found.gone) == ([Match("p1", "p2", MatchKind.CHANGED_ID)], [])
+
+
+def test_what_counted_until_now_is_claimed_before_what_vanished_earlier() -> None:
+    earlier = waiting("p0", removed=True, posted_on=DAY - timedelta(days=1))
+    assert pairs(matched([earlier, waiting("p1")], window(said()))) == {"p1": "t1"}
+
+
+def test_a_pending_row_with_a_suggestion_gets_no_other_one() -> None:
+    tip = window(said(amount_minor=-500))
+    assert matched([waiting(removed=True, suggested=True)], tip).found == []
+    assert len(matched([waiting(removed=True)], tip).found) == 1
+
+
+def test_a_row_that_succeeds_a_pending_one_is_what_a_file_told_of_as_well() -> None:
+    told = stored("file", import_id=FILE, amount_minor=-540)
+    account = window(said(amount_minor=-540, pending_external_id="p1"))
+    found = matched([waiting(), told], account, coverage=KNOWN)
+    assert pairs(found) == {"p1": "t1", "file": "t1"}
+
+
+def test_between_the_days_a_connection_told_of_it_is_a_suggestion() -> None:
+    gap = Coverage(((DAY - timedelta(days=60), DAY), (DAY + timedelta(days=9), DAY + timedelta(days=60))), {FILE: ALL})
+    account = window(said("file", posted_on=DAY + timedelta(days=1)))
+    [match] = matched([stored("live")], account, origin=FILE, coverage=gap).found
+    assert not match.certain
 
 
 def test_a_files_row_meets_a_pending_one_of_the_connection_and_leaves_it_there() -> None:
@@ -224,7 +261,7 @@ def test_a_files_row_meets_a_pending_one_of_the_connection_and_leaves_it_there()
 
 
 def test_of_two_files_rows_the_one_that_was_there_stands() -> None:
-    known = Coverage(None, {FILE: ALL, OTHER_FILE: ALL})
+    known = Coverage((), {FILE: ALL, OTHER_FILE: ALL})
     found = matched([stored("old", import_id=FILE)], window(said("new")), origin=OTHER_FILE, coverage=known)
     assert pairs(found) == {"new": "old"}
 
@@ -251,9 +288,12 @@ def test_matching_is_one_to_one_and_every_vanished_pending_row_is_accounted_for(
         for place, (row, import_id, removed) in enumerate(before)
     ]  # fmt: skip
     account = window(*now)
-    found = matched(there, account, origin=origin, coverage=Coverage(ALL, {FILE: ALL}))
+    found = matched(there, account, origin=origin, coverage=Coverage(LIVE, {FILE: ALL}))
     assert len({match.from_id for match in found.found}) == len(found.found)
-    assert len({match.to_id for match in found.found}) == len(found.found)
+    same = [match.kind is MatchKind.SAME_PURCHASE for match in found.found]
+    for kind in (True, False):
+        chosen = [match.to_id for match, is_same in zip(found.found, same, strict=True) if is_same is kind]
+        assert len(set(chosen)) == len(chosen)
     ids = {row.external_id: row for row in there}
     own = {row.external_id for row in there if row.pending and row.live and (row.import_id is None) == (origin is None)}
     assert own <= set(gone(found)) | set(pairs(found))

@@ -65,6 +65,10 @@ class Personal:
     part_amounts_minor: tuple[int, ...] | None = None
     part_notes: tuple[str, ...] | None = None
 
+    def in_currency(self, before: str, now: str) -> Personal:
+        """Return this for a row whose currency changes: parts of an amount in another one mean nothing."""
+        return self if before == now else Personal(self.note, self.tags)
+
     def over(self, other: Personal) -> Personal:
         """Return this with what it lacks taken from `other`; a split is taken whole or not at all."""
         split = self if self.part_category_ids is not None else other
@@ -84,8 +88,9 @@ NOTHING_PERSONAL = Personal()
 class StoredRow:
     """A transaction as the database has it.
 
-    `import_id` is the file it came with, None for a connection's. `stands_for` names the files of which a row
-    gave way to this one, and `decided` that the person said that it gives way to none.
+    `import_id` is the file it came with, None for a connection's. `stands_for` holds the external ids of rows that
+    gave way to it, directly or through others; `decided` says that the person said that it gives way to none, and
+    `suggested` that it is up to them whether it does.
     """
 
     transaction_id: TransactionId
@@ -104,8 +109,9 @@ class StoredRow:
     removed: bool = False
     import_id: ImportId | None = None
     personal: Personal = NOTHING_PERSONAL
-    stands_for: frozenset[ImportId] = frozenset()
+    stands_for: frozenset[str] = frozenset()
     decided: bool = False
+    suggested: bool = False
 
     @property
     def live(self) -> bool:
@@ -245,5 +251,6 @@ def merge(
         merchant_key=merchant_key,
         successor_id=stored.successor_id if stays_superseded else None,
         removed=False,
+        personal=stored.personal.in_currency(stored.currency, said.currency),
     )
     return None if now == stored else now

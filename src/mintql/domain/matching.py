@@ -54,34 +54,35 @@ class Match:
     certain: bool = True
 
 
+Days = tuple[date, date]
+"""A first and a last day, both included."""
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """The days of an account that its connection, and each file, have told of completely."""
 
-    live: tuple[date, date] | None = None
-    imports: Mapping[ImportId, tuple[date, date]] = field(default_factory=dict)
+    live: Sequence[Days] = ()
+    imports: Mapping[ImportId, Days] = field(default_factory=dict)
 
     def holds(self, origin: ImportId | None, day: date) -> bool:
         """Tell whether the connection (None) or a file has told of a day."""
-        days = self.live if origin is None else self.imports.get(origin)
+        if origin is None:
+            return any(first <= day <= last for first, last in self.live)
+        days = self.imports.get(origin)
         return days is not None and days[0] <= day <= days[1]
 
 
 NO_COVERAGE = Coverage()
 
 
-def with_run(
-    coverage: Coverage, origin: ImportId | None, covered: tuple[date, date] | None, window: Window | None
-) -> Coverage:
+def with_run(coverage: Coverage, origin: ImportId | None, covered: Days | None, window: Window | None) -> Coverage:
     """Return the coverage with the days that a run tells of: those a file covers, or a connection's window."""
     if origin is not None:
         return coverage if covered is None else replace(coverage, imports={**coverage.imports, origin: covered})
     if window is None:
         return coverage
-    days = (window.first, window.last)
-    if coverage.live is not None:
-        days = (min(days[0], coverage.live[0]), max(days[1], coverage.live[1]))
-    return replace(coverage, live=days)
+    return replace(coverage, live=(*coverage.live, (window.first, window.last)))
 
 
 @dataclass(slots=True)
@@ -109,26 +110,32 @@ class _Account:
     """
 
     said: AccountRows
-    free: dict[str, ProviderTransaction]
     merchant_keys: Mapping[str, str]
     origin: ImportId | None
     result: Matches = field(default_factory=Matches)
+    free: dict[str, ProviderTransaction] = field(default_factory=dict)
     by_money: dict[Money, dict[str, ProviderTransaction]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for row in self.free.values():
-            self.by_money.setdefault(_money(row), {})[row.external_id] = row
 
     def free_of(self, stored: StoredRow) -> Iterable[ProviderTransaction]:
         """Return the free rows of a stored row's amount."""
         return self.by_money.get(_money(stored), {}).values()
 
+    def add(self, rows: Iterable[ProviderTransaction]) -> None:
+        """Let more rows be found."""
+        for row in rows:
+            self.free[row.external_id] = row
+            self.by_money.setdefault(_money(row), {})[row.external_id] = row
+
+    def drop(self, external_id: str) -> None:
+        """Let a row be found no more."""
+        row = self.free.pop(external_id, None)
+        if row is not None:
+            del self.by_money[_money(row)][external_id]
+
     def take(self, match: Match) -> None:
         """Keep a pair whose new row is `to_id`, which is free no more."""
         self.result.found.append(match)
-        row = self.free.pop(match.to_id, None)
-        if row is not None:
-            del self.by_money[_money(row)][match.to_id]
+        self.drop(match.to_id)
 
 
 def match_rows(
@@ -138,33 +145,39 @@ def match_rows(
     new_ids: Collection[str],
     merchant_keys: Mapping[str, str],
     *,
+    shown_again: Collection[str] = (),
     origin: ImportId | None = None,
     coverage: Coverage = NO_COVERAGE,
 ) -> Matches:
     """Find which rows of a run stand for which stored ones, and which pending rows are gone.
 
-    In this order, each row used once:
+    In this order:
 
     1. The institution's own link from a posted row to the pending one it was.
     2. A pending row that the run no longer shows, or that had vanished lately, and a new posted row of exactly
        its amount, of the same day or up to `PENDING_MATCH_DAYS` later; of the same seller if it vanished earlier.
-    3. A posted row that the run no longer shows, and a new one of the same day, amount and seller: its id changed.
+    3. A row that the run no longer shows, and a new one of the same day, amount and seller: its id changed. Or one
+       that is shown again after it had given way: its id changed back.
     4. A row of a file and one of the connection, or of another file: see `match_same_purchase`.
     5. A vanished pending row and a new posted one of up to `TIP_PERCENT_MAX` more within `TIP_DAYS`: suggested.
 
-    A run shows a row no longer when it says that it removed it, or when a complete window of days lacks it.
+    Each row gives way once, and stands for one other of its own source; a new row that succeeds a pending one may
+    be what a file told of as well. A run shows a row no longer when it says that it removed it, or when a complete
+    window of days lacks it.
 
     Args:
         pending: Stored pending rows without a successor, removed ones of late among them.
         near: Stored posted rows without a successor that have the amount of a new row, around its day.
         said: What the run says of the account.
         new_ids: External ids of the run's rows that the database does not have yet.
-        merchant_keys: Seller key by external id, for the new rows.
+        merchant_keys: Seller key by external id, for the new rows and those shown again.
+        shown_again: External ids of the run's posted rows that the database has, but counts no more.
         origin: The file that the run is an import of; None for a connection.
         coverage: Which days the connection and the files have told of.
     """
-    free = {key: said.rows[key] for key in sorted(new_ids) if key in said.rows and not said.rows[key].pending}
-    account = _Account(said, free, merchant_keys, origin)
+    new = [said.rows[key] for key in sorted(new_ids) if key in said.rows]
+    account = _Account(said, merchant_keys, origin)
+    account.add(row for row in new if not row.pending)
     pending_by_id = {row.external_id: row for row in pending if not row.decided}
     near = [row for row in near if row.external_id not in pending_by_id]
     _match_links(account, pending_by_id)
@@ -173,16 +186,32 @@ def match_rows(
     account.result.gone = [row for row in own if row.decided and row.live and _is_gone(row, said)]
     vanished = [row for row in own if row.external_id in pending_by_id and _is_gone(row, said)]
     _match_vanished(account, vanished)
-    _match_changed_ids(account, near)
+    again = [said.rows[key] for key in sorted(shown_again)]
+    if origin is None:
+        _match_changed_ids(account, [row for row in near if row.import_id is None and _is_gone(row, said)], again)
+        _match_changed_pending_ids(account, vanished, [row for row in new if row.pending])
     taken = {match.from_id for match in account.result.found}
+    renamed = {match.to_id for match in account.result.found if match.kind is MatchKind.CHANGED_ID}
     account.result.found += match_same_purchase(
-        list(account.free.values()), [row for row in (*near, *pending_by_id.values()) if row.external_id not in taken],
+        [row for row in (*new, *again) if not row.pending and row.external_id not in renamed],
+        [row for row in (*near, *pending_by_id.values()) if row.external_id not in taken],
         merchant_keys, said.rows, origin=origin, coverage=coverage,
     )  # fmt: skip
+    for match in account.result.found:
+        account.drop(match.to_id)
+        account.drop(match.from_id)
     left = [row for row in vanished if row.external_id not in {match.from_id for match in account.result.found}]
-    _suggest_tips(account, left)
+    _suggest_tips(account, [row for row in left if not row.suggested])
     account.result.gone += [row for row in left if row.live]
     return account.result
+
+
+def shows_again(stored: StoredRow, said: ProviderTransaction, *, is_file: bool) -> bool:
+    """Tell whether a row that counts no more counts again by being shown.
+
+    A row of a file that gave way to a connection's says nothing new when the file comes again.
+    """
+    return not said.pending and not stored.live and not (is_file and stored.successor_id is not None)
 
 
 def _is_gone(row: StoredRow, said: AccountRows) -> bool:
@@ -211,7 +240,8 @@ def _match_links(account: _Account, pending_by_id: dict[str, StoredRow]) -> None
 
 
 def _match_vanished(account: _Account, vanished: Iterable[StoredRow]) -> None:
-    for pending in sorted(vanished, key=lambda row: (row.posted_on, row.external_id)):
+    # Those that counted until now first: they are what the new rows are likeliest to be.
+    for pending in sorted(vanished, key=lambda row: (not row.live, row.posted_on, row.external_id)):
         latest = pending.posted_on + timedelta(days=PENDING_MATCH_DAYS)
         fitting = [
             row
@@ -225,19 +255,36 @@ def _match_vanished(account: _Account, vanished: Iterable[StoredRow]) -> None:
             account.take(Match(pending.external_id, successor.external_id, MatchKind.PENDING_EXACT))
 
 
-def _match_changed_ids(account: _Account, near: Iterable[StoredRow]) -> None:
-    if account.origin is not None:
-        return
-    missing = [row for row in near if row.import_id is None and _is_gone(row, account.said)]
+def _match_changed_ids(account: _Account, missing: Iterable[StoredRow], again: Sequence[ProviderTransaction]) -> None:
+    account.add(again)
     for stored in sorted(missing, key=lambda row: (row.posted_on, row.external_id)):
-        fitting = [
-            row
-            for row in account.free_of(stored)
-            if row.posted_on == stored.posted_on and _same_seller(account.merchant_keys, stored, row)
-        ]
-        successor = min(fitting, key=lambda row: (row.description != stored.description, row.external_id), default=None)
+        successor = _renamed(account.merchant_keys, stored, account.free_of(stored))
         if successor is not None:
             account.take(Match(stored.external_id, successor.external_id, MatchKind.CHANGED_ID))
+    for row in again:
+        account.drop(row.external_id)
+
+
+def _match_changed_pending_ids(
+    account: _Account, vanished: Iterable[StoredRow], new: Sequence[ProviderTransaction]
+) -> None:
+    """Let a pending row that is still pending, under another id, go on under it."""
+    taken = {match.from_id for match in account.result.found}
+    waiting = _Account(account.said, account.merchant_keys, account.origin)
+    waiting.add(new)
+    for stored in sorted(vanished, key=lambda row: (row.posted_on, row.external_id)):
+        successor = _renamed(account.merchant_keys, stored, waiting.free_of(stored))
+        if successor is not None and stored.live and stored.external_id not in taken:
+            waiting.drop(successor.external_id)
+            account.result.found.append(Match(stored.external_id, successor.external_id, MatchKind.CHANGED_ID))
+
+
+def _renamed(
+    merchant_keys: Mapping[str, str], stored: StoredRow, rows: Iterable[ProviderTransaction]
+) -> ProviderTransaction | None:
+    """Return the row that is this one under another id, of those of its amount."""
+    fitting = [row for row in rows if row.posted_on == stored.posted_on and _same_seller(merchant_keys, stored, row)]
+    return min(fitting, key=lambda row: (row.description != stored.description, row.external_id), default=None)
 
 
 def _suggest_tips(account: _Account, vanished: Iterable[StoredRow]) -> None:
@@ -307,8 +354,9 @@ def match_same_purchase(
     """
     candidates: dict[Money, list[StoredRow]] = {}
     for other in stored:
-        stands_for_it = origin is not None and origin in other.stands_for
-        if other.live and other.external_id not in shown and other.import_id != origin and not stands_for_it:
+        # A row of this very source gave way to it already: that is the purchase it stands for.
+        is_taken = not other.stands_for.isdisjoint(shown)
+        if other.live and other.external_id not in shown and other.import_id != origin and not is_taken:
             candidates.setdefault(_money(other), []).append(other)
     pairs = sorted(
         (

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from mintql.domain.ids import AccountId, CategoryId, ImportId, TransactionId, UserId
 from mintql.domain.ingest import StoredRow, fold
 from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
-from mintql.domain.matching import SAME_PURCHASE_DAYS, Coverage, match_same_purchase
+from mintql.domain.matching import SAME_PURCHASE_DAYS, Coverage, match_same_purchase, with_run
 from mintql.domain.merchants import normalize
 from mintql.institutions.files.base import ParsedFile, Statement
 from mintql.institutions.files.reading import PREVIEW_ROWS, Preview, ReadOptions
@@ -160,13 +160,9 @@ async def _find_duplicates(conn: Conn, user_id: UserId, import_id: ImportId, par
     for part in parts:
         if part.account is None:
             continue
-        spans = dict(covered.get((user_id, part.account.account_id), {}))
-        live = spans.pop(None, None)
-        imports = {origin: span for origin, span in spans.items() if origin is not None}
-        if part.days is not None:
-            imports[import_id] = part.days
+        coverage = with_run(covered[user_id, part.account.account_id], import_id, part.days, None)
         there = stored.get(part.account.account_id, ())
-        part.duplicates = await beside(_duplicates, part.rows, there, import_id, Coverage(live, imports))
+        part.duplicates = await beside(_duplicates, part.rows, there, import_id, coverage)
 
 
 def _duplicates(

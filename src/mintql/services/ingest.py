@@ -66,7 +66,8 @@ async def _given_up(place: Workplace, run: Ingestion) -> bool:
 async def _failed_everywhere(place: Workplace, work: Work) -> bool:
     """End or retry a run of which no account could be fetched: that is the connection failing, not its accounts."""
     failures = work.run.account_failures
-    if not failures or work.folded.rows_total() or {item["account"] for item in failures} < set(work.folded.accounts):
+    failed = {item["account"] for item in failures}
+    if not failures or work.folded.rows_total() or not set(work.folded.accounts) <= failed:
         return False
     await settle_failure(place, work.run, failure_of(**failures[0]), "queued", work.run.attempt)
     return True
@@ -206,7 +207,7 @@ async def _read_accounts_whole(conn: Conn, works: Sequence[Work], now: datetime)
     for a while, comes with a run from the beginning.
     """
     effects = Effects()
-    live = [work for work in works if work.run.import_id is None and not work.dead]
+    live = [work for work in works if work.run.import_id is None and not work.dead and not work.run.balances_only]
     recovered = await accounts.settle_accounts(
         conn,
         [(work.run.key.user_id, work.run.connection_id) for work in live],

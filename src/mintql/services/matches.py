@@ -13,8 +13,8 @@ from mintql.services import alerts
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
 from mintql.services.row_plan import take_over
-from mintql.store import ingest as personal
 from mintql.store import matches as store
+from mintql.store import succession
 from mintql.store.locks import lock_users
 from mintql.store.matches import LockedMatch, MatchedRow, MatchRow
 from mintql.store.queries import Conn
@@ -75,7 +75,7 @@ async def confirm(conn: Conn, user_id: UserId, from_id: TransactionId, now: date
     if after.category_id != stands.category_id or after.category_source != stands.category_source:
         await store.set_category(conn, user_id, after, now)
     if after.personal != stands.personal:
-        await personal.write_personal(conn, [(user_id, match.to_id, after.personal)])
+        await succession.write_personal(conn, [(user_id, match.to_id, after.personal)])
     await store.decide(conn, user_id, from_id, MatchState.APPLIED, now)
     removed = [from_id] if gives_way.live else []
     return await _tell(conn, user_id, [gives_way, stands], now, changed=[match.to_id], removed=removed)

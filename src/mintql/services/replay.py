@@ -7,9 +7,9 @@ time's, not the institution's: they are taken from the stored rows.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from mintql.data import load_categories, load_template
 from mintql.domain.budgets import NOTHING_SPENT, MonthlySum, crossed, limits_for_month, spent_by_budget
@@ -17,7 +17,16 @@ from mintql.domain.categories import UNCATEGORIZED_ID, CategorySource
 from mintql.domain.ids import AccountId, CategoryId, ConnectionId, ImportId, TransactionId, UserId
 from mintql.domain.ingest import AccountRows, StoredRow, merge
 from mintql.domain.institutions import ProviderTransaction
-from mintql.domain.matching import NO_COVERAGE, SAME_PURCHASE_DAYS, Coverage, Matches, match_rows, with_run
+from mintql.domain.matching import (
+    Coverage,
+    Days,
+    Matches,
+    MatchKind,
+    MatchState,
+    match_rows,
+    shows_again,
+    with_run,
+)
 from mintql.domain.merchants import Merchant, normalize
 from mintql.domain.months import first_day, month_text
 from mintql.services.alerts import is_news
@@ -26,6 +35,7 @@ from mintql.services.pages import Work, read_run
 from mintql.services.rows import VANISHED_DAYS
 from mintql.store import alerts as alert_rows
 from mintql.store import replay as store
+from mintql.store.ingest import coverage_of
 from mintql.store.queries import Conn
 from mintql.store.replay import RowKey
 
@@ -47,36 +57,48 @@ class ReplayReport:
 class Ledger:
     """Transactions in memory, as a person's runs built them up.
 
-    `accounts` names the accounts by connection and the ids institutions gave them. `decided` are rows on which
-    the person said that they stand for themselves: no other row takes their place.
+    `accounts` names the accounts by connection and the ids institutions gave them.
     """
 
-    def __init__(
-        self, accounts: Mapping[tuple[ConnectionId, str], AccountId], decided: Collection[RowKey] = frozenset()
-    ) -> None:
+    def __init__(self, accounts: Mapping[tuple[ConnectionId, str], AccountId]) -> None:
         self.rows: dict[RowKey, StoredRow] = {}
         self._accounts = accounts
         self._there = frozenset(accounts.values())
-        self._decided = decided
-        self._stands: dict[RowKey, RowKey] = {}
-        """The row that stands for a row that gave way."""
+        self._decided: set[RowKey] = set()
+        """Rows of which the person said that no other stands for them."""
+        self._stands: dict[RowKey, tuple[RowKey, MatchKind]] = {}
+        """The row that stands for a row that gave way, and why."""
+        self._covered: dict[AccountId, list[Days]] = {}
         self._next_id = 1
+
+    def decide(self, gives_way: RowKey, stands: RowKey, state: MatchState) -> None:
+        """Take the person's word on a row."""
+        row = self.rows.get(gives_way)
+        if row is None or stands not in self.rows:
+            return
+        if state is MatchState.APPLIED:
+            self.rows[gives_way] = replace(row, successor_id=self.rows[stands].transaction_id)
+            self._stands[gives_way] = (stands, MatchKind.PENDING_TIP)
+            return
+        self._decided.add(gives_way)
+        if state is MatchState.UNDONE:
+            self.rows[gives_way] = replace(row, successor_id=None)
+            self._stands.pop(gives_way, None)
 
     def apply(self, work: Work, at: date) -> None:
         """Lay a run that was ingested on a day over the ledger."""
         for name, said in work.folded.by_account.items():
             account = work.bound.get(name, self._accounts.get((work.run.connection_id, name)))
-            if account in self._there:
+            if account is not None and account in self._there:
                 self._apply_account(work, account, said, work.covered.get(name), at)
+                if work.run.import_id is None and said.window is not None and not work.run.whole:
+                    self._covered.setdefault(account, []).append((said.window.first, said.window.last))
 
-    def _apply_account(
-        self, work: Work, account: AccountId, said: AccountRows, covered: tuple[date, date] | None, at: date
-    ) -> None:
+    def _apply_account(self, work: Work, account: AccountId, said: AccountRows, covered: Days | None, at: date) -> None:
         mine = {key[1]: row for key, row in self.rows.items() if key[0] == account}
-        new_ids = [external_id for external_id in said.rows if external_id not in mine]
-        merchants = {external_id: normalize(row.description) for external_id, row in said.rows.items()}
-        found = self._match(work, account, said, covered, mine, new_ids, at)
         is_file = work.run.import_id is not None
+        merchants = {external_id: normalize(row.description) for external_id, row in said.rows.items()}
+        found = self._match(work, account, said, covered, mine, at)
         for external_id, row in said.rows.items():
             before, merchant = mine.get(external_id), merchants[external_id]
             if before is None:
@@ -89,58 +111,68 @@ class Ledger:
                     self._stands.pop((account, external_id), None)
         for match in found.certain:
             gives_way, stands = (account, match.from_id), (account, match.to_id)
-            self.rows[gives_way] = replace(self.rows[gives_way], successor_id=self.rows[stands].transaction_id)
-            self._stands[gives_way] = stands
+            if stands in self.rows:
+                self.rows[gives_way] = replace(self.rows[gives_way], successor_id=self.rows[stands].transaction_id)
+                self._stands[gives_way] = (stands, match.kind)
         for external_id in [row.external_id for row in found.gone] + sorted(said.removed):
             taken = self.rows.get((account, external_id))
             if taken is not None and taken.live:
                 self.rows[account, external_id] = replace(taken, removed=True)
+                self._free_file_rows((account, external_id))
+
+    def _free_file_rows(self, gone: RowKey) -> None:
+        """Let rows of files count again that gave way to a row that was taken back."""
+        for key, (stands, kind) in list(self._stands.items()):
+            if stands != gone:
+                continue
+            if kind is MatchKind.SAME_PURCHASE:
+                self.rows[key] = replace(self.rows[key], successor_id=None)
+                del self._stands[key]
+            else:
+                self._free_file_rows(key)
 
     def _match(
         self,
         work: Work,
         account: AccountId,
         said: AccountRows,
-        covered: tuple[date, date] | None,
+        covered: Days | None,
         mine: Mapping[str, StoredRow],
-        new_ids: Sequence[str],
         at: date,
     ) -> Matches:
         """Find which rows stand for which, as the ingestion does, but by looking at every row of the account."""
+        origin = work.run.import_id
         since = at - timedelta(days=VANISHED_DAYS)
+        gave_way: dict[RowKey, list[RowKey]] = {}
+        for key, (stands, _) in self._stands.items():
+            gave_way.setdefault(stands, []).append(key)
         free = [
             replace(
                 row,
-                stands_for=self._stands_for((account, row.external_id)),
+                stands_for=_stands_for(gave_way, (account, row.external_id)),
                 decided=(account, row.external_id) in self._decided,
             )
             for row in mine.values()
             if row.successor_id is None
         ]
-        fresh = [said.rows[key] for key in new_ids if not said.rows[key].pending]
         pending = [row for row in free if row.pending and (not row.removed or row.posted_on >= since)]
-        near = [
-            row
-            for row in free
-            if not row.pending
-            and not row.decided
-            and any(
-                new.amount_minor == row.amount_minor
-                and new.currency == row.currency
-                and abs((new.posted_on - row.posted_on).days) <= SAME_PURCHASE_DAYS
-                for new in fresh
-            )
+        near = [row for row in free if not row.pending and not row.decided]
+        new_ids = [external_id for external_id in said.rows if external_id not in mine]
+        shown_again = [
+            key
+            for key, row in said.rows.items()
+            if key in mine and shows_again(mine[key], row, is_file=origin is not None)
         ]
-        keys = {key: normalize(said.rows[key].description).key for key in new_ids}
-        mixed = any(row.import_id != work.run.import_id for row in (*near, *pending))
-        coverage = with_run(
-            _coverage(mine.values()) if mixed else NO_COVERAGE, work.run.import_id, covered, said.window
-        )
-        return match_rows(pending, near, said, new_ids, keys, origin=work.run.import_id, coverage=coverage)
+        keys = {key: normalize(said.rows[key].description).key for key in (*new_ids, *shown_again)}
+        coverage = with_run(self._coverage(account, mine.values()), origin, covered, said.window)
+        return match_rows(pending, near, said, new_ids, keys, shown_again=shown_again, origin=origin, coverage=coverage)
 
-    def _stands_for(self, stands: RowKey) -> frozenset[ImportId]:
-        given = [self.rows[key].import_id for key, to in self._stands.items() if to == stands]
-        return frozenset(item for item in given if item is not None)
+    def _coverage(self, account: AccountId, rows: Iterable[StoredRow]) -> Coverage:
+        spans: dict[ImportId | None, Days] = {}
+        for row in rows:
+            first, last = spans.get(row.import_id, (row.posted_on, row.posted_on))
+            spans[row.import_id] = (min(first, row.posted_on), max(last, row.posted_on))
+        return coverage_of(self._covered.get(account, ()), spans)
 
     def _new(self, row: ProviderTransaction, merchant: Merchant, import_id: ImportId | None) -> StoredRow:
         self._next_id += 1
@@ -151,12 +183,10 @@ class Ledger:
         )  # fmt: skip
 
 
-def _coverage(rows: Iterable[StoredRow]) -> Coverage:
-    days: dict[ImportId | None, tuple[date, date]] = {}
-    for row in rows:
-        first, last = days.get(row.import_id, (row.posted_on, row.posted_on))
-        days[row.import_id] = (min(first, row.posted_on), max(last, row.posted_on))
-    return Coverage(days.get(None), {origin: span for origin, span in days.items() if origin is not None})
+def _stands_for(gave_way: Mapping[RowKey, Iterable[RowKey]], stands: RowKey) -> frozenset[str]:
+    """Return the ids of rows that gave way to this one, directly or through others."""
+    given = list(gave_way.get(stands, ()))
+    return frozenset(key[1] for key in given).union(*(_stands_for(gave_way, key) for key in given))
 
 
 async def replay(place: Workplace, conn: Conn, user_id: UserId) -> ReplayReport:
@@ -166,25 +196,40 @@ async def replay(place: Workplace, conn: Conn, user_id: UserId) -> ReplayReport:
     """
     report = ReplayReport()
     stored = await store.rows(conn, user_id)
-    keys = {row.transaction_id: key for key, row in stored.items()}
-    decided = {keys[from_id] for from_id in await store.decisions(conn, user_id) if from_id in keys}
-    ledger = Ledger(await store.accounts(conn, user_id), decided)
-    for past in await store.runs(conn, user_id):
-        for objects in await store.pages(conn, past.run.key):
-            work = await read_run(place, past.run, objects)
-            report.pages += len(objects)
-            report.dead_pages += len(work.dead)
-            ledger.apply(work, past.ingested_at.date())
-    for key in decided & ledger.rows.keys():
-        # Whether such a row counts is the person's word, as its category is.
-        counts = replace(ledger.rows[key], successor_id=stored[key].successor_id, removed=stored[key].removed)
-        ledger.rows[key] = counts
+    ledger = Ledger(await store.accounts(conn, user_id))
+    await _rebuild(place, conn, user_id, ledger, {row.transaction_id: key for key, row in stored.items()}, report)
     _compare_rows(ledger.rows, stored, report)
     sums = _sums(ledger.rows, stored)
     _compare_sums(sums, await store.sums(conn, user_id), report)
     if sums:
         await _compare_alerts(place, conn, user_id, sums, report)
     return report
+
+
+async def _rebuild(
+    place: Workplace,
+    conn: Conn,
+    user_id: UserId,
+    ledger: Ledger,
+    keys: Mapping[TransactionId, RowKey],
+    report: ReplayReport,
+) -> None:
+    """Lay runs and the person's decisions over the ledger, in the order in which they happened."""
+    decisions = [item for item in await store.decisions(conn, user_id) if {item.from_id, item.to_id} <= keys.keys()]
+
+    def decide(until: datetime | None) -> None:
+        while decisions and (until is None or decisions[0].decided_at < until):
+            item = decisions.pop(0)
+            ledger.decide(keys[item.from_id], keys[item.to_id], MatchState(item.state))
+
+    for past in await store.runs(conn, user_id):
+        decide(past.ingested_at)
+        objects = await store.pages(conn, past.run)
+        work = await read_run(place, past.run, objects)
+        report.pages += len(objects)
+        report.dead_pages += len(work.dead)
+        ledger.apply(work, past.ingested_at.date())
+    decide(None)
 
 
 def _compare_rows(

@@ -13,7 +13,16 @@ from mintql.domain.categories import CategorySource
 from mintql.domain.ids import AccountId, ImportId, RawObjectId, TransactionId, UserId
 from mintql.domain.ingest import AccountRows, Folded, StoredRow
 from mintql.domain.institutions import ProviderTransaction
-from mintql.domain.matching import NO_COVERAGE, Coverage, Match, match_rows, with_run
+from mintql.domain.matching import (
+    NO_COVERAGE,
+    Coverage,
+    Match,
+    Matches,
+    MatchKind,
+    match_rows,
+    shows_again,
+    with_run,
+)
 from mintql.domain.merchants import Merchant
 from mintql.store.ingest import Account
 from mintql.store.sync import Ingestion, RunKey
@@ -100,7 +109,7 @@ class Plan:
     """What is to be done with the candidates.
 
     `fresh` are to be inserted, `known` to be compared with what is stored. `matches` says which row stands for
-    which, `takes_over` the stored row that gives way to a candidate, `gone` the rows to take back, and `ids`
+    which, `takes_over` the stored rows that give way to a candidate, `gone` the rows to take back, and `ids`
     the transaction ids as far as they are known.
     """
 
@@ -108,7 +117,7 @@ class Plan:
         self.fresh: list[Candidate] = []
         self.known: list[tuple[Candidate, StoredRow]] = []
         self.matches: dict[RowName, Match] = {}
-        self.takes_over: dict[RowName, StoredRow] = {}
+        self.takes_over: dict[RowName, list[StoredRow]] = {}
         self.gone: dict[RowName, StoredRow] = {}
         self.ids: dict[RowName, TransactionId] = {key: row.transaction_id for key, row in stored.items()}
         self.rows: dict[RowName, StoredRow] = dict(stored)
@@ -138,27 +147,42 @@ class Plan:
         for row in (*pending, *near):
             self.ids[account, row.external_id] = row.transaction_id
             self.rows[account, row.external_id] = row
+        said = work.said
+        is_file = work.run.import_id is not None
         new_ids = [key for key in work.candidates if (account, key) not in stored]
-        said = work.said if work.closing else replace(work.said, window=None, removed=set())
+        shown_again = [
+            key
+            for key, item in work.candidates.items()
+            if (account, key) in stored and shows_again(stored[account, key], item.row, is_file=is_file)
+        ]
         found = match_rows(
             pending,
             near,
             said,
             new_ids,
             {external_id: item.merchant.key for external_id, item in work.candidates.items()},
+            shown_again=shown_again,
             origin=work.run.import_id,
             coverage=with_run(known.coverage.get(account, NO_COVERAGE), work.run.import_id, work.covered, said.window),
         )
         for match in found.found:
+            if match.kind is MatchKind.PENDING_TIP and not work.closing:
+                continue  # The rest of the run may hold the very amount.
             self.matches[account, match.from_id] = match
             giving_way = self.rows.get((account, match.from_id))
             if match.certain and giving_way is not None:
-                self.takes_over[account, match.to_id] = giving_way
+                self.takes_over.setdefault((account, match.to_id), []).append(giving_way)
+        if work.closing:
+            self._take_back(account, said, found, stored)
+
+    def _take_back(
+        self, account: Account, said: AccountRows, found: Matches, stored: Mapping[RowName, StoredRow]
+    ) -> None:
         self.gone |= {(account, row.external_id): row for row in found.gone}
         for external_id in said.removed:
-            row_removed = stored.get((account, external_id))
-            if row_removed is not None and row_removed.live:
-                self.gone[account, external_id] = row_removed
+            taken_back = stored.get((account, external_id))
+            if taken_back is not None and taken_back.live:
+                self.gone[account, external_id] = taken_back
         for match in found.certain:
             self.gone.pop((account, match.from_id), None)
 
@@ -173,11 +197,10 @@ def taken_back(works: Iterable[AccountWork]) -> list[tuple[UserId, AccountId, st
     return [(*work.account, external_id) for work in works if work.closing for external_id in sorted(work.said.removed)]
 
 
-def take_over(gives_way: StoredRow | None, stands: StoredRow) -> StoredRow:
+def take_over(gives_way: StoredRow, stands: StoredRow) -> StoredRow:
     """Move what a person chose on a row along to the one that stands for it, where they chose nothing there."""
-    if gives_way is None:
-        return stands
-    stands = replace(stands, personal=stands.personal.over(gives_way.personal))
+    moved = gives_way.personal.in_currency(gives_way.currency, stands.currency)
+    stands = replace(stands, personal=stands.personal.over(moved))
     manual = CategorySource.MANUAL
     if gives_way.category_source != manual or stands.category_source == manual:
         return stands

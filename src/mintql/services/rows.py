@@ -14,7 +14,7 @@ from mintql.domain.categories import Categorization, CategorySource
 from mintql.domain.ids import AccountId, CategoryId, RawObjectId, TransactionId, UserId
 from mintql.domain.ingest import NOTHING_PERSONAL, AccountRows, Folded, Personal, StoredRow, merge
 from mintql.domain.institutions import RejectedRow
-from mintql.domain.matching import PENDING_MATCH_DAYS, Coverage, MatchKind, MatchState
+from mintql.domain.matching import PENDING_MATCH_DAYS, MatchKind, MatchState
 from mintql.domain.merchants import Merchant, normalize
 from mintql.domain.months import first_day
 from mintql.services.categorize import Categorizer, default_categorizer
@@ -32,8 +32,10 @@ from mintql.services.row_plan import (
     taken_back,
 )
 from mintql.store import ingest as store
-from mintql.store.ingest import Account, KnownAccount, NewMatch, NewRow
+from mintql.store import succession
+from mintql.store.ingest import Account, KnownAccount, NewRow
 from mintql.store.queries import Conn
+from mintql.store.succession import NewMatch
 from mintql.store.sync import RunKey
 
 REJECTED_ACCOUNT_POSITION = -1_000_000
@@ -80,6 +82,9 @@ class RowWriter:
             for part in slices
             for account in part.folded.accounts.values()
         ]
+        # That a file names an account otherwise, or not at all, is no evidence of which one it is.
+        live = {part.run.connection_id for part in slices if part.run.import_id is None}
+        await store.continue_accounts(self._conn, [item for item in said if item[1] in live])
         await store.upsert_accounts(self._conn, said)
         connections = [(part.run.key.user_id, part.run.connection_id) for part in slices]
         by_connection = {(part.run.key.user_id, part.run.connection_id): part.run.key for part in slices}
@@ -165,7 +170,7 @@ class RowWriter:
                 for work in works
                 if not work.is_new
                 for item in work.candidates.values()
-                if not item.id_known and not item.row.pending
+                if not item.row.pending
             ],
         )
         # Days count only where a file and the connection, or two files, may have told of the same purchase.
@@ -177,11 +182,7 @@ class RowWriter:
                 for row in (*near.get(work.account, ()), *pending.get(work.account, ()))
             )
         ]
-        days = await store.coverage(self._conn, mixed) if mixed else {}
-        coverage = {
-            account: Coverage(found.get(None), {origin: span for origin, span in found.items() if origin is not None})
-            for account, found in days.items()
-        }
+        coverage = await store.coverage(self._conn, mixed)
         return Known(pending, near, coverage)
 
     async def _stored(self, works: Sequence[AccountWork]) -> dict[RowName, StoredRow]:
@@ -229,13 +230,16 @@ class RowWriter:
         row = item.row
         name = (item.account, row.external_id)
         category = self._categorize(item)
-        before = plan.takes_over.get(name)
-        if before is not None and _keeps_category(
-            before, item.merchant, plan.matches[item.account, before.external_id].kind
-        ):
-            category = Categorization(
-                before.category_id, CategorySource(before.category_source), before.category_detail
-            )
+        gave_way = plan.takes_over.get(name, [])
+        personal = NOTHING_PERSONAL
+        for before in gave_way:
+            personal = personal.over(before.personal.in_currency(before.currency, row.currency))
+        for before in gave_way:
+            kind = plan.matches[item.account, before.external_id].kind
+            if _keeps_category(before, item.merchant, kind):
+                source = CategorySource(before.category_source)
+                category = Categorization(before.category_id, source, before.category_detail)
+                break
         return NewRow(
             user_id=item.account[0],
             transaction_id=transaction_id,
@@ -254,7 +258,7 @@ class RowWriter:
             object_id=item.object_id,
             import_id=plan.imports[item.account],
             successor_id=plan.gives_way_to(name),
-            personal=NOTHING_PERSONAL if before is None else before.personal,
+            personal=personal,
         )
 
     def _categorize(self, item: Candidate) -> Categorization:
@@ -274,7 +278,9 @@ class RowWriter:
             after = merge(
                 before, item.row, item.merchant.name, item.merchant.key, stays_superseded=plan.is_file(item.account)
             )
-            after = take_over(plan.takes_over.get((item.account, item.row.external_id)), after or before)
+            after = after or before
+            for gives_way in plan.takes_over.get((item.account, item.row.external_id), []):
+                after = take_over(gives_way, after)
             if after == before:
                 continue
             if after.category_source == CategorySource.NONE:
@@ -292,8 +298,8 @@ class RowWriter:
                 revived.append((user_id, after.transaction_id))
             self._note(item.run, before.posted_on, after.posted_on).changed.append(after.transaction_id)
         await store.change_rows(self._conn, changed, self._now)
-        await store.write_personal(self._conn, personal)
-        await store.forget_matches(self._conn, revived)
+        await succession.write_personal(self._conn, personal)
+        await succession.forget_matches(self._conn, revived)
 
     async def _match(self, plan: Plan) -> None:
         """Point rows that give way to the ones that stand for them, and keep why; keep suggestions as such."""
@@ -315,8 +321,9 @@ class RowWriter:
             links.append((account[0], gives_way, stands))
             if before.live:
                 self._note(run, before.posted_on).removed.append(gives_way)
-        await store.supersede_rows(self._conn, links, self._now)
-        await store.write_matches(self._conn, matches, self._now)
+        await succession.supersede_rows(self._conn, links, self._now)
+        await succession.move_suggestions(self._conn, links)
+        await succession.write_matches(self._conn, matches, self._now)
 
     async def _remove(self, plan: Plan) -> None:
         """Mark what the institution took back, and pending rows that are gone."""
@@ -327,6 +334,10 @@ class RowWriter:
         for (account, _), row in gone.items():
             self._taken_from.add(account)
             self._note(plan.runs[account], row.posted_on).removed.append(row.transaction_id)
+        names = [(account[0], row.transaction_id) for (account, _), row in gone.items()]
+        for account, transaction_id, posted_on, counts in await succession.free_file_rows(self._conn, names, self._now):
+            if counts:
+                self._note(plan.runs[account], posted_on).added.append(transaction_id)
 
     def _note(self, run: RunKey, *days: date) -> Changes:
         changes = self._changes[run]
@@ -339,20 +350,22 @@ class RowWriter:
         A run without rows leaves what is known as it is, unless it took rows back: should those be given
         again, they must not be taken for known.
         """
-        lists: list[tuple[UserId, AccountId, bytes]] = []
+        lists: list[tuple[UserId, AccountId, bytes | None, date | None, date | None]] = []
         for work in works:
             if not work.closing or work.run.import_id is not None:
                 continue
+            # A history fetched from an empty cursor goes on from there: its days have no end that could be told.
+            window = None if work.run.whole else work.said.window
+            covered = (None, None) if window is None else (window.first, window.last)
             newest = max((row.posted_on for row in work.said.rows.values()), default=None)
             if newest is not None and work.run.window_last is not None:
                 newest = min(newest, work.run.window_last)
-            if newest is None:
-                if work.account in self._taken_from:
-                    lists.append((*work.account, pack([])))
-                continue
-            since = newest - timedelta(days=SEEN_DAYS)
-            recent = sorted(fingerprint(row) for row in work.said.rows.values() if row.posted_on >= since)
-            lists.append((*work.account, pack(recent)))
+            if newest is not None:
+                since = newest - timedelta(days=SEEN_DAYS)
+                recent = sorted(fingerprint(row) for row in work.said.rows.values() if row.posted_on >= since)
+                lists.append((*work.account, pack(recent), *covered))
+            elif work.account in self._taken_from or window is not None:
+                lists.append((*work.account, pack([]) if work.account in self._taken_from else None, *covered))
         await store.write_seen(self._conn, lists)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -16,13 +15,12 @@ from mintql.domain.ids import (
     ConnectionId,
     ImportId,
     RawObjectId,
-    SyncRunId,
     TransactionId,
     UserId,
 )
 from mintql.domain.ingest import NOTHING_PERSONAL, Personal, StoredRow
 from mintql.domain.institutions import ProviderAccount, ProviderTransaction
-from mintql.domain.matching import SAME_PURCHASE_DAYS
+from mintql.domain.matching import SAME_PURCHASE_DAYS, Coverage, Days
 from mintql.store.queries import Conn, load
 
 SQL = load("ingest")
@@ -36,7 +34,7 @@ COPY_COLUMNS = (
     "import_id", "successor_id", "note", "tags", "part_category_ids", "part_amounts_minor", "part_notes",
 )  # fmt: skip
 
-_PERSONAL = ("note", "tags", "part_category_ids", "part_amounts_minor", "part_notes")
+PERSONAL_COLUMNS = ("note", "tags", "part_category_ids", "part_amounts_minor", "part_notes")
 
 Account = tuple[UserId, AccountId]
 
@@ -88,18 +86,6 @@ class NewRow:
 
 
 @dataclass(frozen=True, slots=True)
-class NewMatch:
-    """That one row stands for another, or is suggested to: the row that gives way, and the one that stands."""
-
-    user_id: UserId
-    from_id: TransactionId
-    to_id: TransactionId
-    kind: str
-    state: str
-    run_id: SyncRunId
-
-
-@dataclass(frozen=True, slots=True)
 class FailedAccount:
     """An account that could not be fetched while others of its connection could."""
 
@@ -111,9 +97,11 @@ class FailedAccount:
     action: str
 
 
-async def upsert_accounts(conn: Conn, accounts: Sequence[tuple[UserId, ConnectionId, ProviderAccount]]) -> None:
-    """Write accounts as their institutions describe them; one that got another id goes on under it."""
-    names = (
+SaidAccount = tuple[UserId, ConnectionId, ProviderAccount]
+
+
+def _said(accounts: Sequence[SaidAccount]) -> tuple[list[Any], ...]:
+    return (
         [user_id for user_id, _, _ in accounts],
         [connection_id for _, connection_id, _ in accounts],
         [said.external_id for _, _, said in accounts],
@@ -122,10 +110,19 @@ async def upsert_accounts(conn: Conn, accounts: Sequence[tuple[UserId, Connectio
         [said.mask for _, _, said in accounts],
         [said.currency for _, _, said in accounts],
     )
-    await conn.execute(SQL.continue_accounts, *names)
+
+
+async def continue_accounts(conn: Conn, accounts: Sequence[SaidAccount]) -> None:
+    """Go on with accounts that their institution names by another id than before."""
+    if accounts:
+        await conn.execute(SQL.continue_accounts, *_said(accounts))
+
+
+async def upsert_accounts(conn: Conn, accounts: Sequence[SaidAccount]) -> None:
+    """Write accounts as their institutions describe them."""
     await conn.execute(
         SQL.upsert_accounts,
-        *names,
+        *_said(accounts),
         [said.balance_minor for _, _, said in accounts],
         [said.available_minor for _, _, said in accounts],
         [said.balance_at for _, _, said in accounts],
@@ -134,15 +131,15 @@ async def upsert_accounts(conn: Conn, accounts: Sequence[tuple[UserId, Connectio
 
 async def lock_seen(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId]]) -> list[KnownAccount]:
     """Return the accounts of these connections, their sync rows locked in order."""
-    columns = _pairs(connections)
+    columns = columns_of(connections)
     await conn.execute(SQL.open_account_sync, *columns)
     return [_known(row) for row in await conn.fetch(SQL.lock_seen, *columns)]
 
 
 async def lock_bound(conn: Conn, accounts: Sequence[Account]) -> list[KnownAccount]:
     """Return accounts that files are imported into, locked in order; of their rows nothing is taken for known."""
-    await conn.execute(SQL.open_bound_sync, *_pairs(accounts))
-    return [_known(row) for row in await conn.fetch(SQL.lock_bound, *_pairs(accounts))]
+    await conn.execute(SQL.open_bound_sync, *columns_of(accounts))
+    return [_known(row) for row in await conn.fetch(SQL.lock_bound, *columns_of(accounts))]
 
 
 async def settle_accounts(
@@ -154,7 +151,7 @@ async def settle_accounts(
     """Note which accounts failed; return the connections of those that no longer do."""
     rows = await conn.fetch(
         SQL.settle_accounts,
-        *_pairs(connections),
+        *columns_of(connections),
         [item.user_id for item in failed],
         [item.connection_id for item in failed],
         [item.external_id for item in failed],
@@ -168,7 +165,7 @@ async def settle_accounts(
 
 async def read_seen(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId]]) -> list[KnownAccount]:
     """Return the accounts of these connections as they stand, without a lock."""
-    return [_known(row) for row in await conn.fetch(SQL.read_seen, *_pairs(connections))]
+    return [_known(row) for row in await conn.fetch(SQL.read_seen, *columns_of(connections))]
 
 
 def _known(row: asyncpg.Record) -> KnownAccount:
@@ -177,7 +174,8 @@ def _known(row: asyncpg.Record) -> KnownAccount:
     )
 
 
-def _pairs(items: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
+def columns_of(items: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    """Return pairs as two columns, for `unnest`."""
     return [first for first, _ in items], [second for _, second in items]
 
 
@@ -189,11 +187,13 @@ async def note_missing(
 ) -> None:
     """Note which accounts of these connections are not named any more: (person, connection, external id) are."""
     columns = [list(column) for column in zip(*named, strict=True)] or [[], [], []]
-    await conn.execute(SQL.note_missing, *_pairs(connections), *columns, now)
+    await conn.execute(SQL.note_missing, *columns_of(connections), *columns, now)
 
 
-async def write_seen(conn: Conn, lists: Sequence[tuple[UserId, AccountId, bytes]]) -> None:
-    """Replace the packed lists of known rows."""
+async def write_seen(
+    conn: Conn, lists: Sequence[tuple[UserId, AccountId, bytes | None, date | None, date | None]]
+) -> None:
+    """Replace the packed lists of known rows (None: leave it), and add the days that were told of completely."""
     if lists:
         await conn.execute(SQL.write_seen, *[list(column) for column in zip(*lists, strict=True)])
 
@@ -207,7 +207,7 @@ async def take_ids(conn: Conn, count: int) -> Iterable[TransactionId]:
 
 async def stored_pending(conn: Conn, accounts: Sequence[Account], since: date) -> dict[Account, list[StoredRow]]:
     """Return the pending rows without a successor, by account: those that count, and vanished ones from a day on."""
-    return _by_account(await conn.fetch(SQL.stored_pending, *_pairs(accounts), since))
+    return _by_account(await conn.fetch(SQL.stored_pending, *columns_of(accounts), since))
 
 
 async def stored_rows(conn: Conn, keys: Sequence[tuple[UserId, AccountId, str]]) -> dict[Account, list[StoredRow]]:
@@ -233,13 +233,29 @@ async def near_rows(conn: Conn, rows: Sequence[tuple[Account, ProviderTransactio
     return _by_account(found)
 
 
-async def coverage(conn: Conn, accounts: Sequence[Account]) -> dict[Account, dict[ImportId | None, tuple[date, date]]]:
-    """Return the first and last day of the rows of these accounts, by the file they came with (None: live)."""
-    found: dict[Account, dict[ImportId | None, tuple[date, date]]] = {}
-    for row in await conn.fetch(SQL.coverage, *_pairs(accounts)):
-        days = found.setdefault((row["user_id"], row["account_id"]), {})
-        days[row["import_id"]] = (row["first_day"], row["last_day"])
-    return found
+async def coverage(conn: Conn, accounts: Sequence[Account]) -> dict[Account, Coverage]:
+    """Return the days that the connections of these accounts, and files, have told of.
+
+    A connection that is asked for windows of days has told of those that were complete; any other, and a file,
+    of all from its first row to its last.
+    """
+    if not accounts:
+        return {}
+    live: dict[Account, list[Days]] = {}
+    for row in await conn.fetch(SQL.covered_days, *columns_of(accounts)):
+        live.setdefault((row["user_id"], row["account_id"]), []).append((row["first_day"], row["last_day"]))
+    spans: dict[Account, dict[ImportId | None, Days]] = {}
+    for row in await conn.fetch(SQL.coverage, *columns_of(accounts)):
+        found = spans.setdefault((row["user_id"], row["account_id"]), {})
+        found[row["import_id"]] = (row["first_day"], row["last_day"])
+    return {account: coverage_of(live.get(account, ()), spans.get(account, {})) for account in accounts}
+
+
+def coverage_of(covered: Sequence[Days], spans: Mapping[ImportId | None, Days]) -> Coverage:
+    """Return the coverage of complete windows, if any, and of the days of rows by where they came from."""
+    rows = spans.get(None)
+    live = tuple(covered) or (() if rows is None else (rows,))
+    return Coverage(live, {origin: days for origin, days in spans.items() if origin is not None})
 
 
 def _by_account(rows: Sequence[asyncpg.Record]) -> dict[Account, list[StoredRow]]:
@@ -255,12 +271,20 @@ def stored_row(values: dict[str, Any]) -> StoredRow:
     """Return a row as the domain knows it, of the columns that the queries here name."""
     removed = values.pop("removed_at") is not None
     stands_for = frozenset(values.pop("stands_for") or ())
-    said = [values.pop(name) for name in _PERSONAL]
+    state = values.pop("match_state", None)
+    said = [values.pop(name) for name in PERSONAL_COLUMNS]
     personal = NOTHING_PERSONAL
     if any(item is not None for item in said):
         note, *lists = said
         personal = Personal(note, *[None if item is None else tuple(item) for item in lists])
-    return StoredRow(**values, removed=removed, stands_for=stands_for, personal=personal)
+    return StoredRow(
+        **values,
+        removed=removed,
+        stands_for=stands_for,
+        personal=personal,
+        decided=state in ("dismissed", "undone"),
+        suggested=state == "suggested",
+    )
 
 
 async def merchant_rules(
@@ -309,48 +333,7 @@ async def change_rows(conn: Conn, rows: Sequence[tuple[UserId, StoredRow, RawObj
     )
 
 
-async def write_personal(conn: Conn, rows: Sequence[tuple[UserId, TransactionId, Personal]]) -> None:
-    """Write onto rows what a person had set on those that gave way to them."""
-    if not rows:
-        return
-    said = [
-        {"user_id": user_id, "transaction_id": transaction_id} | {name: getattr(personal, name) for name in _PERSONAL}
-        for user_id, transaction_id, personal in rows
-    ]
-    await conn.execute(SQL.write_personal, json.dumps(said))
-
-
-async def write_matches(conn: Conn, matches: Sequence[NewMatch], now: datetime) -> None:
-    """Keep which row stands for which; what a person decided is left alone."""
-    if not matches:
-        return
-    await conn.execute(
-        SQL.write_matches,
-        [item.user_id for item in matches],
-        [item.from_id for item in matches],
-        [item.to_id for item in matches],
-        [item.kind for item in matches],
-        [item.state for item in matches],
-        [item.run_id for item in matches],
-        now,
-    )
-
-
-async def forget_matches(conn: Conn, rows: Sequence[tuple[UserId, TransactionId]]) -> None:
-    """Forget that these rows (person, id) gave way to others."""
-    if rows:
-        await conn.execute(SQL.forget_matches, *_pairs(rows))
-
-
-async def supersede_rows(
-    conn: Conn, links: Sequence[tuple[UserId, TransactionId, TransactionId]], now: datetime
-) -> None:
-    """Point pending rows to their posted successors: (person, pending, posted)."""
-    if links:
-        await conn.execute(SQL.supersede_rows, *[list(column) for column in zip(*links, strict=True)], now)
-
-
 async def remove_rows(conn: Conn, rows: Sequence[tuple[UserId, TransactionId]], now: datetime) -> None:
     """Mark rows as taken back: (person, id)."""
     if rows:
-        await conn.execute(SQL.remove_rows, *_pairs(rows), now)
+        await conn.execute(SQL.remove_rows, *columns_of(rows), now)

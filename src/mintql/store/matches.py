@@ -14,7 +14,7 @@ from mintql.store.queries import Conn, load
 
 SQL = load("matches")
 
-SUCCESSION_STEPS_MAX = 8
+SUCCESSION_STEPS_MAX = 20
 """How far back rows that gave way are followed."""
 
 

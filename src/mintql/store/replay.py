@@ -26,8 +26,18 @@ class PastRun:
     ingested_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A person's word on whether one row stands for another: what holds since then."""
+
+    from_id: TransactionId
+    to_id: TransactionId
+    state: str
+    decided_at: datetime
+
+
 async def runs(conn: Conn, user_id: UserId) -> list[PastRun]:
-    """Return a person's ingested runs in the order in which they were ingested."""
+    """Return the attempts at a person's runs that were ingested, in that order."""
     past = []
     for row in await conn.fetch(SQL.runs, user_id):
         values = dict(row)
@@ -37,15 +47,12 @@ async def runs(conn: Conn, user_id: UserId) -> list[PastRun]:
     return past
 
 
-async def pages(conn: Conn, key: RunKey) -> list[list[RawObject]]:
-    """Return the ingested pages of a run, one list for each attempt."""
-    attempts: dict[int, list[RawObject]] = {}
-    for row in await conn.fetch(SQL.pages, *key):
-        item = RawObject(
-            key, RawObjectId(row["object_id"]), row["page"], row["object_key"], row["sha256"], row["state"]
-        )
-        attempts.setdefault(row["attempt"], []).append(item)
-    return list(attempts.values())
+async def pages(conn: Conn, run: Ingestion) -> list[RawObject]:
+    """Return the ingested pages of an attempt at a run."""
+    return [
+        RawObject(run.key, RawObjectId(row["object_id"]), row["page"], row["object_key"], row["sha256"], row["state"])
+        for row in await conn.fetch(SQL.pages, *run.key, run.attempt)
+    ]
 
 
 async def rows(conn: Conn, user_id: UserId) -> dict[RowKey, StoredRow]:
@@ -67,9 +74,9 @@ async def accounts(conn: Conn, user_id: UserId) -> dict[tuple[ConnectionId, str]
     }
 
 
-async def decisions(conn: Conn, user_id: UserId) -> dict[TransactionId, tuple[TransactionId, str]]:
-    """Return what the person decided on rows that give way: the row that would stand, and the decision's state."""
-    return {row["from_id"]: (row["to_id"], row["state"]) for row in await conn.fetch(SQL.decisions, user_id)}
+async def decisions(conn: Conn, user_id: UserId) -> list[Decision]:
+    """Return what the person decided on rows that give way, in that order."""
+    return [Decision(**dict(row)) for row in await conn.fetch(SQL.decisions, user_id)]
 
 
 async def sums(conn: Conn, user_id: UserId) -> list[MonthlySum]:

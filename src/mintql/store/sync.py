@@ -232,6 +232,7 @@ async def claim_ingest(conn: Conn, keys: Sequence[RunKey], now: datetime, lease:
             synced_through=row["synced_through"],
             import_id=row["import_id"],
             whole=row["whole"],
+            balances_only=row["balances_only"],
             account_failures=json.loads(row["account_failures"]),
         )
         for row in rows

@@ -76,6 +76,7 @@ class Ingestion:
     synced_through: date | None = None
     import_id: ImportId | None = None
     whole: bool = False
+    balances_only: bool = False
     account_failures: Sequence[Mapping[str, str]] = ()
 
 

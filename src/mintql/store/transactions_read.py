@@ -25,8 +25,8 @@ KEY_OLDEST: Final[Key] = (date.min, 0)
 KEY_NEWEST: Final[Key] = (date.max, 2**63 - 1)
 MERGED_LISTS_MAX = 40
 """Up to so many accounts or categories, their lists are merged; beyond, all rows are walked and sifted."""
-SUCCESSION_STEPS_MAX = 8
-"""How far an id is followed from pending to posted; institutions make one step, rarely two."""
+SUCCESSION_STEPS_MAX = 500
+"""How far an id is followed to the row that stands for it: mostly one step, but some institutions change ids daily."""
 
 _MINOR_PER_UNIT = json.dumps({currency: 10**places for currency, places in EXPONENTS.items()})
 

@@ -138,26 +138,31 @@ WHERE account.user_id = named.user_id AND account.account_id = named.account_id
   AND (account.missing_since IS NOT NULL) = named.is_named
 
 -- name: write_seen
--- Replaces the packed lists of known rows.
-UPDATE account_sync AS sync SET seen = said.seen
-FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]) AS said (user_id, account_id, seen)
-WHERE sync.user_id = said.user_id AND sync.account_id = said.account_id AND sync.seen <> said.seen
+-- Replaces the packed lists of known rows, where one is given, and adds the days that were told of completely.
+UPDATE account_sync AS sync SET seen = coalesce(said.seen, sync.seen),
+    covered = sync.covered + CASE WHEN said.first_day IS NULL THEN '{}'::datemultirange
+        ELSE datemultirange(daterange(said.first_day, said.last_day, '[]')) END
+FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::date[], $5::date[])
+    AS said (user_id, account_id, seen, first_day, last_day)
+WHERE sync.user_id = said.user_id AND sync.account_id = said.account_id
+  AND (sync.seen <> said.seen
+      OR (said.first_day IS NOT NULL AND NOT sync.covered @> daterange(said.first_day, said.last_day, '[]')))
 
 -- name: take_ids
 -- First numbers of so many blocks of transaction ids, 1000 to a block.
 SELECT nextval('transaction_ids') AS first FROM generate_series(1, $1::int)
 
 -- name: stored_pending
--- Pending rows without a successor of these accounts, removed ones from a day on among them. `decided`:
--- the person said that it stands for itself.
+-- Pending rows without a successor of these accounts, removed ones from a day on among them, with
+-- what holds of a match of each.
 SELECT user_id, account_id, transaction_id, external_id, posted_on, amount_minor, currency, pending, description,
     merchant, merchant_key, category_id, category_source, category_detail, successor_id, removed_at, import_id, note,
-    tags, part_category_ids, part_amounts_minor, part_notes, NULL::bigint[] AS stands_for,
+    tags, part_category_ids, part_amounts_minor, part_notes, NULL::text[] AS stands_for,
     -- A scalar sub-select is looked up by key for each row, whatever the planner believes of the table.
-    coalesce((
-        SELECT decided.state IN ('dismissed', 'undone') FROM transaction_matches AS decided
-        WHERE decided.user_id = row.user_id AND decided.from_id = row.transaction_id
-    ), false) AS decided
+    (
+        SELECT match.state FROM transaction_matches AS match
+        WHERE match.user_id = row.user_id AND match.from_id = row.transaction_id
+    ) AS match_state
 FROM transactions AS row
 JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id) USING (user_id, account_id)
 WHERE pending AND successor_id IS NULL AND (removed_at IS NULL OR posted_on >= $3)
@@ -166,26 +171,34 @@ WHERE pending AND successor_id IS NULL AND (removed_at IS NULL OR posted_on >= $
 -- Rows of these accounts with these external ids.
 SELECT user_id, account_id, transaction_id, external_id, posted_on, amount_minor, currency, pending, description,
     merchant, merchant_key, category_id, category_source, category_detail, successor_id, removed_at, import_id, note,
-    tags, part_category_ids, part_amounts_minor, part_notes, NULL::bigint[] AS stands_for
+    tags, part_category_ids, part_amounts_minor, part_notes, NULL::text[] AS stands_for
 FROM transactions
 JOIN unnest($1::bigint[], $2::bigint[], $3::text[]) AS asked (user_id, account_id, external_id)
     USING (user_id, account_id, external_id)
 
 -- name: near_rows
 -- Posted rows without a successor that have the amount of one of these rows, within so many days of it; none that a
--- person decided on. `stands_for`: the files of which a row has given way to it.
+-- person decided on. `stands_for`: the ids of rows that gave way to it.
 SELECT DISTINCT ON (user_id, account_id, transaction_id) row.user_id, row.account_id, row.transaction_id, external_id,
     row.posted_on, row.amount_minor, row.currency, pending, description, merchant, merchant_key, category_id,
     category_source, category_detail, successor_id, removed_at, import_id, note, tags, part_category_ids,
     part_amounts_minor, part_notes,
-    array_remove(ARRAY (
-        SELECT (
-            SELECT file.import_id FROM transactions AS file
-            WHERE file.user_id = match.user_id AND file.transaction_id = match.from_id
+    ARRAY (
+        WITH RECURSIVE gave_way AS (
+            SELECT match.from_id, 1 AS steps FROM transaction_matches AS match
+            WHERE match.user_id = row.user_id AND match.to_id = row.transaction_id AND match.state = 'applied'
+            UNION ALL
+            SELECT match.from_id, gave_way.steps + 1
+            FROM gave_way JOIN transaction_matches AS match
+                ON match.user_id = row.user_id AND match.to_id = gave_way.from_id AND match.state = 'applied'
+            WHERE gave_way.steps < 500
         )
-        FROM transaction_matches AS match
-        WHERE match.user_id = row.user_id AND match.to_id = row.transaction_id AND match.state = 'applied'
-    ), NULL) AS stands_for
+        SELECT (
+            SELECT old.external_id FROM transactions AS old
+            WHERE old.user_id = row.user_id AND old.transaction_id = gave_way.from_id
+        )
+        FROM gave_way
+    ) AS stands_for
 FROM unnest($1::bigint[], $2::bigint[], $3::date[], $4::bigint[], $5::text[])
     AS asked (user_id, account_id, posted_on, amount_minor, currency)
 -- Two branches, each with an index of its own: rows that count, and the few that were taken back.
@@ -213,6 +226,12 @@ SELECT user_id, account_id, import_id, min(posted_on) AS first_day, max(posted_o
 FROM transactions JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id) USING (user_id, account_id)
 GROUP BY 1, 2, 3
 
+-- name: covered_days
+-- Days of which the connections of these accounts have told completely.
+SELECT user_id, account_id, lower(days) AS first_day, upper(days) - 1 AS last_day
+FROM account_sync JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id) USING (user_id, account_id)
+CROSS JOIN LATERAL unnest(covered) AS days
+
 -- name: merchant_rules
 -- What these persons said of these sellers.
 SELECT user_id, merchant_key, category_id FROM merchant_rules
@@ -231,33 +250,6 @@ FROM unnest($1::bigint[], $2::bigint[], $3::date[], $4::bigint[], $5::text[], $6
     AS said (user_id, transaction_id, posted_on, amount_minor, currency, pending, description, merchant,
         merchant_key, category_id, category_source, category_detail, object_id, successor_id)
 WHERE row.user_id = said.user_id AND row.transaction_id = said.transaction_id
-
--- name: supersede_rows
--- Points pending rows to their posted successors; they count no more.
-UPDATE transactions AS row SET successor_id = said.successor_id, updated_at = $4
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS said (user_id, transaction_id, successor_id)
-WHERE row.user_id = said.user_id AND row.transaction_id = said.transaction_id
-
--- name: write_personal
--- Writes onto rows what a person had set on the ones that gave way to them.
-UPDATE transactions AS row SET note = said.note, tags = said.tags, part_category_ids = said.part_category_ids,
-    part_amounts_minor = said.part_amounts_minor, part_notes = said.part_notes
-FROM jsonb_to_recordset($1::text::jsonb) AS said (user_id bigint, transaction_id bigint, note text, tags text[],
-    part_category_ids int[], part_amounts_minor bigint[], part_notes text[])
-WHERE row.user_id = said.user_id AND row.transaction_id = said.transaction_id
-
--- name: write_matches
--- Keeps which row stands for which, and why. What a person decided is not taken up again.
-INSERT INTO transaction_matches AS match (user_id, from_id, to_id, kind, state, run_id, created_at)
-SELECT *, $7 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[])
-ON CONFLICT (user_id, from_id) DO UPDATE SET to_id = excluded.to_id, kind = excluded.kind, state = excluded.state,
-    run_id = excluded.run_id, created_at = excluded.created_at
-WHERE match.decided_at IS NULL
-
--- name: forget_matches
--- Forgets that these rows gave way to others: the institution says by now that they are purchases of their own.
-DELETE FROM transaction_matches AS match USING unnest($1::bigint[], $2::bigint[]) AS asked (user_id, from_id)
-WHERE match.user_id = asked.user_id AND match.from_id = asked.from_id
 
 -- name: remove_rows
 -- Marks rows as taken back by the institution; they count no more.

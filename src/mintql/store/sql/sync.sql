@@ -158,7 +158,7 @@ WHERE run.user_id = wanted.user_id AND run.run_id = wanted.run_id
   AND link.user_id = run.user_id AND link.connection_id = run.connection_id
 RETURNING run.user_id, run.run_id, run.connection_id, run.attempt, run.ingest_attempt, run.reason,
     run.window_first, run.window_last, run.next_cursor, run.pages, run.rows_added, run.rows_changed,
-    run.rows_removed, run.import_id, run.whole, run.account_failures, link.institution_id, link.synced_through
+    run.rows_removed, run.import_id, run.whole, run.balances_only, run.account_failures, link.institution_id, link.synced_through
 
 -- name: raw_objects_of_runs
 -- The raw pages of the given attempts of runs, in the order they were fetched.

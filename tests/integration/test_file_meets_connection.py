@@ -12,9 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mintql.domain.ids import AccountId, ConnectionId, ImportId, UserId
-from mintql.services import connections, imports, imports_ending, matches
+from mintql.domain.ids import ConnectionId, UserId
+from mintql.services import connections, imports_ending, matches
 from mintql.services.reconcile import reconcile_page
+from support.files import account_of, send_file
+from support.files import table as table_of
 from support.pipeline import Pipeline, open_pipeline
 from support.scripted import page, row
 
@@ -47,29 +49,17 @@ def live_page(purchases: Sequence[Purchase], first: int, last: int) -> bytes:
 
 def table(purchases: Sequence[Purchase], first: int, last: int) -> bytes:
     """A CSV file as another part of the bank writes it: the same days and amounts, other texts, no ids."""
-    lines = [
-        f"{item.posted_on.isoformat()},Card payment {item.shop.title()},{item.amount_minor / 100:.2f}"
+    return table_of(
+        (item.posted_on, f"Card payment {item.shop.title()}", item.amount_minor)
         for item in purchases
         if first <= item.day <= last
-    ]
-    return ("Date,Description,Amount\n" + "\n".join(lines) + "\n").encode()
+    )
 
 
 @pytest.fixture
 async def bank(database_url: str, tmp_path: Path) -> AsyncIterator[Pipeline]:
     async with open_pipeline(database_url, tmp_path / "objects") as pipeline:
         yield pipeline
-
-
-async def send(bank: Pipeline, user_id: UserId, content: bytes, account_id: AccountId | None) -> ImportId:
-    """Import a file into an account, or into one of its own."""
-    place = imports.ImportPlace(begin=bank.begin, objects=bank.place.objects)
-    options = {"currency": "USD", "date_order": "ymd"}
-    shown, effects = await imports.import_file(place, user_id, "bank.csv", content, options, account_id, bank.now)
-    await bank.perform(effects)
-    _, effects = await imports.confirm(place, user_id, shown.row.import_id, bank.now)
-    await bank.perform(effects)
-    return ImportId(shown.row.import_id)
 
 
 async def counted(bank: Pipeline, user_id: UserId) -> Counter[tuple[date, int]]:
@@ -79,13 +69,6 @@ async def counted(bank: Pipeline, user_id: UserId) -> Counter[tuple[date, int]]:
         user_id,
     )
     return Counter((item["posted_on"], item["amount_minor"]) for item in rows)
-
-
-async def account_of(bank: Pipeline, user_id: UserId, connection_id: ConnectionId) -> AccountId:
-    found = await bank.value(
-        "SELECT account_id FROM accounts WHERE user_id = $1 AND connection_id = $2", user_id, connection_id
-    )
-    return AccountId(found)
 
 
 def told(purchases: Sequence[Purchase], *spans: tuple[int, int]) -> Counter[tuple[date, int]]:
@@ -114,10 +97,10 @@ async def test_purchases_count_once_wherever_they_are_told(
     await bank.refresh(user_id, connection_id, live_page(purchases, *first))
     in_file = [item for item in purchases if file[0] <= item.day <= file[1]]
     if in_file:
-        await send(bank, user_id, table(purchases, *file), await account_of(bank, user_id, connection_id))
+        await send_file(bank, user_id, table(purchases, *file), await account_of(bank, user_id, connection_id))
     await bank.refresh(user_id, connection_id, live_page(purchases, *then))
     if in_file:
-        await send(bank, user_id, table(purchases, *file), await account_of(bank, user_id, connection_id))
+        await send_file(bank, user_id, table(purchases, *file), await account_of(bank, user_id, connection_id))
 
     assert await counted(bank, user_id) >= told(purchases, first, file, then), "a real purchase was dropped"
     doubtful = await bank.value(
@@ -134,7 +117,7 @@ async def test_two_equal_coffees_of_one_day_stay_two_in_file_and_connection(bank
     purchases = [Purchase(0, 5, -450, SHOPS[0]), Purchase(1, 5, -450, SHOPS[0]), Purchase(2, 9, -1, SHOPS[1])]
     user_id, connection_id = await bank.person()
     await bank.refresh(user_id, connection_id, live_page(purchases, 0, 20))
-    await send(bank, user_id, table(purchases, 0, 20), await account_of(bank, user_id, connection_id))
+    await send_file(bank, user_id, table(purchases, 0, 20), await account_of(bank, user_id, connection_id))
     assert await counted(bank, user_id) == told(purchases, (0, 20))
     kinds = await bank.fetch("SELECT kind, state FROM transaction_matches")
     assert [tuple(item) for item in kinds] == [("same_purchase", "applied")] * 3
@@ -146,7 +129,7 @@ async def test_a_purchase_at_the_edge_of_what_is_known_is_asked_about_and_counts
     after = [Purchase(2, 7, -450, SHOPS[0]), Purchase(3, 12, -8, SHOPS[1])]
     await bank.refresh(user_id, connection_id, live_page(after, 6, 20))
     account_id = await account_of(bank, user_id, connection_id)
-    await send(bank, user_id, table(before, 0, 5), account_id)
+    await send_file(bank, user_id, table(before, 0, 5), account_id)
     assert await counted(bank, user_id) == told(before + after, (0, 20))
     [suggested] = await bank.fetch("SELECT from_id, kind, state FROM transaction_matches")
     assert (suggested["kind"], suggested["state"]) == ("same_purchase", "suggested")
@@ -157,7 +140,7 @@ async def test_a_purchase_at_the_edge_of_what_is_known_is_asked_about_and_counts
     async with bank.begin() as conn:
         await matches.undo(conn, user_id, suggested["from_id"], bank.now)
     assert await counted(bank, user_id) == told(before + after, (0, 20))
-    await send(bank, user_id, table(before, 0, 5), account_id)
+    await send_file(bank, user_id, table(before, 0, 5), account_id)
     assert await counted(bank, user_id) == told(before + after, (0, 20))
     assert (await bank.replay(user_id)).differences == []
 
@@ -166,7 +149,7 @@ async def test_a_category_chosen_on_a_files_row_moves_along_to_the_connections(b
     user_id, connection_id = await bank.person()
     purchases = [Purchase(0, 5, -450, SHOPS[0]), Purchase(1, 1, -7, SHOPS[1]), Purchase(2, 9, -8, SHOPS[1])]
     await bank.refresh(user_id, connection_id, page())
-    await send(bank, user_id, table(purchases, 0, 20), await account_of(bank, user_id, connection_id))
+    await send_file(bank, user_id, table(purchases, 0, 20), await account_of(bank, user_id, connection_id))
     await bank.fetch(
         "UPDATE transactions SET category_id = 603, category_source = 'manual', note = 'mine' WHERE amount_minor = -450"
     )
@@ -180,7 +163,7 @@ async def test_undoing_an_import_leaves_what_the_connection_told(bank: Pipeline)
     user_id, connection_id = await bank.person()
     purchases = [Purchase(number, number, -100 - number, SHOPS[0]) for number in range(10)]
     await bank.refresh(user_id, connection_id, live_page(purchases, 5, 20))
-    import_id = await send(bank, user_id, table(purchases, 0, 20), await account_of(bank, user_id, connection_id))
+    import_id = await send_file(bank, user_id, table(purchases, 0, 20), await account_of(bank, user_id, connection_id))
     assert await counted(bank, user_id) == told(purchases, (0, 20))
     async with bank.begin() as conn:
         await imports_ending.undo(conn, user_id, import_id, bank.now)
@@ -192,8 +175,8 @@ async def test_removing_imported_files_for_good_removes_their_rows_from_every_ac
     user_id, connection_id = await bank.person()
     purchases = [Purchase(number, number, -100 - number, SHOPS[0]) for number in range(10)]
     await bank.refresh(user_id, connection_id, live_page(purchases, 5, 20))
-    await send(bank, user_id, table(purchases, 0, 20), await account_of(bank, user_id, connection_id))
-    await send(bank, user_id, table([Purchase(90, 3, -77, SHOPS[1])], 0, 20), None)
+    await send_file(bank, user_id, table(purchases, 0, 20), await account_of(bank, user_id, connection_id))
+    await send_file(bank, user_id, table([Purchase(90, 3, -77, SHOPS[1])], 0, 20), None)
     files = await bank.value("SELECT connection_id FROM connections WHERE institution_id = 'files'")
     async with bank.begin() as conn:
         await connections.disconnect(
@@ -213,7 +196,7 @@ async def test_removing_a_connection_for_good_leaves_a_replay_in_peace_about_fil
     user_id, connection_id = await bank.person()
     purchases = [Purchase(number, number, -100 - number, SHOPS[0]) for number in range(10)]
     await bank.refresh(user_id, connection_id, live_page(purchases, 5, 20))
-    await send(bank, user_id, table(purchases, 0, 20), await account_of(bank, user_id, connection_id))
+    await send_file(bank, user_id, table(purchases, 0, 20), await account_of(bank, user_id, connection_id))
     async with bank.begin() as conn:
         await connections.disconnect(
             conn, user_id, connection_id, keep_history=False, farewells=frozenset(), now=bank.now

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -27,6 +28,9 @@ from mintql.institutions.files.reading import read_file
 
 PLAN_VERSION = 1
 EXTERNAL_ID_CHARACTERS_MAX = 255
+CONTENT_ID_PREFIX = "file:content:"
+"""Begins the ids of rows that a file gives none, apart from those of a connection's: the two sources tell of one
+purchase in rows of their own, of which one stands for the other."""
 MASK_CHARACTERS = 4
 NUMBER_DIGITS_MIN = 4
 """What has fewer digits is a person's word for the account, or the kind of it."""
@@ -155,6 +159,7 @@ def apply_plan(plan: ImportPlan, parsed: ParsedFile) -> ImportedFile:
     transactions: list[ProviderTransaction] = []
     rejected: list[RejectedRow] = []
     taken: dict[str, str] = {}
+    counts: Counter[tuple[str, str]] = Counter()
     for planned in plan.statements:
         if not planned.take:
             continue
@@ -168,7 +173,7 @@ def apply_plan(plan: ImportPlan, parsed: ParsedFile) -> ImportedFile:
             accounts[target] = _newer(accounts.get(target), account)
         elif planned.account_id is not None:
             bound[target] = planned.account_id
-        transactions += _rows(parsed.kind, statement, target, rejected)
+        transactions += _rows(parsed.kind, statement, target, rejected, counts)
         if statement.first_day is not None and statement.last_day is not None:
             spans.setdefault(target, []).append((statement.first_day, statement.last_day))
     rejected += _rejected(parsed.rejected, taken, {statement.account_external_id for statement in statements})
@@ -193,7 +198,7 @@ def statements_of(parsed: ParsedFile) -> tuple[Statement, ...]:
 
 
 def row_id(kind: FileKind, row: ProviderTransaction) -> str:
-    """Return the id of a row of a file, "" where the file gives none that tells rows apart.
+    """Return the id that a file gives a row, "" where it gives none that tells rows apart.
 
     Day and amount are part of it. Some banks count rows anew in each file: the second file's row 1 is another
     purchase, and must not take the place of the first one's.
@@ -205,6 +210,17 @@ def row_id(kind: FileKind, row: ProviderTransaction) -> str:
     if len(named) <= EXTERNAL_ID_CHARACTERS_MAX:
         return named
     return f"file:{kind.value}:{hashlib.sha256(row.external_id.encode()).hexdigest()}{tail}"
+
+
+def content_id(row: ProviderTransaction, counts: Counter[tuple[str, str]]) -> str:
+    """Return the id of a row that has none in its file, made of its content and how many equal ones came before.
+
+    `counts` is of the file so far, by the account that rows go into and their content.
+    """
+    parts = (row.posted_on.isoformat(), str(row.amount_minor), row.currency, row.description)
+    digest = hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
+    counts[row.account_external_id, digest] += 1
+    return f"{CONTENT_ID_PREFIX}{digest}:{counts[row.account_external_id, digest]}"
 
 
 def _statement_to_json(statement: StatementPlan) -> dict[str, Any]:
@@ -277,9 +293,13 @@ def _newer(before: ProviderAccount | None, now: ProviderAccount) -> ProviderAcco
 
 
 def _rows(
-    kind: FileKind, statement: Statement, target: str, rejected: list[RejectedRow]
+    kind: FileKind,
+    statement: Statement,
+    target: str,
+    rejected: list[RejectedRow],
+    counts: Counter[tuple[str, str]],
 ) -> Iterable[ProviderTransaction]:
-    """Return a statement's rows under the name of the account they go into.
+    """Return a statement's rows, each with an id, under the name of the account they go into.
 
     Pending ones come first: where a booked one has the same id, it has the last word.
     """
@@ -291,7 +311,8 @@ def _rows(
             rejected.append(RejectedRow(-1 - place, reason, row.description[:EXTERNAL_ID_CHARACTERS_MAX], target))
             continue
         rows.append(replace(row, account_external_id=target, external_id=row_id(kind, row), currency=currency))
-    return sorted(rows, key=lambda row: not row.pending)
+    rows.sort(key=lambda row: not row.pending)
+    return [row if row.external_id else replace(row, external_id=content_id(row, counts)) for row in rows]
 
 
 def _rejected(rows: Sequence[RejectedRow], taken: Mapping[str, str], stated: set[str]) -> Iterable[RejectedRow]:

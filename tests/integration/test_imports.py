@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,63 +13,14 @@ import pytest
 from mintql.domain.errors import InvalidInput
 from mintql.institutions.files.base import FileUnreadable
 from mintql.institutions.imported import ImportPlan
-from mintql.services import imports, imports_ending
-from mintql.services.imports import ImportPlace
+from mintql.services import imports
 from support.factories import create_user
-from support.pipeline import Pipeline, open_pipeline
+from support.importer import Importer
+from support.pipeline import open_pipeline
 from support.uploads import ofx
 
 FIRST = b"Date,Description,Amount\n2026-11-02,CORNER COFFEE,-4.50\n2026-11-03,BOOKS,-9.00\n"
 SECOND = b"Date,Description,Amount\n2026-11-02,CORNER COFFEE,-4.50\n2026-11-13,CINEMA,-19.00\n"
-COUNTED = """
-SELECT amount_minor FROM transactions WHERE user_id = $1 AND removed_at IS NULL AND successor_id IS NULL ORDER BY 1
-"""
-SUMS = "SELECT coalesce(sum(posted_minor), 0)::bigint FROM monthly_spending WHERE user_id = $1"
-
-
-@dataclass
-class Importer:
-    """A person who imports files; jobs are carried at once."""
-
-    pipe: Pipeline
-    user_id: int
-
-    @property
-    def place(self) -> ImportPlace:
-        return ImportPlace(self.pipe.begin, self.pipe.place.objects)
-
-    async def preview(self, content: bytes, name: str = "a.csv", account_id: int | None = None):
-        previewed, effects = await imports.import_file(
-            self.place, self.user_id, name, content, {}, account_id, self.pipe.now
-        )
-        await self.pipe.perform(effects)
-        return previewed
-
-    async def confirm(self, import_id: int):
-        run_id, effects = await imports.confirm(self.place, self.user_id, import_id, self.pipe.now)
-        await self.pipe.perform(effects)
-        (run,) = await self.pipe.fetch(
-            "SELECT state, rows_added, rows_changed, rows_quarantined, error_code FROM sync_runs WHERE user_id = $1 AND run_id = $2",
-            self.user_id,
-            run_id,
-        )
-        return run
-
-    async def take_in(self, content: bytes, name: str = "a.csv", account_id: int | None = None) -> int:
-        import_id = (await self.preview(content, name, account_id)).row.import_id
-        assert (await self.confirm(import_id))["state"] == "succeeded"
-        return import_id
-
-    async def undo(self, import_id: int) -> int:
-        async with self.pipe.begin() as conn:
-            _, removed, effects = await imports_ending.undo(conn, self.user_id, import_id, self.pipe.now)
-        await self.pipe.perform(effects)
-        return removed
-
-    async def counted(self) -> list[int]:
-        amounts = [row["amount_minor"] for row in await self.pipe.fetch(COUNTED, self.user_id)]
-        assert await self.pipe.value(SUMS, self.user_id) == sum(amounts)
-        return amounts
 
 
 @pytest.fixture

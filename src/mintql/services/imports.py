@@ -270,7 +270,7 @@ async def _waiting(conn: Conn, user_id: UserId, import_id: ImportId) -> ImportRo
 async def confirm(place: ImportPlace, user_id: UserId, import_id: ImportId, now: datetime) -> tuple[SyncRunId, Effects]:
     """Take a file in as its preview said; return the run that does it, the same one however often this is asked.
 
-    A run that failed begins anew.
+    A run that failed begins anew, and so does the connection of files, should it have been ended meanwhile.
 
     Raises:
         NotFound: Not this person's.
@@ -283,6 +283,7 @@ async def confirm(place: ImportPlace, user_id: UserId, import_id: ImportId, now:
         plan = ImportPlan.from_json(row.plan)
         if not any(statement.take for statement in plan.statements):
             raise InvalidInput("Nothing of this file would be taken in: it has no transactions to take.", field="id")
+        await store.open_connection(conn, user_id, FILES, CONNECTION_NAME, LOGIN_KEY, now)
         if row.state == "previewed":
             accounts = await store.accounts(conn, user_id)
             plan = replace(plan, statements=brought_up_to_date(plan.statements, accounts))

@@ -89,7 +89,8 @@ async def _read_others_again(
     conn: Conn, user_id: UserId, connection_id: ConnectionId, account_ids: set[AccountId], now: datetime
 ) -> Effects:
     """Read other files of these accounts again; forget accounts that no file is left of."""
-    touched = [account for account in await store.accounts(conn, user_id) if account.account_id in account_ids]
+    there = await store.accounts(conn, user_id, ended=True)
+    touched = [account for account in there if account.account_id in account_ids]
     again: list[ImportId] = []
     wanted: set[AccountId] = set()
     for other_id, plan in (await store.confirmed(conn, user_id)).items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import Any
@@ -106,10 +106,17 @@ class Targets:
             )
         if isinstance(target, FileAccount):
             return replace(planned, account=target)
-        if target.institution_id != FILES:
-            return replace(planned, account_id=target.account_id)
-        kept = FileAccount(target.external_id, target.name, target.kind, target.currency)
-        return replace(planned, account=kept, describes=_is_newer(planned, target))
+        self._ask_about_twin(target)
+        return sent_to(planned, target)
+
+    def _ask_about_twin(self, target: TargetAccount) -> None:
+        """Ask whether an account of files is one that a connection reads by now: then purchases would count twice."""
+        twin = next((account for account in self.accounts if same_number(target, account)), None)
+        if twin is not None:
+            self.unsure.append(
+                f"It would go into {target.name}, which only files bring, and {twin.name} has a number that ends in "
+                f"{twin.mask} as well: if the two are one account, merge them, so that nothing counts twice."
+            )
 
     def _target(
         self, place: int, statement: Statement, said: Correction | None, before: StatementPlan | None
@@ -151,9 +158,7 @@ class Targets:
             if _key_of(target) != (statement.account_external_id, statement.currency):
                 continue
             for account in self.accounts:
-                if account.account_id == target["account_id"] or (
-                    account.institution_id == FILES and account.external_id == target["external_id"]
-                ):
+                if account.account_id == target["account_id"] or account is self._of_files(target["external_id"]):
                     self.evidence.append(f"Account: {account.name}, where the last file of this sort went.")
                     if target["several"]:
                         self.unsure.append(
@@ -166,11 +171,8 @@ class Targets:
         named = named_id(statement)
         return self._of_files(named) if named else None
 
-    def _of_files(self, external_id: str) -> TargetAccount | None:
-        for account in self.accounts:
-            if account.institution_id == FILES and account.external_id == external_id:
-                return account
-        return None
+    def _of_files(self, external_id: str | None) -> TargetAccount | None:
+        return of_files(self.accounts, external_id) if external_id else None
 
     def _with_number(self, statement: Statement) -> TargetAccount | None:
         """Return the one account of a live connection whose number ends as the file's does."""
@@ -209,6 +211,31 @@ class Targets:
         return f"file:import:{self.import_id}:{place}"
 
 
+def of_files(accounts: Iterable[TargetAccount], external_id: str) -> TargetAccount | None:
+    """Return the account that files know by an id, whichever account that was merged into."""
+    return next((account for account in accounts if account.goes_by(external_id)), None)
+
+
+def sent_to(planned: StatementPlan, target: TargetAccount) -> StatementPlan:
+    """Return the plan of a statement that goes into an account that is there."""
+    if target.institution_id != FILES:
+        return replace(planned, account_id=target.account_id, account=None, describes=True)
+    kept = FileAccount(target.external_id, target.name, target.kind, target.currency)
+    return replace(planned, account_id=None, account=kept, describes=_is_newer(planned, target))
+
+
+def same_number(filed: TargetAccount, live: TargetAccount) -> bool:
+    """Tell whether an account of files and one that a connection reads seem to be one, by all that accounts tell."""
+    kinds = {filed.kind, live.kind} - {AccountKind.OTHER}
+    return (
+        filed.institution_id == FILES != live.institution_id
+        and len(live.mask) >= NUMBER_SHOWN_CHARACTERS
+        and live.mask[-NUMBER_SHOWN_CHARACTERS:] == filed.mask
+        and live.currency == filed.currency
+        and len(kinds) <= 1
+    )
+
+
 def named_id(statement: Statement) -> str:
     """Return by which id the account of a statement is found again, "" where the file does not name it."""
     if not statement.account_external_id:
@@ -243,12 +270,11 @@ def _key_of(target: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def brought_up_to_date(plan: Sequence[StatementPlan], accounts: Sequence[TargetAccount]) -> tuple[StatementPlan, ...]:
-    """Return the plan for the accounts as they are now: other files may have come in, or been taken back."""
-    of_files = {account.external_id: account for account in accounts if account.institution_id == FILES}
+    """Return the plan for the accounts as they are now: files may have come in or been taken back, accounts merged."""
     fresh = []
     for planned in plan:
-        there = None if planned.account is None else of_files.get(planned.account.external_id)
-        fresh.append(replace(planned, describes=there is None or _is_newer(planned, there)))
+        there = None if planned.account is None else of_files(accounts, planned.account.external_id)
+        fresh.append(replace(planned, describes=True) if there is None else sent_to(planned, there))
     return tuple(fresh)
 
 

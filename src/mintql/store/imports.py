@@ -38,7 +38,10 @@ class ImportRow:
 
 @dataclass(frozen=True, slots=True)
 class TargetAccount:
-    """An account that a statement of a file may go into."""
+    """An account that a statement of a file may go into.
+
+    `former_external_ids` are those that it went by before, those of accounts that were merged into it among them.
+    """
 
     account_id: AccountId
     connection_id: ConnectionId
@@ -49,6 +52,11 @@ class TargetAccount:
     currency: str
     balance_at: datetime | None
     institution_id: str
+    former_external_ids: tuple[str, ...] = ()
+
+    def goes_by(self, external_id: str) -> bool:
+        """Tell whether this is the account that files know by an id."""
+        return self.external_id == external_id or external_id in self.former_external_ids
 
 
 class ImportRun(NamedTuple):
@@ -154,10 +162,9 @@ async def put_profile(conn: Conn, user_id: UserId, signature: str, plan: Mapping
     await conn.execute(SQL.put_profile, user_id, signature, orjson.dumps(plan).decode(), now)
 
 
-async def accounts(conn: Conn, user_id: UserId) -> list[TargetAccount]:
-    """Return the accounts that files may go into, oldest first."""
-    rows = await conn.fetch(SQL.accounts, user_id)
-    return [TargetAccount(**{**dict(row), "kind": AccountKind(row["kind"])}) for row in rows]
+async def accounts(conn: Conn, user_id: UserId, *, ended: bool = False) -> list[TargetAccount]:
+    """Return the accounts that files may go into, oldest first; with `ended` those of ended connections too."""
+    return [_target(row) for row in await conn.fetch(SQL.accounts, user_id, ended)]
 
 
 async def rows_around(
@@ -192,10 +199,11 @@ async def confirmed(conn: Conn, user_id: UserId) -> dict[ImportId, Mapping[str, 
 
 async def take_back(conn: Conn, user_id: UserId, import_id: ImportId, now: datetime) -> TakenBack:
     """Take back the rows of a file, and let those count again that gave way to them."""
-    await conn.execute(SQL.drop_suggestions, user_id, import_id)
+    await conn.execute(SQL.pass_over_rows, user_id, import_id, now)
     restored = await conn.fetch(SQL.restore_rows, user_id, import_id, now)
+    await conn.execute(SQL.forget_matches, user_id, import_id)
     removed = await conn.fetch(SQL.remove_rows, user_id, import_id, now)
-    gone = {row["transaction_id"]: row["posted_on"] for row in removed}
+    gone = {row["transaction_id"]: row["posted_on"] for row in removed if row["counted"]}
     return TakenBack(
         removed=gone,
         restored={row["transaction_id"]: row["posted_on"] for row in restored if row["transaction_id"] not in gone},
@@ -208,6 +216,12 @@ async def forget_empty_accounts(
 ) -> None:
     """Remove those of these accounts that only files bring and of which no row is left."""
     await conn.execute(SQL.forget_empty_accounts, user_id, connection_id, sorted(account_ids))
+
+
+def _target(row: asyncpg.Record) -> TargetAccount:
+    values = dict(row)
+    values |= {"kind": AccountKind(values["kind"]), "former_external_ids": tuple(values["former_external_ids"])}
+    return TargetAccount(**values)
 
 
 def _import(row: asyncpg.Record) -> ImportRow:

@@ -70,12 +70,13 @@ INSERT INTO file_profiles (user_id, signature, plan, updated_at) VALUES ($1, $2,
 ON CONFLICT (user_id, signature) DO UPDATE SET plan = excluded.plan, updated_at = excluded.updated_at
 
 -- name: accounts
--- Accounts of a person that files may go into, oldest first, with the institution they are read from.
-SELECT account.account_id, account.connection_id, account.external_id, account.name, account.kind, account.mask,
-    account.currency, account.balance_at, link.institution_id
+-- Accounts of a person, oldest first, with the institution they are read from: those that files may go into or, with
+-- $2, those of connections that were ended as well.
+SELECT account.account_id, account.connection_id, account.external_id, account.former_external_ids, account.name,
+    account.kind, account.mask, account.currency, account.balance_at, link.institution_id
 FROM accounts AS account
 JOIN connections AS link ON link.user_id = account.user_id AND link.connection_id = account.connection_id
-WHERE account.user_id = $1 AND link.status <> 'disconnected'
+WHERE account.user_id = $1 AND ($2 OR link.status <> 'disconnected')
 ORDER BY account.account_id
 
 -- name: runs_of
@@ -93,6 +94,18 @@ RETURNING run_id
 -- How the files of a person that were taken in are read.
 SELECT import_id, plan::text AS plan FROM file_imports WHERE user_id = $1 AND state = 'confirmed' ORDER BY import_id
 
+-- name: pass_over_rows
+-- Lets rows of other files that gave way to rows of a file which is taken back give way to what those gave way to.
+WITH passed AS (
+    UPDATE transaction_matches AS match SET to_id = row.successor_id
+    FROM transactions AS row
+    WHERE row.user_id = $1 AND row.import_id = $2 AND row.successor_id IS NOT NULL
+        AND match.user_id = $1 AND match.to_id = row.transaction_id AND match.state = 'applied'
+    RETURNING match.from_id, match.to_id
+)
+UPDATE transactions AS row SET successor_id = passed.to_id, updated_at = $3
+FROM passed WHERE row.user_id = $1 AND row.transaction_id = passed.from_id
+
 -- name: restore_rows
 -- Lets rows count again that gave way to rows of a file which is taken back. That they did is forgotten, not kept as
 -- undone: nobody said of the pair that it is none, and the file may come again.
@@ -106,17 +119,24 @@ UPDATE transactions AS row SET successor_id = NULL, updated_at = $3
 FROM undone WHERE row.user_id = $1 AND row.transaction_id = undone.from_id
 RETURNING row.transaction_id, row.posted_on
 
--- name: drop_suggestions
--- Forgets suggestions about rows of a file.
-DELETE FROM transaction_matches AS match USING transactions AS row
-WHERE match.user_id = $1 AND match.state = 'suggested' AND row.user_id = $1
-    AND row.transaction_id IN (match.from_id, match.to_id) AND row.import_id = $2
+-- name: forget_matches
+-- Forgets all that was found or decided about rows of a file which is taken back.
+DELETE FROM transaction_matches AS match USING (
+    SELECT row.transaction_id AS from_id FROM transactions AS row WHERE row.user_id = $1 AND row.import_id = $2
+    UNION
+    SELECT about.from_id FROM transactions AS row
+    JOIN transaction_matches AS about ON about.user_id = row.user_id AND about.to_id = row.transaction_id
+    WHERE row.user_id = $1 AND row.import_id = $2
+) AS gone
+WHERE match.user_id = $1 AND match.from_id = gone.from_id
 
 -- name: remove_rows
--- Takes back the rows of a file that count, and frees their ids for whoever tells of them again.
-UPDATE transactions SET removed_at = $3, updated_at = $3, external_id = external_id || ':undone:' || import_id
-WHERE user_id = $1 AND import_id = $2 AND successor_id IS NULL AND removed_at IS NULL
-RETURNING transaction_id, account_id, posted_on
+-- Takes back the rows of a file and frees their ids for whoever tells of them again. Those that gave way to others
+-- still lead to these, for whoever asks by the old id. `counted`: those that counted until now.
+UPDATE transactions SET removed_at = coalesce(removed_at, $3), updated_at = $3,
+    external_id = external_id || ':undone:' || import_id
+WHERE user_id = $1 AND import_id = $2
+RETURNING transaction_id, account_id, posted_on, successor_id IS NULL AND removed_at = $3 AS counted
 
 -- name: forget_empty_accounts
 -- Removes accounts that only files bring once none of their rows is left.

@@ -21,6 +21,8 @@ from mintql.embedded.valkey import running_valkey
 from mintql.settings import Settings
 from support.servers import BankServer, Cluster, fresh_database, running_cluster, serving
 
+HISTORY_DAYS = 60
+"""Enough to see months and budgets; two years are read where a test says that it is about them."""
 EVENT_POLL_SECONDS = 0.5
 SWEEP_SECONDS = 1
 
@@ -95,6 +97,7 @@ def settings(request: pytest.FixtureRequest, database_url: str, redis_url: str, 
         REDIS_URL=redis_url,
         object_store=f"file:{tmp_path / 'objects'}",
         sandbox_url=request.getfixturevalue("bank").url if wants_bank else None,
+        history_days=730 if request.node.get_closest_marker("two_years") else HISTORY_DAYS,
         event_poll_seconds=EVENT_POLL_SECONDS,
         sweep_seconds=SWEEP_SECONDS,
         database_pool_size=5,

@@ -74,7 +74,14 @@ def _runtime(context: Context) -> Runtime:
 
 def workplace(runtime: Runtime) -> Workplace:
     """Return what the services that do a worker's work need."""
-    return Workplace(runtime.system, runtime.perform, runtime.objects, runtime.vault, runtime.connectors)
+    return Workplace(
+        runtime.system,
+        runtime.perform,
+        runtime.objects,
+        runtime.vault,
+        runtime.connectors,
+        history_days=runtime.settings.history_days,
+    )
 
 
 def _keys(runs: Sequence[Sequence[int]]) -> list[RunKey]:

@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     event_poll_seconds: float = Field(default=5.0, gt=0, le=60)
     """How often a subscription looks into the database by itself, in case a wake-up was lost."""
 
+    history_days: int = Field(default=730, ge=1, le=3_650)
+    """How many days back the first run of a connection reads, where its institution tells of as many."""
     refresh_pause_seconds: int = Field(default=30, ge=0, le=86_400)
     """How long after a refresh that a person asked for the next one is refused; an institution may want longer."""
 

@@ -319,6 +319,7 @@ async def test_one_person_cannot_have_connections_without_end(client, owner, mon
     assert await owner.fetchval("SELECT count(*) FROM connection_secrets") == 2
 
 
+@pytest.mark.two_years
 async def test_from_connecting_to_accounts_and_back(client, worker):
     await client.connect("ada")
     connection = await succeeded(client)
@@ -394,6 +395,7 @@ async def test_one_login_connected_again_and_again_at_once_is_one_connection(cli
     assert (await counts(owner))["connection_secrets"] == 1
 
 
+@pytest.mark.two_years
 async def test_a_login_that_is_connected_again_after_it_was_ended_goes_on_with_its_history(client, owner, worker):
     first = await client.connect("ada-lovelace")
     await succeeded(client)
@@ -409,6 +411,7 @@ async def test_a_login_that_is_connected_again_after_it_was_ended_goes_on_with_i
     assert len((await client.ask("{ accounts { name } }"))["accounts"]) == 3
 
 
+@pytest.mark.two_years
 async def test_another_login_on_a_connection_brings_its_whole_history_and_marks_the_old_accounts(client, owner, worker):
     first = await client.connect("ada-lovelace")
     await succeeded(client)

@@ -97,7 +97,7 @@ async def fresh_database(cluster: Cluster, name: str, *, template: str = TEMPLAT
     """A database of its own, copied from the migrated template and dropped afterwards."""
     conn = await asyncpg.connect(cluster.url_of_postgres)
     try:
-        await conn.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        await conn.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         try:
             yield cluster.url(name)
         finally:

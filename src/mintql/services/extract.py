@@ -43,6 +43,8 @@ LEASE = timedelta(seconds=10)
 HEARTBEAT_SECONDS = 3.0
 FETCHES_AT_ONCE_MAX = 20
 PAGES_PER_RUN_MAX = 10_000
+HISTORY_DAYS = 730
+"""How far back the first run of a connection reads, unless the operator says otherwise."""
 OVERLAP_DAYS = 14
 """Days fetched again with every refresh: pending rows post, and institutions correct, within these. And all days
 of months that can still raise alerts: what people look at is what the institution says now."""
@@ -79,6 +81,7 @@ class Workplace:
     vault: Vault
     connectors: Mapping[str, Connector]
     clock: Clock = field(default=utc_now)
+    history_days: int = HISTORY_DAYS
 
 
 async def extract(place: Workplace, keys: Sequence[RunKey]) -> None:
@@ -152,7 +155,8 @@ async def _fetch(place: Workplace, run: Extraction, pages: list[StoredPage]) -> 
     if run.balances_only:
         await _store_page(place, run, await connector.accounts(_credentials(place, run), spend), pages)
         return Extracted(None, run.sync_cursor)
-    request = _request(run, connector, place.clock().date(), spend)
+    history_days = min(connector.capabilities.history_days_max, place.history_days)
+    request = _request(run, history_days, place.clock().date(), spend)
     window = (request.first, request.last)
     failures: list[AccountFailure] = []
     cursor = await _store_pages(place, run, connector, request, pages, failures)
@@ -214,8 +218,8 @@ def _connector(place: Workplace, run: Extraction) -> Connector:
     return connector
 
 
-def _request(run: Extraction, connector: Connector, today: date, spend: Spend) -> FetchRequest:
-    oldest = today - timedelta(days=connector.capabilities.history_days_max)
+def _request(run: Extraction, history_days: int, today: date, spend: Spend) -> FetchRequest:
+    oldest = today - timedelta(days=history_days)
     first = _refresh_first(run, run.synced_through, today) if run.synced_through else oldest
     return FetchRequest(max(first, oldest), today + timedelta(days=DAYS_AHEAD), run.sync_cursor, spend)
 

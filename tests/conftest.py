@@ -12,13 +12,13 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
 import redis as redis_client
 from hypothesis import settings as hypothesis_settings
 
 from mintql.embedded.valkey import running_valkey
 from mintql.settings import Settings
+from support.local import local_client
 from support.servers import BankServer, Cluster, fresh_database, running_cluster, serving
 
 HISTORY_DAYS = 60
@@ -110,7 +110,7 @@ async def bank(tmp_path: Path):
     from mintql.sandbox import create_bank  # noqa: PLC0415 - only tests that ask for it need it
 
     serving_bank = serving(create_bank(tmp_path / "bank.sqlite"))
-    async with serving_bank as running, httpx.AsyncClient(base_url=running.url) as client:
+    async with serving_bank as running, local_client(base_url=running.url) as client:
         yield BankServer(running.url, client)
 
 

@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
-import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
 from support.compose import compose, filled, made_variables
+from support.local import local_client
 from support.repository import ROOT
 from support.servers import fresh_database
 
@@ -104,7 +104,7 @@ async def test_the_api_becomes_healthy_and_the_path_the_proxy_asks_says_that_it_
     container, tmp_path, free_port
 ):
     await _run([*MINTQL, "migrate"], container, tmp_path)
-    async with _running("api-1", container, tmp_path, free_port), httpx.AsyncClient() as client:
+    async with _running("api-1", container, tmp_path, free_port), local_client() as client:
         ready = await client.get(f"http://127.0.0.1:{free_port}/readyz")
         assert (ready.status_code, ready.json()["status"]) == (200, "ready")
         page = await client.get(f"http://127.0.0.1:{free_port}/graphql", headers={"accept": "text/html"})
@@ -141,7 +141,7 @@ async def test_the_object_store_can_be_used_with_the_keys_and_the_bucket_of_comp
     bucket = next(word for word in SERVICES["objects"]["command"] if word.startswith("-bucket=")).removeprefix(
         "-bucket="
     )
-    async with httpx.AsyncClient() as client:
+    async with local_client() as client:
         (await client.put(f"{s3_url}/{bucket}")).raise_for_status()
     status, output = await _run([*MINTQL, "doctor"], env, tmp_path)
     assert (status, "BAD" in output) == (0, False), output

@@ -24,6 +24,7 @@ from mintql.services import alerts, connections, sync, transactions
 from mintql.services.categories import RECATEGORIZED_MAX
 from mintql.settings import Settings
 from support.examples import Example, fill, matching, read_examples
+from support.local import local_client
 from support.people import category
 from support.repository import ROOT
 
@@ -124,7 +125,7 @@ async def test_the_examples_work_from_top_to_bottom(bank, server, worker, tmp_pa
     purchase = {"amount": "-284.20", "description": "WHOLEFDS MDF 10380"}
     (await bank.control.post("/control/ada/purchases", json=purchase)).raise_for_status()
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=server.url, timeout=PATIENCE_SECONDS))
+        client = await stack.enter_async_context(local_client(base_url=server.url, timeout=PATIENCE_SECONDS))
         reader = Reader(server, client, str(tmp_path))
         for example in EXAMPLES:
             await reader.work_through(example)

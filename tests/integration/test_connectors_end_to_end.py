@@ -27,6 +27,7 @@ from mintql.sandbox import create_bank
 from mintql.services.reconcile import reconcile_page
 from mintql.settings import Settings
 from support.factories import create_connection
+from support.local import local_client
 from support.pipeline import NOW, Pipeline, open_pipeline
 from support.plaid import drawn
 from support.servers import serving
@@ -144,7 +145,7 @@ async def connected(protocol: str, database_url: str, folder: Path) -> AsyncIter
         )
         async with (
             open_http(settings) as http,
-            httpx.AsyncClient(base_url=server.url) as bank,
+            local_client(base_url=server.url) as bank,
         ):
             connector = build_connectors(settings, http)[protocol]
             connector.capabilities = replace(connector.capabilities, history_days_max=DAYS - 1)

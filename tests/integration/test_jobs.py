@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from mintql.domain.credentials import Credentials
@@ -25,6 +24,7 @@ from mintql.services.replay import replay
 from mintql.settings import Settings
 from mintql.store.sync import RunKey
 from support.factories import create_connection, create_user
+from support.local import local_client
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 40
@@ -83,7 +83,7 @@ async def assert_ledger_is_what_the_bank_says(
 
 
 async def said_by_the_bank(bank: Any, first: object, last: object) -> dict[str, str]:
-    async with httpx.AsyncClient(base_url=bank.url) as client:
+    async with local_client(base_url=bank.url) as client:
         token = (await client.post("/v1/login", json={"login": LOGIN, "password": "sandbox"})).json()["token"]
         client.headers["authorization"] = f"Bearer {token}"
         said = {}

@@ -26,6 +26,7 @@ from mintql.institutions.ofx_direct import OfxDirectConnector
 from mintql.institutions.sandbox import SandboxConnector
 from mintql.sandbox import create_bank
 from mintql.settings import Settings
+from support.local import local_client
 from support.servers import serving
 
 TODAY = date(2026, 11, 23)
@@ -65,7 +66,7 @@ class Place:
 async def place(tmp_path):
     async with serving(create_bank(tmp_path / "bank.sqlite", now=lambda: NOON)) as server:
         settings = Settings(sandbox_url=server.url)
-        async with open_http(settings) as http, httpx.AsyncClient(base_url=f"{server.url}/control/ada") as control:
+        async with open_http(settings) as http, local_client(base_url=f"{server.url}/control/ada") as control:
             connector = OfxDirectConnector(http, clock=lambda: NOON)
             kept = Credentials(f"{server.url}/ofx", "ada", "sandbox", {"version": "103", "called": "Sandbox Bank"})
             yield Place(connector, SandboxConnector(http, server.url), control, server.url, kept)

@@ -12,6 +12,7 @@ from mintql.institutions.base import Credentials
 from mintql.institutions.ofx_direct import OfxDirectConnector
 from mintql.sandbox import create_bank
 from mintql.settings import Settings
+from support.local import local_client
 from support.pipeline import NOW, Pipeline, open_pipeline
 from support.servers import serving
 
@@ -54,7 +55,7 @@ async def place(database_url, tmp_path):
     async with (
         serving(create_bank(tmp_path / "bank.sqlite", now=now)) as server,
         open_http(Settings(sandbox_url=server.url)) as http,
-        httpx.AsyncClient(base_url=f"{server.url}/control/ada") as control,
+        local_client(base_url=f"{server.url}/control/ada") as control,
     ):
         connector = Linked(http, clock=now)
         options = {"version": "220", "pending": "Y", "called": "Sandbox Bank"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 
 from mintql.sandbox import create_bank
+from support.local import local_client
 from support.servers import serving
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -30,7 +30,7 @@ def sign_on(login="ada", password="sandbox"):
 
 @pytest.fixture
 async def ask(tmp_path):
-    async with serving(create_bank(tmp_path / "bank.sqlite", now=lambda: NOON)) as server, httpx.AsyncClient() as http:
+    async with serving(create_bank(tmp_path / "bank.sqlite", now=lambda: NOON)) as server, local_client() as http:
 
         async def post(*bodies, header=DEFAULT, content_type="application/x-ofx", who=None):
             content = f"{header}<OFX>{sign_on() if who is None else who}{''.join(bodies)}</OFX>"

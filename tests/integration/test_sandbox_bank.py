@@ -13,6 +13,7 @@ import pytest
 
 from mintql.sandbox import create_bank, tokens
 from mintql.sandbox.app import create_app
+from support.local import local_client
 from support.servers import serving
 
 TODAY = date(2026, 11, 23)
@@ -35,7 +36,7 @@ def clock():
 @pytest.fixture
 async def client(tmp_path, clock):
     app = create_bank(tmp_path / "bank.sqlite", today=clock)
-    async with serving(app) as server, httpx.AsyncClient(base_url=server.url) as opened:
+    async with serving(app) as server, local_client(base_url=server.url) as opened:
         yield opened
 
 
@@ -386,12 +387,12 @@ async def test_scenarios_that_make_no_sense_are_refused(client, body):
 async def test_what_control_did_and_tokens_survive_a_restart(tmp_path, monkeypatch):
     path = tmp_path / "folder" / "bank.sqlite"
     monkeypatch.setenv("MINTQL_SANDBOX_STORE", str(path))
-    async with serving(create_app()) as server, httpx.AsyncClient(base_url=server.url) as client:
+    async with serving(create_app()) as server, local_client(base_url=server.url) as client:
         await log_in(client)
         added = (await client.post("/control/ada/purchases", json={"amount": "-5", "description": "A"})).json()
         await client.put("/control/ada/scenario", json={"name": "duplicate_page"})
         authorization = client.headers["authorization"]
-    async with serving(create_app()) as server, httpx.AsyncClient(base_url=server.url) as client:
+    async with serving(create_app()) as server, local_client(base_url=server.url) as client:
         client.headers["authorization"] = authorization
         assert (await client.get("/control/ada/scenario")).json() == {"scenarios": {"duplicate_page": {}}}
         account = (await accounts(client))["credit_card"]["id"]
@@ -500,7 +501,7 @@ async def test_without_a_removed_row_the_newest_is_removed_and_added_at_once(cli
 async def test_a_bank_in_another_zone_has_another_day_and_says_times_in_utc(tmp_path):
     moment = datetime(2026, 11, 23, 20, 30, tzinfo=UTC)
     app = create_bank(tmp_path / "bank.sqlite", now=lambda: moment)
-    async with serving(app) as server, httpx.AsyncClient(base_url=server.url) as client:
+    async with serving(app) as server, local_client(base_url=server.url) as client:
         await log_in(client)
         for hours, day in ((0, "2026-11-23"), (13, "2026-11-24"), (-12, "2026-11-23"), (3.5, "2026-11-24")):
             await put(client, name="time_zone", hours=hours)
@@ -520,7 +521,7 @@ async def test_a_file_of_an_earlier_bank_is_read(tmp_path):
     old.close()
     async with (
         serving(create_bank(path, today=lambda: TODAY)) as server,
-        httpx.AsyncClient(base_url=server.url) as client,
+        local_client(base_url=server.url) as client,
     ):
         await log_in(client)
         removed = (await put(client, name="removed_row"))["removed"]

@@ -32,6 +32,7 @@ from mintql.institutions.sandbox import SandboxConnector
 from mintql.sandbox import create_bank
 from mintql.settings import Settings
 from support.http_server import serve_raw
+from support.local import local_client
 from support.servers import serving
 
 TODAY = date(2026, 11, 23)
@@ -59,7 +60,7 @@ async def place(tmp_path):
     app = create_bank(tmp_path / "bank.sqlite", today=lambda: TODAY)
     async with serving(app) as server:
         settings = Settings(sandbox_url=server.url)
-        async with open_http(settings) as http, httpx.AsyncClient(base_url=f"{server.url}/control/ada") as control:
+        async with open_http(settings) as http, local_client(base_url=f"{server.url}/control/ada") as control:
             connector = build_connectors(settings, http)["sandbox"]
             assert isinstance(connector, SandboxConnector)
             yield Place(connector, control, server.url)

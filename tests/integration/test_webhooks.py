@@ -10,7 +10,6 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
-import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -19,6 +18,7 @@ from mintql.sandbox.plaid_store import PlaidStore
 from mintql.sandbox.plaid_webhooks import Signer
 from mintql.services.webhooks import PAUSE_SECONDS, open_wanted
 from support.clients import client_of, eventually
+from support.local import local_client
 
 CONNECT = """
 mutation Connect($token: String!) {
@@ -72,7 +72,7 @@ class Plaid:
 
     async def send(self, body, signature=None, url=None):
         headers = {"content-type": "application/json"} | ({"plaid-verification": signature} if signature else {})
-        async with httpx.AsyncClient() as http:
+        async with local_client() as http:
             return await http.post(url or self.url, content=body, headers=headers)
 
     async def tell(self, *told, **more):
@@ -220,7 +220,7 @@ async def test_who_sends_too_much_or_to_nobody_is_not_listened_to(plaid, server)
         for _ in range(80):
             yield b"x" * 1024
 
-    async with httpx.AsyncClient() as http:
+    async with local_client() as http:
         assert (await http.post(plaid.url, content=endless())).status_code == 413
         assert (await http.get(plaid.url)).status_code == 405
     for nobody in ("moon", "sandbox", "plaid/more"):

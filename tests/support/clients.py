@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import websockets
 
+from support.local import local_client
+
 PASSWORD = "correct horse battery"
 RESPONSE_JSON = "application/graphql-response+json"
 SIGN_UP = """
@@ -92,7 +94,7 @@ class Client:
 
 @asynccontextmanager
 async def client_of(server: Any):
-    async with httpx.AsyncClient(timeout=20) as http:
+    async with local_client(timeout=20) as http:
         yield Client(http, server.url)
 
 

@@ -1,4 +1,4 @@
-"""A person who imports files into the pipeline, confirms and undoes."""
+"""A person who imports files into the pipeline, confirms, undoes and merges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mintql.domain.ids import AccountId, ConnectionId, ImportId, TransactionId, UserId
-from mintql.services import imports, imports_ending
+from mintql.services import account_merges, imports, imports_ending
+from mintql.services.account_merges import Merged
+from mintql.services.account_merges_suggested import Suggestion, suggest
 from mintql.services.imports import ImportPlace
 from mintql.services.reconcile import reconcile_page
 from support.pipeline import Pipeline
@@ -32,15 +34,16 @@ class Importer:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Any]:
-        """Open a transaction as the API does: under its role, for this person."""
+        """Open a transaction as the API does: under its role, with its way of planning, for this person."""
         async with self.pipe.begin() as conn:
+            await conn.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
             await conn.execute("SET LOCAL ROLE mintql_api")
             await conn.execute("SELECT set_config('mintql.user_id', $1, true)", str(self.user_id))
             yield conn
 
-    async def preview(self, content: bytes, name: str = "a.csv", account_id: AccountId | None = None):
+    async def preview(self, content: bytes, name: str = "a.csv", account_id: AccountId | None = None, **options: Any):
         previewed, effects = await imports.import_file(
-            self.place, self.user_id, name, content, {}, account_id, self.pipe.now
+            self.place, self.user_id, name, content, options, account_id, self.pipe.now
         )
         await self.pipe.perform(effects)
         return previewed
@@ -55,8 +58,10 @@ class Importer:
         )
         return run
 
-    async def take_in(self, content: bytes, name: str = "a.csv", account_id: AccountId | None = None) -> ImportId:
-        import_id = (await self.preview(content, name, account_id)).row.import_id
+    async def take_in(
+        self, content: bytes, name: str = "a.csv", account_id: AccountId | None = None, **options: Any
+    ) -> ImportId:
+        import_id = (await self.preview(content, name, account_id, **options)).row.import_id
         assert (await self.confirm(import_id))["state"] == "succeeded"
         return import_id
 
@@ -65,6 +70,15 @@ class Importer:
             _, removed, effects = await imports_ending.undo(conn, self.user_id, import_id, self.pipe.now)
         await self.pipe.perform(effects)
         return removed
+
+    async def merge(self, from_id: AccountId, into_id: AccountId) -> Merged:
+        merged, effects = await account_merges.merge(self.place, self.user_id, from_id, into_id, self.pipe.now)
+        await self.pipe.perform(effects)
+        return merged
+
+    async def suggestions(self) -> list[Suggestion]:
+        async with self.begin() as conn:
+            return await suggest(conn, self.user_id)
 
     async def account(self, connection_id: ConnectionId | None = None) -> AccountId:
         """The newest account of a connection; without one, of the files."""

@@ -22,6 +22,7 @@ from mintql.institutions.registry import build_connectors
 from mintql.sandbox import create_bank
 from mintql.sandbox.history import History
 from mintql.settings import Settings
+from support.local import local_client
 from support.servers import serving
 
 TODAY = date(2026, 11, 23)
@@ -106,9 +107,8 @@ async def plaid_place(
         )
         async with (
             open_http(settings) as http,
-            # Nothing here is https, and reading the certificates takes longer than most tests.
-            httpx.AsyncClient(base_url=server.url, verify=False) as bank,
-            httpx.AsyncClient(base_url=f"{server.url}/control/{LOGIN}", verify=False) as control,
+            local_client(base_url=server.url) as bank,
+            local_client(base_url=f"{server.url}/control/{LOGIN}") as control,
         ):
             connector = build_connectors(settings, http)["plaid"]
             assert isinstance(connector, PlaidConnector)

@@ -16,6 +16,7 @@ from mintql.institutions.registry import build_connectors
 from mintql.institutions.simplefin import SimpleFinConnector
 from mintql.sandbox import create_bank
 from mintql.settings import Settings
+from support.local import local_client
 from support.servers import serving
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
@@ -75,7 +76,7 @@ async def simplefin_place(folder: Path) -> AsyncIterator[Place]:
 
     async with serving(listening) as server:
         settings = Settings(sandbox_url=server.url)
-        async with open_http(settings) as http, httpx.AsyncClient(base_url=f"{server.url}/control/ada") as control:
+        async with open_http(settings) as http, local_client(base_url=f"{server.url}/control/ada") as control:
             connector = build_connectors(settings, http)["simplefin"]
             assert isinstance(connector, SimpleFinConnector)
             found = Place(connector, control, f"{server.url}/simplefin", clock, Credentials("", "", ""), asked)

@@ -72,6 +72,16 @@ async def test_an_old_or_a_future_webhook_is_refused(seconds):
         await verified(token(issued_at=NOW - timedelta(seconds=seconds)))
 
 
+@pytest.mark.parametrize(
+    "issued_at", [f"{sign}{'9' * 400}" for sign in ("", "-")] + ["1e999", "NaN", "Infinity", "true"]
+)
+async def test_a_moment_that_is_none_is_refused(issued_at):
+    header, _, signature = token().split(".")
+    claims = encoded(f'{{"iat": {issued_at}, "request_body_sha256": "x"}}'.encode())
+    with pytest.raises(WebhookRefused, match=r"signed within|when it was signed"):
+        await verified(f"{header}.{claims}.{signature}")
+
+
 async def test_another_body_is_refused_even_if_it_means_the_same():
     for body in (BODY.replace(b"item-1", b"item-2"), BODY + b" ", BODY.replace(b": ", b":")):
         with pytest.raises(WebhookRefused, match="another body"):

@@ -147,9 +147,7 @@ async def sweep(context: Context) -> None:
         jobs += await link_visits.waiting(conn, now)
     effects.merge(Effects(jobs=jobs))
     await runtime.perform(effects)
-    async with runtime.system() as conn:
-        effects = await webhooks.open_wanted(conn, now)
-    await runtime.perform(effects)
+    await webhooks.open_wanted(workplace(runtime))
     await removal.remove_doomed(workplace(runtime))
     async with runtime.system() as conn:
         await event_rows.purge(conn, now - timedelta(days=EVENTS_KEPT_DAYS), PURGE_ROWS_MAX)

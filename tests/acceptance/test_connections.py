@@ -338,7 +338,8 @@ async def test_removing_a_connection_with_its_history_removes_its_raw_pages_too(
     await client.ask(DISCONNECT, id=first["connection"]["id"], keep=False)
 
     async def gone():
-        return not list(folder.rglob("*.gz")) and not await owner.fetchval("SELECT count(*) FROM doomed_objects")
+        looks = await owner.fetchval("SELECT count(*) FROM doomed_objects WHERE due_at <= now()")
+        return not list(folder.rglob("*.gz")) and not looks
 
     assert await eventually(gone, 30)
 

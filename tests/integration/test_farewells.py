@@ -169,6 +169,48 @@ async def test_the_access_that_another_login_takes_the_place_of_is_ended(pipelin
     assert await kept(pipeline) == (1, 0)
 
 
+async def replace_login(pipeline, user_id, connection_id, login):
+    async with pipeline.begin() as conn, acting_as(conn, user_id):
+        access = access_of(pipeline, login)
+        await connections.replace_credentials(conn, user_id, connection_id, access, pipeline.place.vault, pipeline.now)
+
+
+async def test_every_access_that_was_replaced_is_ended_however_soon_the_next_took_its_place(pipeline):
+    user_id, connection_id = await connected(pipeline)
+    await replace_login(pipeline, user_id, connection_id, "grace")
+    await replace_login(pipeline, user_id, connection_id, "joan")
+    await disconnect(pipeline, user_id, connection_id)
+    assert await kept(pipeline) == (0, 3)
+    pipeline.institution.failures = [InstitutionDown("down")]
+    assert await later(pipeline, 1) == 2
+    assert await later(pipeline, PAUSE_SECONDS[0]) == 1
+    assert sorted(told.login for told in pipeline.institution.told) == ["ada", "grace", "joan"]
+    assert await kept(pipeline) == (0, 0)
+
+
+async def test_an_access_that_takes_its_place_back_is_not_ended(pipeline):
+    user_id, connection_id = await connected(pipeline)
+    await replace_login(pipeline, user_id, connection_id, "grace")
+    await replace_login(pipeline, user_id, connection_id, "ada")
+    assert await kept(pipeline) == (1, 1)
+    assert await later(pipeline, 1) == 1
+    assert [told.login for told in pipeline.institution.told] == ["grace"]
+
+
+async def test_an_access_that_is_connected_anew_after_its_history_was_removed_is_not_ended(pipeline):
+    user_id, connection_id = await connected(pipeline)
+    other_id, other_connection_id = await connected(pipeline)
+    await disconnect(pipeline, user_id, connection_id, keep_history=False)
+    await disconnect(pipeline, other_id, other_connection_id)
+    async with pipeline.begin() as conn, acting_as(conn, user_id):
+        access = access_of(pipeline, "ada")
+        again, _, _ = await connections.create(conn, user_id, access, pipeline.place.vault, pipeline.now)
+    assert again != connection_id
+    # The other person's farewell to a login of the same name is said all the same.
+    assert await kept(pipeline) == (1, 1)
+    assert await later(pipeline, 1) == 1
+
+
 async def test_nobody_parts_with_the_login_of_another_person(pipeline):
     _, connection_id = await connected(pipeline)
     other_id, _ = await pipeline.person()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from mintql.domain.errors import InstitutionDown, InstitutionRateLimited, NotFound
+from mintql.domain.errors import InstitutionDown, InstitutionRateLimited, NotFound, RateLimited
 from mintql.domain.ids import ConnectionId, UserId
-from mintql.services import sync
+from mintql.services import connections, sync
 from mintql.services.effects import Job
+from mintql.services.pace import Pace
+from mintql.services.webhooks import open_wanted
 from support.pipeline import NOW, Pipeline, open_pipeline
+from support.scripted import page, row
 
 FIRST = (UserId(0), ConnectionId(0))
 
@@ -65,6 +69,54 @@ async def test_a_request_shortens_the_pause_after_an_outage_but_not_one_the_inst
         await bank.refresh(*link)
         await bank.run_job("extract", [list(key)])
         assert len(bank.institution.requests) == fetched
+
+
+async def test_a_whole_refresh_follows_a_run_of_balances_that_has_begun(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    bank.institution.pages = [page()]
+    async with bank.begin() as conn:
+        first, _ = await sync.open_or_join_run(conn, user_id, connection_id, "request", bank.now, balances_only=True)
+    await bank.run_job("extract", [[user_id, first]])
+    assert (await bank.refresh(user_id, connection_id)).run_id == first
+    assert await open_wanted(bank.place) == 0
+    await bank.run_job("ingest", [[user_id, first]])
+    assert await open_wanted(bank.place) == 1
+    bank.institution.pages = [page(row("t1", -450, NOW.date()))]
+    bank.carry = True
+    await bank.sweep(after=timedelta(minutes=1))
+    wanted = "SELECT reason, state, balances_only FROM sync_runs ORDER BY run_id"
+    assert [tuple(run) for run in await bank.fetch(wanted)] == [
+        ("request", "succeeded", True),
+        ("request", "succeeded", False),
+    ]
+    assert await bank.value("SELECT sum(amount_minor)::bigint FROM transactions") == -450
+    assert await open_wanted(bank.place) == 0
+
+
+async def test_a_request_of_balances_wants_no_more_than_the_run_of_balances_that_has_begun(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    for _ in range(2):
+        async with bank.begin() as conn:
+            run_id, _ = await sync.open_or_join_run(conn, user_id, connection_id, "request", NOW, balances_only=True)
+        await bank.run_job("extract", [[user_id, run_id]])
+    assert await bank.value("SELECT wanted_at FROM connections") is None
+
+
+async def test_a_whole_refresh_keeps_its_pause_while_balances_are_being_fetched(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    key = await bank.refresh(user_id, connection_id, page())
+    await bank.run_job("extract", [list(key)])
+    await bank.run_job("ingest", [list(key)])
+    began_at = bank.now
+    async with bank.begin() as conn:
+        run_id, _ = await sync.open_or_join_run(conn, user_id, connection_id, "request", began_at, balances_only=True)
+    await bank.run_job("extract", [[user_id, run_id]])
+    for pause_seconds, seconds_later, refused in ((60, 59, True), (60, 60, False)):
+        later = began_at + timedelta(seconds=seconds_later)
+        with pytest.raises(RateLimited) if refused else nullcontext():
+            async with bank.begin() as conn:
+                await connections.refresh(conn, user_id, connection_id, Pace(pause_seconds), later)
+        assert await bank.value("SELECT wanted_at FROM connections") == (None if refused else later)
 
 
 async def test_a_foreign_or_disconnected_connection_looks_like_one_that_is_missing(bank: Pipeline) -> None:
@@ -125,9 +177,9 @@ async def test_many_connections_travel_in_few_jobs_spread_over_time_and_none_twi
 async def test_the_sweeper_sends_a_job_again_only_when_the_last_one_should_have_come(bank: Pipeline) -> None:
     key = await bank.refresh(*(await bank.person()))
     bank.effects.jobs.clear()
-    sent = []
+    sent, began_at = [], bank.now
     for second in range(121):
-        bank.now = NOW + timedelta(seconds=second)
+        bank.now = began_at + timedelta(seconds=second)
         async with bank.begin() as conn:
             effects = await sync.sweep_runs(conn, bank.now)
         if effects.jobs:

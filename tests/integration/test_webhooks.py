@@ -7,13 +7,15 @@ import json
 import sqlite3
 import time
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 import asyncpg
 import pytest
 from pydantic import SecretStr
 
 from mintql.gateways.webhooks import AGE_SECONDS_MAX
+from mintql.jobs import workplace
 from mintql.sandbox.plaid_store import PlaidStore
 from mintql.sandbox.plaid_webhooks import Signer
 from mintql.services.webhooks import PAUSE_SECONDS, open_wanted
@@ -142,15 +144,26 @@ async def test_one_that_comes_while_a_run_is_under_way_is_remembered_until_the_n
     await plaid.tell()
     await owner.execute("UPDATE sync_runs SET state = 'extracting', started_at = now() WHERE state = 'queued'")
     await plaid.tell()
-    async with runtime.system() as conn:
-        assert (await open_wanted(conn, datetime.now(UTC))).jobs == []
+    assert await open_wanted(workplace(runtime)) == 0
     assert await runs(owner) == [LINKED, ("webhook", "extracting")]
     await rest(owner, ended="1 minute")
-    async with runtime.system() as conn:
-        assert [job.name for job in (await open_wanted(conn, datetime.now(UTC))).jobs] == ["extract"]
-        assert (await open_wanted(conn, datetime.now(UTC))).jobs == []
+    assert await open_wanted(workplace(runtime)) == 1
+    assert await open_wanted(workplace(runtime)) == 0
     assert await runs(owner) == [LINKED, ("webhook", "succeeded"), ("webhook", "queued")]
     assert await owner.fetchval("SELECT wanted_at FROM connections") is None
+
+
+async def test_however_many_wait_all_are_fetched_with_the_next_sweep(plaid, owner, runtime, monkeypatch):
+    monkeypatch.setattr("mintql.services.webhooks.WANTED_PAGE", 3)
+    await owner.execute(
+        "INSERT INTO connections (user_id, institution_id, wanted_at, status) SELECT user_id, 'plaid', now(), status"
+        " FROM users, unnest(ARRAY['active', 'active', 'active', 'active', 'active', 'active', 'disconnected']) AS status"
+    )
+    assert await open_wanted(workplace(runtime)) == 6
+    assert await runs(owner) == [LINKED] + [("webhook", "queued")] * 6
+    assert await owner.fetchval("SELECT count(*) FROM connections WHERE wanted_at IS NOT NULL") == 1
+    jobs = await runtime.redis.queued_jobs(queue_name=runtime.settings.queue_name)
+    assert [job.function for job in jobs].count("extract") >= 6
 
 
 @pytest.mark.parametrize("state", ["succeeded", "failed"])
@@ -159,10 +172,9 @@ async def test_one_that_comes_just_after_a_run_waits_for_the_pause(plaid, owner,
     tried_at = await owner.fetchval("UPDATE connections SET last_attempt_at = now() RETURNING last_attempt_at")
     await plaid.tell()
     assert await runs(owner) == [("link", state)]
-    async with runtime.system() as conn:
-        soon = tried_at + timedelta(seconds=PAUSE_SECONDS - 1)
-        assert (await open_wanted(conn, soon)).jobs == []
-        assert len((await open_wanted(conn, soon + timedelta(seconds=2))).jobs) == 1
+    soon = tried_at + timedelta(seconds=PAUSE_SECONDS - 1)
+    assert await open_wanted(replace(workplace(runtime), clock=lambda: soon)) == 0
+    assert await open_wanted(replace(workplace(runtime), clock=lambda: soon + timedelta(seconds=2))) == 1
     assert await runs(owner) == [("link", state), ("webhook", "queued")]
 
 

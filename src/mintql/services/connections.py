@@ -30,6 +30,10 @@ from mintql.store.sync import RunKey
 
 CONNECTIONS_MAX = 50
 """How many connections one person may have at a time."""
+ROWS_PER_STATEMENT_MAX = 20_000
+"""Transactions removed in one statement, which takes a second at most, where statements have ten."""
+DISCONNECTED = ("DISCONNECTED", "The connection was ended while it was being refreshed.")
+LOGIN_REPLACED = ("LOGIN_REPLACED", "The connection was given another login while it was being refreshed.")
 LONG_PAUSE_SECONDS = 600
 """A pause from here on is the institution's own wish, and said to be so."""
 
@@ -80,9 +84,9 @@ async def create(
     known = await store.lock(conn, user_id, known_id) if known_id else None
     if (known is None or known.status == "disconnected") and await store.count_open(conn, user_id) >= CONNECTIONS_MAX:
         raise InvalidInput(f"You have {CONNECTIONS_MAX} connections, which is the most; end one first.")
+    await store.take_back_farewell(conn, user_id, key)
     if known is not None:
-        await store.take_back_farewell(conn, user_id, known.connection_id)
-        return known.connection_id, *await _resume(conn, user_id, known.connection_id, access, key, vault, now)
+        return known.connection_id, *await _resume(conn, user_id, known, access, key, vault, now)
     hint = login_hint(access.credentials.login)
     connection_id = await store.insert(conn, user_id, access.institution_id, hint, key, access.webhook_key(vault), now)
     await _keep_secret(conn, user_id, connection_id, vault.seal(user_id, connection_id, access.credentials))
@@ -92,13 +96,31 @@ async def create(
 
 
 async def _resume(
-    conn: Conn, user_id: UserId, connection_id: ConnectionId, access: Access, key: bytes, vault: Vault, now: datetime
+    conn: Conn, user_id: UserId, known: LockedConnection, access: Access, key: bytes, vault: Vault, now: datetime
 ) -> tuple[SyncRunId, Effects]:
-    """Go on with a connection, with a login that the institution has accepted."""
+    """Go on with a connection, with a login that the institution has accepted.
+
+    What is under way with another login ends: it shows what that one may see, and the place where it stops is none
+    for the new one to go on from.
+    """
+    connection_id = known.connection_id
     await _keep_secret(conn, user_id, connection_id, vault.seal(user_id, connection_id, access.credentials))
     hint = login_hint(access.credentials.login)
     await store.reactivate(conn, user_id, connection_id, hint, key, access.webhook_key(vault))
-    return await _go_on(conn, user_id, connection_id, now)
+    effects = Effects()
+    if key != known.login_key:
+        effects.merge(await _close_runs(conn, user_id, connection_id, now, LOGIN_REPLACED))
+    run_id, opened = await _go_on(conn, user_id, connection_id, now)
+    effects.merge(opened)
+    return run_id, effects
+
+
+async def _close_runs(
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime, why: tuple[str, str]
+) -> Effects:
+    """End the runs that a connection has open; `why` is a code, and words."""
+    ended = await store.close_runs(conn, user_id, connection_id, now, *why)
+    return await tell_progress(conn, [RunKey(user_id, run_id) for run_id in ended])
 
 
 async def _go_on(conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime) -> tuple[SyncRunId, Effects]:
@@ -160,7 +182,7 @@ async def refresh(
         words = found.error_message or "The institution asked to come back later."
         wait = wait_in_words(last.waits_until - now)
         raise RateLimited(f"{words} It is tried by itself in {wait}.", retry_at=last.waits_until)
-    if last.open_state is None:
+    if not last.open_run_does(balances_only=balances_only):
         _check_pace(found, last, pace, now)
     return await open_or_join_run(conn, user_id, connection_id, "request", now, balances_only=balances_only)
 
@@ -205,7 +227,8 @@ async def replace_credentials(
     if access.farewell and key != found.login_key:
         # The access that this one takes the place of goes on at the institution until somebody says that it ended.
         jobs = await _forget_secret(conn, user_id, connection_id, now, farewell=True)
-    run_id, effects = await _resume(conn, user_id, connection_id, access, key, vault, now)
+    await store.take_back_farewell(conn, user_id, key)
+    run_id, effects = await _resume(conn, user_id, found, access, key, vault, now)
     effects.jobs += jobs
     return run_id, effects
 
@@ -250,13 +273,25 @@ async def disconnect(
         effects.jobs += await _forget_secret(conn, user_id, connection_id, now, farewell=farewell)
         await visits.forget_old(conn, user_id, connection_id)
     if keep_history:
-        ended = await store.disconnect(conn, user_id, connection_id, now)
-        effects.merge(await tell_progress(conn, [RunKey(user_id, run_id) for run_id in ended]))
-        return effects
+        await store.disconnect(conn, user_id, connection_id, now)
+        effects.merge(await _close_runs(conn, user_id, connection_id, now, DISCONNECTED))
+    else:
+        effects.merge(await _remove(conn, user_id, found, now))
+    return effects
+
+
+async def _remove(conn: Conn, user_id: UserId, found: LockedConnection, now: datetime) -> Effects:
+    """Remove a connection with all that came through it, and its raw pages soon after the commit."""
+    connection_id = found.connection_id
     ids, count = await store.transactions_of(conn, user_id, connection_id, EVENT_IDS_MAX)
-    await store.doom_objects(conn, user_id, f"raw/{user_id}/{connection_id}/", now)
+    for folder_id in (connection_id, *found.former_ids):
+        await store.doom_objects(conn, user_id, f"raw/{user_id}/{folder_id}/", now)
+    # However long a history is, no statement is; what few rows are left go with the connection.
+    rows_max = ROWS_PER_STATEMENT_MAX
+    while await store.delete_transactions(conn, user_id, connection_id, rows_max) == rows_max:
+        pass
     await store.delete(conn, user_id, connection_id)
-    effects.merge(await alerts.evaluate(conn, {user_id: alerts.recent_months(now)}, now))
+    effects = await alerts.evaluate(conn, {user_id: alerts.recent_months(now)}, now)
     if count:
         _, told = await append_events(conn, [transactions_changed(user_id, removed=ids, removed_count=count)])
         effects.merge(told)

@@ -32,6 +32,7 @@ from mintql.institutions.base import AccountFailure, Connector, FetchRequest, Ra
 from mintql.services import alerts
 from mintql.services.effects import Effects, Job
 from mintql.services.sync import CARRY_SECONDS, next_daily, tell_progress
+from mintql.store import connections
 from mintql.store import sync as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
@@ -132,9 +133,10 @@ async def _extract_one(place: Workplace, run: Extraction) -> bool:
     try:
         brought = await (_adopt if run.import_id is not None else _fetch)(place, run, pages)
         async with place.begin() as conn:
-            return await store.finish_extraction(
-                conn, run, pages, brought, place.clock(), timedelta(seconds=CARRY_SECONDS)
-            )
+            now = place.clock()
+            if await store.finish_extraction(conn, run, pages, brought, now, timedelta(seconds=CARRY_SECONDS)):
+                return True
+            await _doom_orphans(conn, run, now)
     except InstitutionFailure as failure:
         await settle_failure(place, run, failure, "queued", run.attempt, pages)
     except InvalidInput as refused:
@@ -287,12 +289,23 @@ async def _tell_page(place: Workplace, run: Extraction, pages: int) -> None:
     await place.perform(effects)
 
 
-def _pause_of_institution(place: Workplace, institution_id: str) -> timedelta:
-    """Return how long to wait between tries where each takes from a day's allowance; nothing elsewhere."""
-    connector = place.connectors.get(institution_id)
-    if connector is None or connector.capabilities.requests_per_day_max is None:
-        return timedelta(0)
-    return timedelta(seconds=connector.capabilities.refresh_interval_seconds_min)
+def _next_try(place: Workplace, run: Claim, failure: InstitutionFailure, attempts: int, now: datetime) -> datetime:
+    """Return when a run is tried again: when the institution said, but not before the pause after so many attempts.
+
+    The pause is longer where each try takes from a day's allowance.
+    """
+    pause = RETRY_SECONDS[min(attempts, len(RETRY_SECONDS)) - 1]
+    connector = place.connectors.get(run.institution_id)
+    if connector is not None and connector.capabilities.requests_per_day_max is not None:
+        pause = max(pause, connector.capabilities.refresh_interval_seconds_min)
+    return max(failure.retry_at or now, now + timedelta(seconds=pause))
+
+
+async def _doom_orphans(conn: Conn, run: Claim, now: datetime) -> None:
+    """Let the pages of a run go that was removed, with all its history, while they were fetched."""
+    if await store.progress(conn, run.key) is None:
+        prefix = f"raw/{run.key.user_id}/{run.connection_id}/{run.key.run_id}/"
+        await connections.doom_objects(conn, run.key.user_id, prefix, now)
 
 
 async def settle_failure(
@@ -308,22 +321,21 @@ async def settle_failure(
     Pages that were stored before the failure stay in the object store and are recorded as abandoned.
     """
     now = place.clock()
-    again = failure.retryable and attempts < failure.attempts_max
-    pause = max(
-        timedelta(seconds=RETRY_SECONDS[min(attempts, len(RETRY_SECONDS)) - 1]),
-        _pause_of_institution(place, run.institution_id),
-    )
-    at = max(failure.retry_at or now, now + pause) if again else next_daily(now)
     async with place.begin() as conn:
         await lock_users(conn, [run.key.user_id])
+        # What the institution said of a login that was replaced meanwhile says nothing of the new one.
+        has_new_login = await store.lock_link(conn, run)
+        again = has_new_login or (failure.retryable and attempts < failure.attempts_max)
+        at = _next_try(place, run, failure, attempts, now) if again else next_daily(now)
         if again:
             held = await store.retry_run(conn, run, back_to, at, failure.code, failure.message)
         else:
             held = await store.fail_run(conn, run, now, failure.code, failure.message)
         if not held:
+            await _doom_orphans(conn, run, now)
             return
         await store.insert_raw_objects(conn, run.key, run.attempt, pages, "abandoned")
-        if run.import_id is None:
+        if run.import_id is None and not has_new_login:
             await store.note_failure(
                 conn,
                 run.key.user_id,

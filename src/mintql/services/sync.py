@@ -9,6 +9,7 @@ from mintql.domain.errors import NotFound
 from mintql.domain.ids import ConnectionId, ImportId, SyncRunId, UserId
 from mintql.services.effects import Effects, Job
 from mintql.services.events import NewEvent, append_events
+from mintql.store import connections
 from mintql.store import sync as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
@@ -37,8 +38,9 @@ async def open_or_join_run(
 ) -> tuple[SyncRunId, Effects]:
     """Open a sync run for a connection, or return the one that is open, which waits no longer.
 
-    With `balances_only` no transactions are fetched, unless the run that is open does so. An import of a file has
-    a run of its own, whatever else is open.
+    With `balances_only` no transactions are fetched, unless the run that is open does so. Where that is of balances
+    alone and has begun, and more is wanted, a whole one follows it. An import of a file has a run of its own,
+    whatever else is open.
 
     Raises:
         NotFound: The connection is not this person's, or was disconnected.
@@ -47,9 +49,12 @@ async def open_or_join_run(
     wanted = Wanted(reason, balances_only, import_id)
     run_id = await store.open_run(conn, user_id, connection_id, wanted, now, timedelta(seconds=CARRY_SECONDS))
     if run_id is None:
-        run_id = await store.open_run_of(conn, user_id, connection_id, wanted)
-        if run_id is None:
+        joined = await store.open_run_of(conn, user_id, connection_id, wanted)
+        if joined is None:
             raise NotFound("There is no such connection, or it was disconnected.", field="connectionId")
+        run_id, falls_short = joined
+        if falls_short:
+            await connections.want(conn, user_id, connection_id, reason, now)
         return run_id, await _hurry(conn, user_id, connection_id, now)
     effects = await tell_progress(conn, [RunKey(user_id, run_id)])
     effects.jobs.insert(0, Job("extract", ([[user_id, run_id]],)))

@@ -7,7 +7,7 @@ past the place of what is new.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,6 +15,7 @@ from mintql.domain.errors import NotFound
 from mintql.domain.ids import ConnectionId, UserId
 from mintql.gateways.vault import Vault
 from mintql.services.effects import Effects
+from mintql.services.extract import Workplace
 from mintql.services.logins import webhook_key
 from mintql.services.pace import Pace
 from mintql.services.sync import ACTIVE_DAYS, open_or_join_run
@@ -25,8 +26,8 @@ from mintql.store.queries import Conn
 REASON = "webhook"
 PAUSE_SECONDS = 30
 """Between the last try of a connection, whatever came of it, and one that a webhook asks for."""
-WANTED_MAX = 100
-"""Connections for which runs are opened in one go."""
+WANTED_PAGE = 100
+"""Connections for which runs are opened in one transaction, which holds the locks of their persons."""
 NOTICE_LENGTH_MAX = 500
 
 
@@ -94,22 +95,36 @@ async def receive(
     if found.last_attempt_at is not None:
         allowed_at = max(allowed_at, found.last_attempt_at + timedelta(seconds=PAUSE_SECONDS))
     if last.open_state is not None or allowed_at > now:
-        await store.want(conn, user_id, connection_id, allowed_at)
+        await store.want(conn, user_id, connection_id, REASON, allowed_at)
         return effects
     _, opened = await open_or_join_run(conn, user_id, connection_id, REASON, now)
     effects.merge(opened)
     return effects
 
 
-async def open_wanted(conn: Conn, now: datetime) -> Effects:
-    """Open the runs that webhooks asked for and that had to wait, at most `WANTED_MAX`."""
-    wanted = await store.wanted(conn, now, WANTED_MAX)
+async def open_wanted(place: Workplace) -> int:
+    """Open all runs that had to wait and whose time has come, page by page; return how many. May die anywhere."""
+    opened = 0
+    while True:
+        now = place.clock()
+        async with place.begin() as conn:
+            wanted = await store.wanted(conn, now, WANTED_PAGE)
+            effects = await _open_page(conn, wanted, now)
+        await place.perform(effects)
+        opened += len(wanted)
+        if len(wanted) < WANTED_PAGE:
+            return opened
+
+
+async def _open_page(conn: Conn, wanted: Sequence[tuple[UserId, ConnectionId]], now: datetime) -> Effects:
     await lock_users(conn, {user_id for user_id, _ in wanted})
     effects = Effects()
     for user_id, connection_id in sorted(wanted):
-        await store.settle_wanted(conn, user_id, connection_id)
+        reason = await store.settle_wanted(conn, user_id, connection_id, now)
+        if reason is None:  # Another sweep was quicker.
+            continue
         try:
-            _, opened = await open_or_join_run(conn, user_id, connection_id, REASON, now)
+            _, opened = await open_or_join_run(conn, user_id, connection_id, reason, now)
         except NotFound:  # Ended at this moment.
             continue
         effects.merge(opened)

@@ -45,7 +45,7 @@ class ConnectionRow:
 
 @dataclass(frozen=True, slots=True)
 class LockedConnection:
-    """What decides whether a connection can be changed now."""
+    """What decides whether a connection can be changed now. `former_ids` are ended ones that went on in it."""
 
     connection_id: ConnectionId
     institution_id: str
@@ -56,6 +56,7 @@ class LockedConnection:
     error_message: str | None
     requests_on: date | None
     requests: int
+    former_ids: Sequence[ConnectionId]
 
     @property
     def waits_for_login(self) -> bool:
@@ -76,6 +77,10 @@ class LastRefresh:
     open_balances_only: bool | None
     waits_until: datetime | None
     last_active_on: date
+
+    def open_run_does(self, *, balances_only: bool) -> bool:
+        """Tell whether there is an open run that brings what is wanted, of balances alone or everything."""
+        return self.open_state is not None and (balances_only or not self.open_balances_only)
 
     @property
     def reads_all_that_is_new(self) -> bool:
@@ -163,9 +168,9 @@ async def part_with_secret(conn: Conn, user_id: UserId, connection_id: Connectio
     await conn.execute(SQL.part_with_secret, user_id, connection_id, until)
 
 
-async def take_back_farewell(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> None:
-    """Let the institution not be told that the connection ended, since it goes on with the same login."""
-    await conn.execute(SQL.take_back_farewell, user_id, connection_id)
+async def take_back_farewell(conn: Conn, user_id: UserId, login_key: bytes) -> None:
+    """Let the institution not be told that a login has ended, since it is connected again."""
+    await conn.execute(SQL.take_back_farewell, user_id, login_key)
 
 
 async def lock(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> LockedConnection | None:
@@ -196,10 +201,17 @@ async def renew(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> Non
     await conn.execute(SQL.renew, user_id, connection_id)
 
 
-async def disconnect(conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime) -> list[SyncRunId]:
-    """End a connection and the run it has open, which is returned; accounts and transactions stay."""
+async def disconnect(conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime) -> None:
+    """End a connection; accounts and transactions stay."""
     await conn.execute(SQL.disconnect, user_id, connection_id, now)
-    return [SyncRunId(row["run_id"]) for row in await conn.fetch(SQL.close_runs, user_id, connection_id, now)]
+
+
+async def close_runs(
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime, code: str, message: str
+) -> list[SyncRunId]:
+    """End the runs that a connection has open, with the reason, and return them."""
+    rows = await conn.fetch(SQL.close_runs, user_id, connection_id, now, code, message)
+    return [SyncRunId(row["run_id"]) for row in rows]
 
 
 async def doom_objects(conn: Conn, user_id: UserId, prefix: str, now: datetime) -> None:
@@ -216,6 +228,11 @@ async def transactions_of(
     return [TransactionId(row["transaction_id"]) for row in rows], int(count)
 
 
+async def delete_transactions(conn: Conn, user_id: UserId, connection_id: ConnectionId, limit: int) -> int:
+    """Remove transactions of a connection, at most `limit`; return how many went."""
+    return int(await conn.fetchval(SQL.delete_transactions, user_id, connection_id, limit))
+
+
 async def delete(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> None:
     """Remove a connection with all that came through it."""
     await conn.execute(SQL.delete, user_id, connection_id)
@@ -227,9 +244,9 @@ async def by_webhook(conn: Conn, webhook_key: bytes) -> list[tuple[UserId, Conne
     return [(UserId(row["user_id"]), ConnectionId(row["connection_id"])) for row in rows]
 
 
-async def want(conn: Conn, user_id: UserId, connection_id: ConnectionId, at: datetime) -> None:
+async def want(conn: Conn, user_id: UserId, connection_id: ConnectionId, reason: str, at: datetime) -> None:
     """Note that a run is to be opened from a moment on; an earlier one that was noted stays."""
-    await conn.execute(SQL.want, user_id, connection_id, at)
+    await conn.execute(SQL.want, user_id, connection_id, at, reason)
 
 
 async def wanted(conn: Conn, now: datetime, limit: int) -> list[tuple[UserId, ConnectionId]]:
@@ -238,9 +255,10 @@ async def wanted(conn: Conn, now: datetime, limit: int) -> list[tuple[UserId, Co
     return [(UserId(row["user_id"]), ConnectionId(row["connection_id"])) for row in rows]
 
 
-async def settle_wanted(conn: Conn, user_id: UserId, connection_id: ConnectionId) -> None:
-    """Note that the run a connection waited for is opened."""
-    await conn.execute(SQL.settle_wanted, user_id, connection_id)
+async def settle_wanted(conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime) -> str | None:
+    """Note that the run a connection waits for is opened; return why it is, None when it does not wait any more."""
+    reason: str | None = await conn.fetchval(SQL.settle_wanted, user_id, connection_id, now)
+    return reason
 
 
 async def note_notice(conn: Conn, user_id: UserId, connection_id: ConnectionId, notice: str, now: datetime) -> None:

@@ -17,6 +17,7 @@ class Farewell:
     """A farewell that this worker may say. `next_attempt_at` is when it is tried again if it does not work now."""
 
     user_id: UserId
+    farewell_id: int
     connection_id: ConnectionId
     institution_id: str
     key_version: int
@@ -35,7 +36,7 @@ async def take_due(conn: Conn, now: datetime, limit: int, pause_seconds: Sequenc
 
 async def settle(conn: Conn, farewell: Farewell) -> None:
     """Forget a farewell that was said, or that cannot be."""
-    await conn.execute(SQL.settle, farewell.user_id, farewell.connection_id, farewell.ciphertext)
+    await conn.execute(SQL.settle, farewell.user_id, farewell.farewell_id)
 
 
 async def expire(conn: Conn, now: datetime) -> dict[str, int]:

@@ -65,13 +65,18 @@ async def hurry_run(
     return None if row is None else (SyncRunId(row["run_id"]), row["state"])
 
 
-async def open_run_of(conn: Conn, user_id: UserId, connection_id: ConnectionId, wanted: Wanted) -> SyncRunId | None:
-    """Return the run that is open for a connection, or the run of an import, open or not."""
+async def open_run_of(
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, wanted: Wanted
+) -> tuple[SyncRunId, bool] | None:
+    """Return the run that is open for a connection, or the run of an import, open or not.
+
+    And whether it falls short of what is wanted: it is of balances alone, and has begun.
+    """
     if wanted.import_id is not None:
-        run_id = await conn.fetchval(SQL.run_of_import, user_id, wanted.import_id)
+        row = await conn.fetchrow(SQL.run_of_import, user_id, wanted.import_id)
     else:
-        run_id = await conn.fetchval(SQL.open_run_of, user_id, connection_id, None, wanted.balances_only)
-    return None if run_id is None else SyncRunId(run_id)
+        row = await conn.fetchrow(SQL.open_run_of, user_id, connection_id, None, wanted.balances_only)
+    return None if row is None else (SyncRunId(row["run_id"]), row["falls_short"])
 
 
 async def due_connections(
@@ -180,6 +185,16 @@ async def insert_raw_objects(conn: Conn, key: RunKey, attempt: int, pages: Seque
         [page.content_type for page in pages],
         state,
     )
+
+
+async def lock_link(conn: Conn, claim: Claim) -> bool:
+    """Lock the connection of a run, as everybody does before its runs.
+
+    Returns:
+        Whether it has been given another login since this worker took the run; False when it is gone.
+    """
+    tried = claim.ciphertext if isinstance(claim, Extraction) and claim.key_version is not None else None
+    return bool(await conn.fetchval(SQL.lock_link, claim.key.user_id, claim.connection_id, tried))
 
 
 async def retry_run(conn: Conn, claim: Claim, state: str, at: datetime, code: str, message: str) -> bool:

@@ -51,14 +51,16 @@ DELETE FROM connection_secrets WHERE user_id = $1 AND connection_id = $2
 SELECT part_with_secret(connection_id, $3) FROM connections WHERE user_id = $1 AND connection_id = $2
 
 -- name: take_back_farewell
--- Takes back that the institution is told of a connection's end.
-SELECT take_back_farewell(connection_id) FROM connections WHERE user_id = $1 AND connection_id = $2
+-- Takes back that an institution is told of the end of a login.
+SELECT take_back_farewell($2) FROM users WHERE user_id = $1
 
 -- name: lock
 -- One connection, locked against other writers.
 SELECT connection_id, institution_id, status, login_key, last_attempt_at, error_code, error_message, requests_on,
-    requests
-FROM connections WHERE user_id = $1 AND connection_id = $2 FOR UPDATE
+    requests, former_ids
+FROM connections WHERE user_id = $1 AND connection_id = $2
+-- Not FOR UPDATE: the day's runs are opened without it, and their foreign keys must not wait for this.
+FOR NO KEY UPDATE
 
 -- name: last_refresh
 -- When the latest run of a connection that went well began, of whole ones unless balances are enough, how far the run
@@ -105,9 +107,8 @@ UPDATE connections SET status = 'disconnected', disconnected_at = $3, next_attem
 WHERE user_id = $1 AND connection_id = $2
 
 -- name: close_runs
--- Ends the run that a connection has open, because the person ended the connection.
-UPDATE sync_runs SET state = 'failed', finished_at = $3, lease_until = NULL, error_code = 'DISCONNECTED',
-    error_message = 'The connection was ended while it was being refreshed.'
+-- Ends the runs that a connection has open, with the reason.
+UPDATE sync_runs SET state = 'failed', finished_at = $3, lease_until = NULL, error_code = $4, error_message = $5
 WHERE user_id = $1 AND connection_id = $2 AND state NOT IN ('succeeded', 'failed')
 RETURNING run_id
 
@@ -128,9 +129,28 @@ LEFT JOIN file_imports AS file ON file.user_id = row.user_id AND file.import_id 
 WHERE account.user_id = $1 AND $2 IN (account.connection_id, file.connection_id)
     AND row.successor_id IS NULL AND row.removed_at IS NULL
 
+-- name: delete_transactions
+-- Removes transactions of a connection, a bounded number, and returns how many; of imported files wherever they went.
+WITH bounded AS (
+    SELECT row.user_id, row.transaction_id FROM accounts AS account
+    JOIN transactions AS row ON row.user_id = account.user_id AND row.account_id = account.account_id
+    WHERE account.user_id = $1 AND account.connection_id = $2
+    UNION ALL
+    SELECT row.user_id, row.transaction_id FROM file_imports AS file
+    JOIN transactions AS row ON row.user_id = file.user_id AND row.import_id = file.import_id
+    WHERE file.user_id = $1 AND file.connection_id = $2
+    LIMIT $3
+), gone AS (
+    DELETE FROM transactions AS row USING bounded
+    WHERE row.user_id = bounded.user_id AND row.transaction_id = bounded.transaction_id
+    RETURNING 1
+)
+SELECT count(*)::int AS deleted FROM gone
+
 -- name: doom_objects
--- Asks for everything in the object store under a prefix to be removed.
-INSERT INTO doomed_objects (user_id, prefix, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+-- Asks for everything in the object store under a prefix to be removed, now and once more when writers are gone.
+INSERT INTO doomed_objects (user_id, prefix, created_at, due_at) VALUES ($1, $2, $3, $3)
+ON CONFLICT (user_id, prefix) DO UPDATE SET created_at = excluded.created_at, due_at = excluded.due_at
 
 -- name: delete
 -- Removes a connection with its accounts, their transactions and everything below.
@@ -141,8 +161,10 @@ DELETE FROM connections WHERE user_id = $1 AND connection_id = $2
 SELECT user_id, connection_id FROM connections_by_webhook($1)
 
 -- name: want
--- Notes that a run is to be opened from a moment on, because the institution has something new.
-UPDATE connections SET wanted_at = least(wanted_at, $3) WHERE user_id = $1 AND connection_id = $2
+-- Notes that a run is to be opened from a moment on, and why; a person's word goes before an institution's.
+UPDATE connections SET wanted_at = least(wanted_at, $3),
+    wanted_reason = CASE WHEN wanted_at IS NOT NULL AND wanted_reason = 'request' THEN wanted_reason ELSE $4 END
+WHERE user_id = $1 AND connection_id = $2
 
 -- name: wanted
 -- Connections that a run is to be opened for by now and that have none open, a bounded number.
@@ -154,8 +176,9 @@ WHERE link.wanted_at <= $1 AND link.status <> 'disconnected' AND NOT EXISTS (
 ORDER BY link.wanted_at LIMIT $2
 
 -- name: settle_wanted
--- Notes that the run a connection waited for is opened.
-UPDATE connections SET wanted_at = NULL WHERE user_id = $1 AND connection_id = $2
+-- Notes that the run a connection waited for is opened, and returns why it is; nothing when somebody else did so.
+UPDATE connections SET wanted_at = NULL WHERE user_id = $1 AND connection_id = $2 AND wanted_at <= $3
+RETURNING wanted_reason
 
 -- name: note_notice
 -- Keeps what an institution told of itself, and when it did so last; the same words again are no change.

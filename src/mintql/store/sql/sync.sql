@@ -1,23 +1,26 @@
 -- name: open_run
--- Opens a run for a connection that has none open; returns nothing when one is open already.
+-- Opens a run for a connection that has none open; returns nothing when one is open already. The connection is locked
+-- either way, before any of its runs.
 INSERT INTO sync_runs (user_id, connection_id, reason, day, next_attempt_at, carried_until, carries, balances_only,
     import_id)
 SELECT user_id, connection_id, $3, $4, $5, $6, 1, $7, $8 FROM connections
 WHERE user_id = $1 AND connection_id = $2 AND status <> 'disconnected'
+-- Not FOR UPDATE: the day's runs are opened without it, and their foreign keys must not wait for this.
+FOR NO KEY UPDATE
 ON CONFLICT DO NOTHING
 RETURNING run_id
 
 -- name: open_run_of
 -- The run that is open for a connection, or for the import of a file; one of balances only that nobody has begun
--- becomes a whole one, unless balances are all that is wanted.
+-- becomes a whole one, unless balances are all that is wanted. `falls_short`: it has begun, and is less than is wanted.
 UPDATE sync_runs SET balances_only = balances_only AND ($4 OR state <> 'queued')
 WHERE user_id = $1 AND connection_id = $2 AND state NOT IN ('succeeded', 'failed')
   AND import_id IS NOT DISTINCT FROM $3::bigint
-RETURNING run_id
+RETURNING run_id, balances_only AND NOT $4 AS falls_short
 
 -- name: run_of_import
 -- The run of an import, whatever became of it.
-SELECT run_id FROM sync_runs WHERE user_id = $1 AND import_id = $2
+SELECT run_id, false AS falls_short FROM sync_runs WHERE user_id = $1 AND import_id = $2
 
 -- name: hurry_run
 -- Makes the open run of a connection due now, unless it is under way or the institution asked us to wait.
@@ -53,7 +56,7 @@ WITH links AS (
     JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, run_id)
         ON asked.user_id = run.user_id AND asked.run_id = run.run_id
     ORDER BY link.user_id, link.connection_id
-    FOR UPDATE OF link
+    FOR NO KEY UPDATE OF link
 ), wanted AS (
     SELECT run.user_id, run.run_id FROM sync_runs AS run
     JOIN links ON links.user_id = run.user_id AND links.run_id = run.run_id
@@ -118,6 +121,15 @@ FROM unnest($4::int[], $5::text[], $6::bytea[], $7::bigint[], $8::text[])
     AS pages (page, object_key, sha256, size_bytes, content_type)
 ON CONFLICT (user_id, run_id, attempt, page) DO NOTHING
 
+-- name: lock_link
+-- Locks a connection before its runs; tells whether the login kept for it is another one than was tried.
+SELECT $3::bytea IS NOT NULL AND secret.ciphertext IS DISTINCT FROM $3::bytea AS has_new_login
+FROM connections AS link
+LEFT JOIN connection_secrets AS secret
+    ON secret.user_id = link.user_id AND secret.connection_id = link.connection_id
+WHERE link.user_id = $1 AND link.connection_id = $2
+FOR NO KEY UPDATE OF link
+
 -- name: retry_run
 -- Puts a run back to be tried again later, with the reason.
 UPDATE sync_runs SET state = $5, lease_until = NULL, next_attempt_at = $6, carried_until = $6, carries = 0,
@@ -170,10 +182,18 @@ JOIN unnest($1::bigint[], $2::bigint[], $3::int[]) AS asked (user_id, run_id, at
 ORDER BY object.user_id, object.run_id, object.page
 
 -- name: lock_ingesting
--- Of these runs, those that are still being ingested in this attempt; locked.
+-- Of these runs, those that are still being ingested in this attempt; their connections locked, then they.
+WITH links AS (
+    SELECT run.user_id, run.run_id, mine.ingest_attempt FROM connections AS link
+    JOIN sync_runs AS run ON run.user_id = link.user_id AND run.connection_id = link.connection_id
+    JOIN unnest($1::bigint[], $2::bigint[], $3::int[]) AS mine (user_id, run_id, ingest_attempt)
+        ON mine.user_id = run.user_id AND mine.run_id = run.run_id
+    ORDER BY link.user_id, link.connection_id
+    FOR NO KEY UPDATE OF link
+)
 SELECT run.user_id, run.run_id FROM sync_runs AS run
-JOIN unnest($1::bigint[], $2::bigint[], $3::int[]) AS mine (user_id, run_id, ingest_attempt)
-    ON mine.user_id = run.user_id AND mine.run_id = run.run_id AND mine.ingest_attempt = run.ingest_attempt
+JOIN links ON links.user_id = run.user_id AND links.run_id = run.run_id
+    AND links.ingest_attempt = run.ingest_attempt
 WHERE run.state = 'ingesting'
 ORDER BY run.user_id, run.run_id
 FOR UPDATE OF run

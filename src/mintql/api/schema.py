@@ -11,6 +11,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 from strawberry.types.graphql import OperationType
 
+from mintql.api.account_merges import AccountMergesMutation, AccountMergesQuery
 from mintql.api.accounts import AccountsQuery
 from mintql.api.alerts import AlertsQuery
 from mintql.api.annotations import AnnotationsMutation, AnnotationsQuery
@@ -42,6 +43,7 @@ class Query(
     InstitutionsQuery,
     ConnectionsQuery,
     AccountsQuery,
+    AccountMergesQuery,
     TransactionsQuery,
     AnnotationsQuery,
     CategoriesQuery,
@@ -63,6 +65,7 @@ class Mutation(
     CategoriesMutation,
     BudgetsMutation,
     ImportsMutation,
+    AccountMergesMutation,
     MatchesMutation,
 ):
     """The root of mutations."""

@@ -211,6 +211,12 @@ async def take_back(conn: Conn, user_id: UserId, import_id: ImportId, now: datet
     )
 
 
+async def take_up(conn: Conn, imports: Sequence[tuple[UserId, ImportId]], now: datetime) -> None:
+    """Let what a person had set on rows of imports that were taken back be on the same rows of these (person, id)."""
+    if imports:
+        await conn.execute(SQL.take_up, [item[0] for item in imports], [item[1] for item in imports], now)
+
+
 async def forget_empty_accounts(
     conn: Conn, user_id: UserId, connection_id: ConnectionId, account_ids: Iterable[AccountId]
 ) -> None:

@@ -138,6 +138,44 @@ UPDATE transactions SET removed_at = coalesce(removed_at, $3), updated_at = $3,
 WHERE user_id = $1 AND import_id = $2
 RETURNING transaction_id, account_id, posted_on, successor_id IS NULL AND removed_at = $3 AS counted
 
+-- name: take_up
+-- Lets rows of files take up what a person had set on the same rows of imports that were taken back, where nothing is
+-- set on them by now. The old rows lead to them, for whoever asks by the old id.
+WITH found AS (
+    SELECT DISTINCT ON (now.user_id, now.transaction_id) old.user_id, old.transaction_id AS old_id,
+        now.transaction_id AS now_id, coalesce(now.successor_id, now.transaction_id) AS target_id, old.currency,
+        old.category_id, old.category_source, old.category_detail, old.note, old.tags, old.part_category_ids,
+        old.part_amounts_minor, old.part_notes
+    FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, import_id)
+    JOIN file_imports AS file ON file.user_id = asked.user_id AND file.state = 'undone'
+    JOIN transactions AS now ON now.user_id = asked.user_id AND now.import_id = asked.import_id
+    JOIN transactions AS old ON old.user_id = now.user_id AND old.account_id = now.account_id
+        AND old.external_id = now.external_id || ':undone:' || file.import_id AND old.successor_id IS NULL
+    ORDER BY now.user_id, now.transaction_id, file.import_id DESC
+), led AS (
+    UPDATE transactions AS row SET successor_id = found.now_id, updated_at = $3
+    FROM found WHERE row.user_id = found.user_id AND row.transaction_id = found.old_id
+)
+UPDATE transactions AS row SET
+    note = coalesce(row.note, found.note), tags = coalesce(row.tags, found.tags),
+    part_category_ids = CASE WHEN splits.take THEN found.part_category_ids ELSE row.part_category_ids END,
+    part_amounts_minor = CASE WHEN splits.take THEN found.part_amounts_minor ELSE row.part_amounts_minor END,
+    part_notes = CASE WHEN splits.take THEN found.part_notes ELSE row.part_notes END,
+    category_id = CASE WHEN chosen.take THEN found.category_id ELSE row.category_id END,
+    category_source = CASE WHEN chosen.take THEN found.category_source ELSE row.category_source END,
+    category_detail = CASE WHEN chosen.take THEN found.category_detail ELSE row.category_detail END,
+    updated_at = $3
+FROM found
+JOIN transactions AS target ON target.user_id = found.user_id AND target.transaction_id = found.target_id
+CROSS JOIN LATERAL (
+    SELECT target.part_category_ids IS NULL AND target.currency = found.currency AS take
+) AS splits
+CROSS JOIN LATERAL (
+    SELECT target.category_source <> 'manual' AND found.category_source = 'manual' AS take
+) AS chosen
+WHERE row.user_id = found.user_id AND row.transaction_id = found.target_id
+    AND (chosen.take OR coalesce(found.note, found.tags[1], found.part_notes[1]) IS NOT NULL)
+
 -- name: forget_empty_accounts
 -- Removes accounts that only files bring once none of their rows is left.
 DELETE FROM accounts AS account

@@ -149,8 +149,13 @@ WITH found AS (
     FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, import_id)
     JOIN file_imports AS file ON file.user_id = asked.user_id AND file.state = 'undone'
     JOIN transactions AS now ON now.user_id = asked.user_id AND now.import_id = asked.import_id
-    JOIN transactions AS old ON old.user_id = now.user_id AND old.account_id = now.account_id
-        AND old.external_id = now.external_id || ':undone:' || file.import_id AND old.successor_id IS NULL
+    -- Each is looked up by its key, whatever the planner believes of the table.
+    CROSS JOIN LATERAL (
+        SELECT * FROM transactions AS before
+        WHERE before.user_id = now.user_id AND before.account_id = now.account_id
+            AND before.external_id = now.external_id || ':undone:' || file.import_id AND before.successor_id IS NULL
+        OFFSET 0
+    ) AS old
     ORDER BY now.user_id, now.transaction_id, file.import_id DESC
 ), led AS (
     UPDATE transactions AS row SET successor_id = found.now_id, updated_at = $3

@@ -109,14 +109,14 @@ async def _resume(
     await store.reactivate(conn, user_id, connection_id, hint, key, access.webhook_key(vault))
     effects = Effects()
     if key != known.login_key:
-        effects.merge(await _close_runs(conn, user_id, connection_id, now, LOGIN_REPLACED))
+        effects.merge(await close_runs(conn, user_id, connection_id, now, LOGIN_REPLACED))
     run_id, opened = await _go_on(conn, user_id, connection_id, now)
     effects.merge(opened)
     return run_id, effects
 
 
-async def _close_runs(
-    conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime, why: tuple[str, str]
+async def close_runs(
+    conn: Conn, user_id: UserId, connection_id: ConnectionId, now: datetime, why: tuple[str, str] = DISCONNECTED
 ) -> Effects:
     """End the runs that a connection has open; `why` is a code, and words."""
     ended = await store.close_runs(conn, user_id, connection_id, now, *why)
@@ -274,7 +274,7 @@ async def disconnect(
         await visits.forget_old(conn, user_id, connection_id)
     if keep_history:
         await store.disconnect(conn, user_id, connection_id, now)
-        effects.merge(await _close_runs(conn, user_id, connection_id, now, DISCONNECTED))
+        effects.merge(await close_runs(conn, user_id, connection_id, now))
     else:
         effects.merge(await _remove(conn, user_id, found, now))
     return effects

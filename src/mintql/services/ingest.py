@@ -25,6 +25,7 @@ from mintql.services.pages import Work, read_runs
 from mintql.services.row_plan import Changes, Slice
 from mintql.services.rows import RowWriter
 from mintql.services.sync import next_daily, open_or_join_run, progress_events
+from mintql.services.taking_up import take_up
 from mintql.store import ingest as accounts
 from mintql.store import sync as store
 from mintql.store.ingest import FailedAccount
@@ -90,6 +91,7 @@ async def _ingest_batch(place: Workplace, batch: Sequence[Work]) -> None:
 
 
 async def _write_batch(place: Workplace, batch: Sequence[Work]) -> None:
+    await take_up(place, batch)
     await rawlog.write(place, [(work.run, work.folded) for work in batch])
     for slices in _slices(batch):
         async with place.begin() as conn:

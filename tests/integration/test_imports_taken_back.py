@@ -131,3 +131,48 @@ async def test_what_another_file_told_of_stays_although_the_files_were_ended_bef
 
     assert await importer.undo(first) == 2
     assert await importer.counted() == [-7]
+
+
+MARK = (
+    "UPDATE transactions SET note = 'mine', tags = '{trip}', category_id = 603, category_source = 'manual',"
+    " part_category_ids = '{701}', part_amounts_minor = '{-5}', part_notes = '{half}' WHERE amount_minor = -7"
+)
+MARKED = (
+    "SELECT transaction_id, note, tags, category_id, part_amounts_minor FROM transactions"
+    " WHERE amount_minor = -7 AND removed_at IS NULL AND successor_id IS NULL"
+)
+
+
+async def test_what_was_written_onto_a_row_stays_while_another_file_tells_of_it(ada, bank):
+    importer, _, account_id = ada
+    first = await importer.take_in(csv((DAY, "Kiosk", -7), (DAY, "Books", -900)), account_id=account_id)
+    await importer.take_in(csv((DAY, "Kiosk", -7), (DAY, "Cinema", -1900)), account_id=account_id)
+    old = await importer.transaction(-7)
+    await bank.fetch(MARK)
+
+    assert await importer.undo(first) == 2
+
+    assert await importer.counted() == [-1900, -7]
+    [kept] = await bank.fetch(MARKED)
+    assert tuple(kept)[1:] == ("mine", ["trip"], 603, [-5])
+    async with importer.begin() as conn:
+        found = await transactions_read.resolve(conn, importer.user_id, [old])
+    assert found[old].transaction_id == kept["transaction_id"]
+    assert await importer.differences() == []
+
+
+async def test_what_was_written_onto_a_row_is_there_again_when_its_file_is_imported_again(ada, bank):
+    importer, connection_id, account_id = ada
+    content = csv((DAY, "Kiosk", -7), (DAY, "Books", -900))
+    import_id = await importer.take_in(content, account_id=account_id)
+    await bank.fetch(MARK)
+    await importer.undo(import_id)
+    assert await importer.counted() == []
+
+    await bank.refresh(importer.user_id, connection_id, page(row("L", -7, DAY), window=WINDOW))
+    await importer.take_in(content, account_id=account_id)
+
+    assert await importer.counted() == [-900, -7]
+    [kept] = await bank.fetch(MARKED)
+    assert tuple(kept)[1:] == ("mine", ["trip"], 603, [-5]), "the bank's row stands for the file's"
+    assert await importer.differences() == []

@@ -26,6 +26,7 @@ from mintql.services.row_plan import Changes, Slice
 from mintql.services.rows import RowWriter
 from mintql.services.sync import next_daily, open_or_join_run, progress_events
 from mintql.services.taking_up import take_up
+from mintql.store import imports
 from mintql.store import ingest as accounts
 from mintql.store import sync as store
 from mintql.store.ingest import FailedAccount
@@ -165,6 +166,8 @@ async def write_slices(conn: Conn, pairs: Sequence[tuple[Work, Slice]], now: dat
     for work, _ in pairs:
         work.new_accounts += changes[work.run.key].new_accounts
     works = [work for work, part in pairs if part.closing]
+    files = [(run.key.user_id, run.import_id) for run in (work.run for work in works) if run.import_id is not None]
+    await imports.take_up(conn, files, now)
     await _settle(conn, works, now)
     progress = await store.note_rows(conn, [_counts(work, part, changes[work.run.key]) for work, part in pairs])
     events = progress_events(progress) + _change_events([(work.run, changes[work.run.key]) for work, _ in pairs])

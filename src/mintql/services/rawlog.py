@@ -7,7 +7,8 @@ greatest (version, attempt) holds, and it counts when its state is `posted`. A `
 its moment, to be looked at but not summed: that a pending row vanished is seen by comparing with the database,
 and stands in no line. Nor does an `imported` line say whether its row is a purchase that a connection told of
 as well; that too is known to the database only. Files of the log hold lines of many persons and outlive them;
-a program that sums them leaves out persons and connections that are gone.
+a program that sums them leaves out persons and connections that are gone, and takes a connection's `former_ids`
+for the connection itself.
 """
 
 from __future__ import annotations

@@ -96,8 +96,8 @@ class ConnectionsMutation:
 
     @strawberry.mutation(
         description="Connects an institution. The login is tried there first; nothing is stored unless it works. "
-        "A login that is connected already, or was before, goes on with that connection and its history; another login that "
-        "shows the accounts of an ended connection goes on with that one's history, and the ended one is gone."
+        "A login that is connected already, or was before, goes on with that connection and its history; another login "
+        "that shows the accounts of an ended connection goes on with that one's history, and the ended one is gone."
     )
     async def connect_institution(
         self,

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from mintql.domain.ids import ConnectionId, UserId
 from mintql.services import connections, imports_ending, matches
 from mintql.services.reconcile import reconcile_page
-from support.files import account_of, send_file
-from support.files import table as table_of
 from support.pipeline import Pipeline, open_pipeline
 from support.scripted import page, row
+from support.sending import account_of, send_file
+from support.sending import table as table_of
 
 FIRST = date(2026, 10, 20)
 SHOPS = ("BLUE BOTTLE", "SHELL OIL 123", "CORNER SHOP")

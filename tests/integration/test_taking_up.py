@@ -274,7 +274,6 @@ async def simplefin(folder: Path, database_url: str) -> AsyncIterator[tuple[Pipe
         simplefin_place(folder) as place,
         open_pipeline(database_url, folder / "objects", institution=place.connector, now=SIMPLEFIN_NOW) as pipeline,
     ):
-
         # A quarter of a year says as much here as two.
         place.connector.capabilities = replace(place.connector.capabilities, history_days_max=90)
 

@@ -15,9 +15,9 @@ from mintql.institutions.base import AccountFailure
 from mintql.services import imports_ending, matches, sync
 from mintql.store import matches as stored_matches
 from mintql.store import transactions_read
-from support.files import account_of, send_file, table
 from support.pipeline import Pipeline, open_pipeline
 from support.scripted import page, row
+from support.sending import account_of, send_file, table
 
 DAY = date(2026, 11, 10)
 WINDOW = (date(2026, 10, 29), date(2026, 11, 13))

@@ -32,7 +32,7 @@ async def shopper(bank: Pipeline, limit_minor: int = 10_000, **columns: object) 
     user_id, connection_id = await bank.person(annual_income_minor=10**12, **columns)
     await set_limit(bank, user_id, limit_minor, revision=1)
     merchant_key = normalize("BLUE BOTTLE").key
-    await bank.fetch("INSERT INTO merchant_rules VALUES ($1, $2, $3)", user_id, merchant_key, GROCERIES)
+    await bank.fetch("INSERT INTO seller_memories VALUES ($1, $2, $3)", user_id, merchant_key, GROCERIES)
     return user_id, connection_id
 
 

@@ -161,7 +161,7 @@ async def test_a_persons_rule_holds_for_that_seller_and_that_person_only(bank: P
     await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY), window=WINDOW))
     key = await bank.value("SELECT merchant_key FROM transactions")
     await bank.fetch(
-        "INSERT INTO merchant_rules (user_id, merchant_key, category_id) VALUES ($1, $2, 603)", user_id, key
+        "INSERT INTO seller_memories (user_id, merchant_key, category_id) VALUES ($1, $2, 603)", user_id, key
     )
     said = page(row("t1", -450, DAY), row("t2", -451, DAY), window=WINDOW)
     await bank.refresh(user_id, connection_id, said)

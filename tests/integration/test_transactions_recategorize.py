@@ -87,7 +87,7 @@ async def test_one_id_that_is_not_the_persons_leaves_everything_as_it_was(conn, 
     assert await conn.fetch("SELECT * FROM transactions ORDER BY transaction_id") == before
     assert await sums(conn, ada.user_id) == {UNCATEGORIZED_ID: (-900, 1)}
     assert await events(conn, ada.user_id) == await events(conn, eve.user_id) == []
-    assert await conn.fetchval("SELECT count(*) FROM merchant_rules") == 0
+    assert await conn.fetchval("SELECT count(*) FROM seller_memories") == 0
 
 
 async def test_a_removed_transaction_cannot_be_recategorized(conn):
@@ -113,7 +113,7 @@ async def test_a_choice_for_the_seller_is_kept_for_what_comes_and_leaves_the_pas
     ]
     await choose(conn, person.user_id, [named], scope=Scope.SELLER_FROM_NOW_ON)
 
-    rules = "SELECT merchant_key, category_id FROM merchant_rules WHERE user_id = $1"
+    rules = "SELECT merchant_key, category_id FROM seller_memories WHERE user_id = $1"
     assert [tuple(row) for row in await conn.fetch(rules, person.user_id)] == [("corner shop", GROCERIES)]
     kept = await conn.fetchrow("SELECT * FROM transactions WHERE transaction_id = $1", earlier)
     assert (kept["category_id"], kept["category_source"]) == (UNCATEGORIZED_ID, "none")
@@ -126,7 +126,7 @@ async def test_a_choice_for_once_keeps_no_rule(conn):
     person = await create_person(conn)
     named = await create_transaction(conn, person.user_id, person.account_id)
     await choose(conn, person.user_id, [named])
-    assert await conn.fetchval("SELECT count(*) FROM merchant_rules") == 0
+    assert await conn.fetchval("SELECT count(*) FROM seller_memories") == 0
 
 
 async def test_choosing_again_what_was_chosen_tells_nobody(conn):

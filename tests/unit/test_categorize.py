@@ -20,24 +20,26 @@ from mintql.data import (
 from mintql.domain.categories import UNCATEGORIZED, CategorySource
 from mintql.domain.merchants import normalize
 from mintql.domain.sellers import Direction, Keyword, KeywordIndex, Seller
-from mintql.services.categorize import PHRASE_WORDS_MAX, Categorizer, default_categorizer
+from mintql.services.categorize import PHRASE_WORDS_MAX, Categorizer, Clues, default_categorizer
+from mintql.services.knowledge import Knowledge
 
 TREE = load_categories()
 COFFEE = TREE.by_slug["coffee"].category_id
 
 
 def categorized(
-    description: str, amount_minor: int = -10_00, mcc: str = "", rules: dict | None = None, category_code: str = ""
+    description: str, amount_minor: int = -10_00, mcc: str = "", memory: dict | None = None, category_code: str = ""
 ):
-    found = default_categorizer().categorize(normalize(description), amount_minor, mcc, rules or {}, category_code)
+    clues = Clues(normalize(description).key, amount_minor, "USD", mcc, category_code)
+    found = Knowledge(memory or {}).categorize(default_categorizer(), clues)
     return TREE.by_id[found.category_id].slug, found.source.value, found.detail
 
 
-def test_a_persons_rule_comes_before_everything_else():
-    rules = {"starbucks": TREE.by_slug["business-services"].category_id}
-    assert categorized("STARBUCKS #123", mcc="5411", rules=rules) == ("business-services", "rule", "starbucks")
-    rules = {"acme payroll": TREE.by_slug["other-income"].category_id}
-    assert categorized("ACME PAYROLL", 2000_00, rules=rules) == ("other-income", "rule", "acme payroll")
+def test_what_a_person_chose_for_the_seller_comes_before_what_everybody_knows():
+    memory = {"starbucks": TREE.by_slug["business-services"].category_id}
+    assert categorized("STARBUCKS #123", mcc="5411", memory=memory) == ("business-services", "memory", "starbucks")
+    memory = {"acme payroll": TREE.by_slug["other-income"].category_id}
+    assert categorized("ACME PAYROLL", 2000_00, memory=memory) == ("other-income", "memory", "acme payroll")
 
 
 def test_the_institutions_code_comes_before_the_dictionary():
@@ -108,7 +110,7 @@ def test_codes_nobody_assigned_are_passed_over():
 
 
 def test_nothing_known_is_uncategorized():
-    assert default_categorizer().categorize(normalize("ZZYZX QWERT"), -1, "", {}) == UNCATEGORIZED
+    assert default_categorizer().categorize(Clues("zzyzx qwert", -1, "USD")) == UNCATEGORIZED
 
 
 @pytest.mark.parametrize(
@@ -192,9 +194,9 @@ def test_names_are_shown_as_the_seller_writes_them():
 
 @given(st.text(max_size=60), st.integers(-(10**6), 10**6), st.sampled_from(["", "5411", "4816", "9999"]))
 def test_every_transaction_gets_a_leaf_and_a_reason(description, amount_minor, mcc):
-    found = default_categorizer().categorize(normalize(description), amount_minor, mcc, {})
+    found = default_categorizer().categorize(Clues(normalize(description).key, amount_minor, "USD", mcc))
     assert not TREE.is_group(found.category_id)
-    assert bool(found.detail) == (found.source is not CategorySource.NONE)
+    assert bool(found.detail) == (found.source is not CategorySource.NONE) == (found.confidence > 0)
 
 
 def test_of_several_keywords_more_words_win_then_the_earlier_one():
@@ -218,8 +220,8 @@ def test_of_several_keywords_more_words_win_then_the_earlier_one():
 def test_a_categorizer_knows_only_what_it_is_given():
     sellers = {"blue door": Seller("blue door", "Blue Door", COFFEE, distinctive=False)}
     categorizer = Categorizer(sellers, (), {})
-    assert categorizer.categorize(normalize("BLUE DOOR 12 MAIN"), -1, "5411", {}).detail == "blue door"
-    assert categorizer.categorize(normalize("BLUE WINDOW"), -1, "5411", {}) == UNCATEGORIZED
+    assert categorizer.categorize(Clues("blue door 12 main", -1, "USD", "5411")).detail == "blue door"
+    assert categorizer.categorize(Clues("blue window", -1, "USD", "5411")) == UNCATEGORIZED
 
 
 def test_every_seller_is_found_under_its_own_name_and_key():

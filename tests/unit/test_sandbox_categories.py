@@ -12,7 +12,7 @@ from mintql.domain.categories import CategoryKind, CategorySource
 from mintql.domain.merchants import normalize
 from mintql.sandbox.history import History
 from mintql.sandbox.people import AccountName
-from mintql.services.categorize import default_categorizer
+from mintql.services.categorize import Clues, default_categorizer
 
 TODAY = date(2026, 11, 23)
 TWO_YEARS = TODAY - timedelta(days=730)
@@ -24,7 +24,7 @@ def categorized(login: str):
     categorizer = default_categorizer()
     for account in AccountName:
         for entry in History(login).entries(account, TWO_YEARS, TODAY):
-            said = categorizer.categorize(normalize(entry.description), entry.amount_minor, entry.mcc, {})
+            said = categorizer.categorize(Clues(normalize(entry.description).key, entry.amount_minor, "USD", entry.mcc))
             yield account, entry, said
 
 

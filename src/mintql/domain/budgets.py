@@ -85,7 +85,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class MonthlySum:
-    """Signed sums (money out is negative) of a person's transactions of one leaf, month and currency."""
+    """Signed sums (money out is negative) of a person's transactions of one leaf, month and currency.
+
+    The excluded amounts are what of the others budgets leave out, because the person or a rule of theirs said so.
+    """
 
     month: date
     category_id: CategoryId
@@ -94,6 +97,8 @@ class MonthlySum:
     pending_minor: int
     posted_count: int
     pending_count: int
+    excluded_posted_minor: int = 0
+    excluded_pending_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +175,8 @@ def _limit_of(override: Override, plan: Plan, month: date, suggested_minor: int 
 def spent_by_budget(tree: CategoryTree, sums: Iterable[MonthlySum], currency: str) -> dict[CategoryId, Spent]:
     """Add up sums in `currency`, per leaf and per group of leaves; income and transfers are no spending.
 
+    What is excluded from budgets is left out.
+
     The caller passes the sums of the months it asks about, usually of one.
 
     Raises:
@@ -182,7 +189,8 @@ def spent_by_budget(tree: CategoryTree, sums: Iterable[MonthlySum], currency: st
         for category_id in tree.self_and_group(item.category_id):
             so_far = spent.get(category_id, NOTHING_SPENT)
             spent[category_id] = Spent(
-                so_far.posted_minor - item.posted_minor, so_far.pending_minor - item.pending_minor
+                so_far.posted_minor - item.posted_minor + item.excluded_posted_minor,
+                so_far.pending_minor - item.pending_minor + item.excluded_pending_minor,
             )
     return spent
 

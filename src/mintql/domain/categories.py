@@ -25,10 +25,16 @@ class CategoryKind(StrEnum):
 
 
 class CategorySource(StrEnum):
-    """Who or what put a transaction into its category, strongest first."""
+    """Who or what put a transaction into its category, strongest first.
+
+    `memory` is what the person chose for the seller before, `transfer` that the transaction is one side of a
+    transfer between the person's own accounts.
+    """
 
     MANUAL = "manual"
     RULE = "rule"
+    MEMORY = "memory"
+    TRANSFER = "transfer"
     CROWD = "crowd"
     INSTITUTION = "institution"
     DICTIONARY = "dictionary"
@@ -55,14 +61,21 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Categorization:
-    """A category with the reason for it; `detail` names the rule, code or entry that decided."""
+    """A category with the reason for it.
+
+    `detail` names the rule, vote, code or entry that decided. `confidence` is how often, in whole percent, such a
+    reason is right; 0 where nothing was found.
+    """
 
     category_id: CategoryId
     source: CategorySource
     detail: str
+    confidence: int
 
 
-UNCATEGORIZED = Categorization(UNCATEGORIZED_ID, CategorySource.NONE, "")
+UNCATEGORIZED = Categorization(UNCATEGORIZED_ID, CategorySource.NONE, "", 0)
+CERTAIN = 100
+"""The confidence of a person's own word."""
 
 
 class CategoryTree:

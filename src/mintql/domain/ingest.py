@@ -56,7 +56,8 @@ class Folded:
 class Personal:
     """What a person wrote onto a transaction, None where nothing: it moves along to the row that succeeds theirs.
 
-    The three lists of parts belong together: each part's category, signed amount and note.
+    The three lists of parts belong together: each part's category, signed amount and note. `display_name` takes the
+    place of the seller's; `excluded_from_budgets` may be False where a person overrules a rule of theirs.
     """
 
     note: str | None = None
@@ -64,10 +65,14 @@ class Personal:
     part_category_ids: tuple[CategoryId, ...] | None = None
     part_amounts_minor: tuple[int, ...] | None = None
     part_notes: tuple[str, ...] | None = None
+    display_name: str | None = None
+    excluded_from_budgets: bool | None = None
 
     def in_currency(self, before: str, now: str) -> Personal:
         """Return this for a row whose currency changes: parts of an amount in another one mean nothing."""
-        return self if before == now else Personal(self.note, self.tags)
+        if before == now:
+            return self
+        return replace(self, part_category_ids=None, part_amounts_minor=None, part_notes=None)
 
     def over(self, other: Personal) -> Personal:
         """Return this with what it lacks taken from `other`; a split is taken whole or not at all."""
@@ -78,6 +83,8 @@ class Personal:
             split.part_category_ids,
             split.part_amounts_minor,
             split.part_notes,
+            other.display_name if self.display_name is None else self.display_name,
+            other.excluded_from_budgets if self.excluded_from_budgets is None else self.excluded_from_budgets,
         )
 
 
@@ -105,6 +112,7 @@ class StoredRow:
     category_id: CategoryId
     category_source: str
     category_detail: str
+    institution_code: str = ""
     successor_id: TransactionId | None = None
     removed: bool = False
     import_id: ImportId | None = None
@@ -117,6 +125,12 @@ class StoredRow:
     def live(self) -> bool:
         """Whether the row counts: neither superseded nor taken back."""
         return self.successor_id is None and not self.removed
+
+
+def institution_code(said: ProviderTransaction) -> str:
+    """Return what the institution said of the kind of seller, as it is kept: "mcc:5812", "pfc:...", or both."""
+    mcc = f"mcc:{said.merchant_category_code}" if said.merchant_category_code else ""
+    return f"{mcc} {said.category_code}".strip()
 
 
 def fold(pages: Iterable[ParsedPage], *, complete: bool = True) -> Folded:
@@ -249,6 +263,7 @@ def merge(
         description=said.description,
         merchant=merchant,
         merchant_key=merchant_key,
+        institution_code=institution_code(said) or stored.institution_code,
         successor_id=stored.successor_id if stays_superseded else None,
         removed=False,
         personal=stored.personal.in_currency(stored.currency, said.currency),

@@ -59,7 +59,7 @@ async def recategorize(
     wanted = list(dict.fromkeys(found[asked].transaction_id for asked in transaction_ids))
     if scope is Scope.SELLER_FROM_NOW_ON:
         keys = sorted({row.merchant_key for row in found.values() if row.merchant_key})
-        await store.put_merchant_rules(conn, user_id, keys, category_id)
+        await store.remember_sellers(conn, user_id, keys, category_id)
     changed = await store.recategorize(conn, user_id, wanted, category_id, now)
     effects = Effects()
     if changed:

@@ -14,9 +14,10 @@ from mintql.domain.merchants import normalize
 from mintql.institutions.files.base import ParsedFile, Statement
 from mintql.institutions.files.reading import PREVIEW_ROWS, Preview, ReadOptions
 from mintql.institutions.imported import ImportPlan, StatementPlan, apply_plan, statements_of
-from mintql.services.categorize import default_categorizer
+from mintql.services.categorize import Clues, default_categorizer
 from mintql.services.imports_reading import beside
 from mintql.services.imports_targets import FILES, Targets
+from mintql.services.knowledge import NOTHING_KNOWN, Knowledge, load_knowledge
 from mintql.store import imports as store
 from mintql.store import ingest as rows_store
 from mintql.store.imports import ImportRow, TargetAccount
@@ -113,14 +114,14 @@ async def build(
     """Return what an import would do. Reads the database and changes nothing."""
     parts = await beside(_parts, plan, found.parsed, targets.accounts)
     await _find_duplicates(conn, user_id, row.import_id, [part for part in parts if part.account is not None])
-    rules = await _rules(conn, user_id, parts)
+    knowledge = await _knowledge(conn, user_id, parts)
     return Previewed(
         row=row,
         encoding=found.parsed.encoding,
         evidence=tuple(dict.fromkeys((*found.evidence, *targets.evidence))),
         unsure=tuple(dict.fromkeys((*targets.unsure, *found.unsure))),
         options=found.options,
-        statements=tuple(_statement(part, rules) for part in parts[:STATEMENTS_SHOWN_MAX]),
+        statements=tuple(_statement(part, knowledge) for part in parts[:STATEMENTS_SHOWN_MAX]),
         rejected=found.parsed.rejected[:REJECTED_SHOWN_MAX],
         rejected_total=len(found.parsed.rejected),
         notices=found.parsed.notices,
@@ -196,11 +197,10 @@ def _why(there: StoredRow, day: date) -> str:
     return f"{source} brought a transaction of the same amount {when}."
 
 
-async def _rules(conn: Conn, user_id: UserId, parts: Iterable[_Part]) -> Mapping[str, CategoryId]:
+async def _knowledge(conn: Conn, user_id: UserId, parts: Iterable[_Part]) -> Knowledge:
     """Return what the person said of the sellers that are shown."""
     keys = {normalize(row.description).key for part in parts for row in _shown(part)}
-    rules = await rows_store.merchant_rules(conn, [user_id], sorted(keys))
-    return rules.get(user_id, {})
+    return (await load_knowledge(conn, [user_id], sorted(keys))).get(user_id, NOTHING_KNOWN)
 
 
 def _shown(part: _Part) -> Iterator[ProviderTransaction]:
@@ -208,7 +208,7 @@ def _shown(part: _Part) -> Iterator[ProviderTransaction]:
         yield row
 
 
-def _statement(part: _Part, rules: Mapping[str, CategoryId]) -> PreviewedStatement:
+def _statement(part: _Part, knowledge: Knowledge) -> PreviewedStatement:
     target = part.account or part.plan.account
     certain = sum(duplicate.certain for duplicate in part.duplicates.values())
     return PreviewedStatement(
@@ -221,15 +221,14 @@ def _statement(part: _Part, rules: Mapping[str, CategoryId]) -> PreviewedStateme
         rows_total=len(part.rows) if part.plan.take else len(part.said.transactions),
         duplicates=certain,
         rejected=part.rejected,
-        rows=tuple(_row(row, part.duplicates.get(row.external_id), rules) for row in _shown(part)),
+        rows=tuple(_row(row, part.duplicates.get(row.external_id), knowledge) for row in _shown(part)),
     )
 
 
-def _row(row: ProviderTransaction, duplicate: Duplicate | None, rules: Mapping[str, CategoryId]) -> PreviewedRow:
+def _row(row: ProviderTransaction, duplicate: Duplicate | None, knowledge: Knowledge) -> PreviewedRow:
     merchant = normalize(row.description)
-    category = default_categorizer().categorize(
-        merchant, row.amount_minor, row.merchant_category_code, rules, row.category_code
-    )
+    clues = Clues(merchant.key, row.amount_minor, row.currency, row.merchant_category_code, row.category_code)
+    category = knowledge.categorize(default_categorizer(), clues)
     return PreviewedRow(
         posted_on=row.posted_on,
         amount_minor=row.amount_minor,

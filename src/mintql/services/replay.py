@@ -15,7 +15,7 @@ from mintql.data import load_categories, load_template
 from mintql.domain.budgets import NOTHING_SPENT, MonthlySum, crossed, limits_for_month, spent_by_budget
 from mintql.domain.categories import UNCATEGORIZED_ID, CategorySource
 from mintql.domain.ids import AccountId, CategoryId, ConnectionId, ImportId, TransactionId, UserId
-from mintql.domain.ingest import AccountRows, StoredRow, merge
+from mintql.domain.ingest import AccountRows, StoredRow, institution_code, merge
 from mintql.domain.institutions import ProviderTransaction
 from mintql.domain.matching import (
     Coverage,
@@ -179,7 +179,7 @@ class Ledger:
         return StoredRow(
             TransactionId(self._next_id), row.external_id, row.posted_on, row.amount_minor, row.currency,
             row.pending, row.description, merchant.name, merchant.key, UNCATEGORIZED_ID, CategorySource.NONE.value,
-            "", import_id=import_id,
+            "", institution_code(row), import_id=import_id,
         )  # fmt: skip
 
 
@@ -257,11 +257,13 @@ def _sums(rebuilt: Mapping[RowKey, StoredRow], stored: Mapping[RowKey, StoredRow
         if not row.live:
             continue
         of = stored.get(key)
+        left_out = of is not None and of.personal.excluded_from_budgets
         for category_id, amount_minor in _shares(row.amount_minor, of):
-            total = totals.setdefault((first_day(row.posted_on), category_id, row.currency), [0, 0, 0, 0])
+            total = totals.setdefault((first_day(row.posted_on), category_id, row.currency), [0, 0, 0, 0, 0, 0])
             place = 1 if row.pending else 0
             total[place] += amount_minor
             total[place + 2] += 1
+            total[place + 4] += amount_minor if left_out else 0
     return [MonthlySum(*key, *total) for key, total in sorted(totals.items())]
 
 

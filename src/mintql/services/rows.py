@@ -11,14 +11,15 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from mintql.domain.categories import Categorization, CategorySource
-from mintql.domain.ids import AccountId, CategoryId, RawObjectId, TransactionId, UserId
-from mintql.domain.ingest import NOTHING_PERSONAL, AccountRows, Folded, Personal, StoredRow, merge
+from mintql.domain.ids import AccountId, RawObjectId, TransactionId, UserId
+from mintql.domain.ingest import NOTHING_PERSONAL, AccountRows, Folded, Personal, StoredRow, institution_code, merge
 from mintql.domain.institutions import RejectedRow
 from mintql.domain.matching import PENDING_MATCH_DAYS, MatchKind, MatchState
 from mintql.domain.merchants import Merchant, normalize
 from mintql.domain.months import first_day
-from mintql.services.categorize import Categorizer, default_categorizer
+from mintql.services.categorize import Categorizer, Clues, default_categorizer
 from mintql.services.fingerprints import fingerprint, pack, unpack
+from mintql.services.knowledge import NOTHING_KNOWN, Knowledge, load_knowledge
 from mintql.services.row_plan import (
     AccountWork,
     Candidate,
@@ -54,7 +55,7 @@ class RowWriter:
         self._now = now
         self._categorizer = categorizer or default_categorizer()
         self._changes: dict[RunKey, Changes] = {}
-        self._rules: dict[UserId, dict[str, CategoryId]] = {}
+        self._knowledge: dict[UserId, Knowledge] = {}
         self._merchants: dict[str, Merchant] = {}
         self._taken_from: set[Account] = set()
 
@@ -64,7 +65,7 @@ class RowWriter:
         known = await self._accounts(slices)
         works = self._sift(slices, known)
         candidates = [item for work in works for item in work.candidates.values()]
-        self._rules = await store.merchant_rules(
+        self._knowledge = await load_knowledge(
             self._conn,
             sorted({item.account[0] for item in candidates}),
             sorted({item.merchant.key for item in candidates}),
@@ -229,7 +230,7 @@ class RowWriter:
     def _new_row(self, item: Candidate, transaction_id: TransactionId, plan: Plan) -> NewRow:
         row = item.row
         name = (item.account, row.external_id)
-        category = self._categorize(item)
+        category: Categorization | None = None
         gave_way = plan.takes_over.get(name, [])
         personal = NOTHING_PERSONAL
         for before in gave_way:
@@ -238,8 +239,9 @@ class RowWriter:
             kind = plan.matches[item.account, before.external_id].kind
             if _keeps_category(before, item.merchant, kind):
                 source = CategorySource(before.category_source)
-                category = Categorization(before.category_id, source, before.category_detail)
+                category = Categorization(before.category_id, source, before.category_detail, 0)
                 break
+        category = category or self._categorize(item)
         return NewRow(
             user_id=item.account[0],
             transaction_id=transaction_id,
@@ -255,6 +257,7 @@ class RowWriter:
             merchant=item.merchant.name,
             merchant_key=item.merchant.key,
             category_detail=category.detail,
+            institution_code=institution_code(row),
             object_id=item.object_id,
             import_id=plan.imports[item.account],
             successor_id=plan.gives_way_to(name),
@@ -262,11 +265,9 @@ class RowWriter:
         )
 
     def _categorize(self, item: Candidate) -> Categorization:
-        rules = self._rules.get(item.account[0], {})
         row = item.row
-        return self._categorizer.categorize(
-            item.merchant, row.amount_minor, row.merchant_category_code, rules, row.category_code
-        )
+        clues = Clues(item.merchant.key, row.amount_minor, row.currency, row.merchant_category_code, row.category_code)
+        return self._knowledge.get(item.account[0], NOTHING_KNOWN).categorize(self._categorizer, clues)
 
     async def _change(self, plan: Plan) -> None:
         """Write the rows that the institution now describes otherwise."""

@@ -23,8 +23,6 @@ async def recategorize(
     return {row["transaction_id"]: row["posted_on"] for row in rows}
 
 
-async def put_merchant_rules(
-    conn: Conn, user_id: UserId, merchant_keys: Sequence[str], category_id: CategoryId
-) -> None:
-    """Keep the wish that these sellers belong into the category from now on."""
-    await conn.execute(SQL.put_merchant_rules, user_id, merchant_keys, category_id)
+async def remember_sellers(conn: Conn, user_id: UserId, merchant_keys: Sequence[str], category_id: CategoryId) -> None:
+    """Remember that these sellers belong into the category from now on."""
+    await conn.execute(SQL.remember_sellers, user_id, merchant_keys, category_id)

@@ -30,11 +30,14 @@ IDS_PER_BLOCK = 1_000
 
 COPY_COLUMNS = (
     "user_id", "transaction_id", "account_id", "external_id", "posted_on", "amount_minor", "currency", "pending",
-    "category_id", "category_source", "description", "merchant", "merchant_key", "category_detail", "object_id",
-    "import_id", "successor_id", "note", "tags", "part_category_ids", "part_amounts_minor", "part_notes",
+    "category_id", "category_source", "description", "merchant", "merchant_key", "category_detail",
+    "institution_code", "object_id", "import_id", "successor_id", "note", "tags", "part_category_ids",
+    "part_amounts_minor", "part_notes", "display_name", "excluded_from_budgets",
 )  # fmt: skip
 
-PERSONAL_COLUMNS = ("note", "tags", "part_category_ids", "part_amounts_minor", "part_notes")
+PERSONAL_COLUMNS = (
+    "note", "tags", "part_category_ids", "part_amounts_minor", "part_notes", "display_name", "excluded_from_budgets",
+)  # fmt: skip
 
 Account = tuple[UserId, AccountId]
 
@@ -69,6 +72,7 @@ class NewRow:
     merchant: str
     merchant_key: str
     category_detail: str
+    institution_code: str
     object_id: RawObjectId | None
     import_id: ImportId | None = None
     successor_id: TransactionId | None = None
@@ -79,9 +83,10 @@ class NewRow:
         return (
             self.user_id, self.transaction_id, self.account_id, self.external_id, self.posted_on,
             self.amount_minor, self.currency, self.pending, self.category_id, self.category_source,
-            self.description, self.merchant, self.merchant_key, self.category_detail, self.object_id,
-            self.import_id, self.successor_id, self.personal.note, self.personal.tags,
+            self.description, self.merchant, self.merchant_key, self.category_detail, self.institution_code,
+            self.object_id, self.import_id, self.successor_id, self.personal.note, self.personal.tags,
             self.personal.part_category_ids, self.personal.part_amounts_minor, self.personal.part_notes,
+            self.personal.display_name, self.personal.excluded_from_budgets,
         )  # fmt: skip
 
 
@@ -272,11 +277,11 @@ def stored_row(values: dict[str, Any]) -> StoredRow:
     removed = values.pop("removed_at") is not None
     stands_for = frozenset(values.pop("stands_for") or ())
     state = values.pop("match_state", None)
-    said = [values.pop(name) for name in PERSONAL_COLUMNS]
+    said: dict[str, Any] = {name: values.pop(name) for name in PERSONAL_COLUMNS}
     personal = NOTHING_PERSONAL
-    if any(item is not None for item in said):
-        note, *lists = said
-        personal = Personal(note, *[None if item is None else tuple(item) for item in lists])
+    if any(item is not None for item in said.values()):
+        said |= {name: tuple(item) for name, item in said.items() if isinstance(item, list)}
+        personal = Personal(**said)
     return StoredRow(
         **values,
         removed=removed,
@@ -285,16 +290,6 @@ def stored_row(values: dict[str, Any]) -> StoredRow:
         decided=state in ("dismissed", "undone"),
         suggested=state == "suggested",
     )
-
-
-async def merchant_rules(
-    conn: Conn, user_ids: Sequence[UserId], merchant_keys: Sequence[str]
-) -> dict[UserId, dict[str, CategoryId]]:
-    """Return what these persons said of these sellers."""
-    rules: dict[UserId, dict[str, CategoryId]] = {}
-    for row in await conn.fetch(SQL.merchant_rules, user_ids, merchant_keys):
-        rules.setdefault(row["user_id"], {})[row["merchant_key"]] = row["category_id"]
-    return rules
 
 
 async def copy_rows(conn: Conn, rows: Sequence[NewRow]) -> bool:
@@ -327,6 +322,7 @@ async def change_rows(conn: Conn, rows: Sequence[tuple[UserId, StoredRow, RawObj
         [row.category_id for _, row, _ in rows],
         [row.category_source for _, row, _ in rows],
         [row.category_detail for _, row, _ in rows],
+        [row.institution_code for _, row, _ in rows],
         [object_id for _, _, object_id in rows],
         [row.successor_id for _, row, _ in rows],
         now,

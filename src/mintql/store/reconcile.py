@@ -28,6 +28,10 @@ class Difference:
     posted_count: int
     stored_pending_count: int
     pending_count: int
+    stored_excluded_posted_minor: int
+    excluded_posted_minor: int
+    stored_excluded_pending_minor: int
+    excluded_pending_minor: int
 
 
 async def users_after(conn: Conn, after: UserId, limit: int) -> list[UserId]:
@@ -55,6 +59,8 @@ async def mend(conn: Conn, found: Sequence[Difference]) -> None:
         [item.pending_minor for item in found],
         [item.posted_count for item in found],
         [item.pending_count for item in found],
+        [item.excluded_posted_minor for item in found],
+        [item.excluded_pending_minor for item in found],
     )
     await conn.execute(
         SQL.record,

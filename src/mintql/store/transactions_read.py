@@ -44,7 +44,9 @@ class TransactionPart:
 class TransactionRow:
     """A transaction that counts: neither superseded nor removed. `amount_minor` is negative for money out.
 
-    `note`, `tags` and `parts` are what the person set.
+    `note`, `tags` and `parts` are what the person set; `merchant` is the name they or a rule of theirs gave it, else
+    the seller's. `institution_code` is what the institution said of the kind of seller: "mcc:5812", "pfc:...", or
+    both with a space.
     """
 
     transaction_id: TransactionId
@@ -56,12 +58,14 @@ class TransactionRow:
     category_id: CategoryId
     category_source: CategorySource
     category_detail: str
+    institution_code: str
     description: str
     merchant: str
     merchant_key: str
     note: str | None
     tags: tuple[str, ...]
     parts: tuple[TransactionPart, ...]
+    excluded_from_budgets: bool
     created_at: datetime
     updated_at: datetime
 
@@ -178,12 +182,14 @@ def _transaction(row: asyncpg.Record) -> TransactionRow:
         category_id=row["category_id"],
         category_source=CategorySource(row["category_source"]),
         category_detail=row["category_detail"],
+        institution_code=row["institution_code"],
         description=row["description"],
-        merchant=row["merchant"],
+        merchant=row["display_name"] or row["merchant"],
         merchant_key=row["merchant_key"],
         note=row["note"],
         tags=tuple(row["tags"] or ()),
         parts=_parts(row) if row["part_category_ids"] else (),
+        excluded_from_budgets=row["excluded_from_budgets"] or False,
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

@@ -10,7 +10,8 @@ WHERE user_id = ANY ($1::bigint[])
 
 -- name: sums
 -- Sums of these (person, month).
-SELECT user_id, month, category_id, currency, posted_minor, pending_minor, posted_count, pending_count
+SELECT user_id, month, category_id, currency, posted_minor, pending_minor, posted_count, pending_count,
+    excluded_posted_minor, excluded_pending_minor
 FROM monthly_spending JOIN unnest($1::bigint[], $2::date[]) AS asked (user_id, month) USING (user_id, month)
 
 -- name: raise_alerts
@@ -36,6 +37,7 @@ CROSS JOIN LATERAL (
         WHERE row.user_id = asked.user_id AND row.category_id = ANY (asked.category_ids::int[])
           AND row.posted_on >= asked.month AND row.posted_on < (asked.month + interval '1 month')::date
           AND row.currency = asked.currency AND row.successor_id IS NULL AND row.removed_at IS NULL
+          AND row.excluded_from_budgets IS NOT TRUE
         UNION ALL
         SELECT row.transaction_id, part.amount_minor
         FROM transactions AS row
@@ -43,6 +45,7 @@ CROSS JOIN LATERAL (
         WHERE row.user_id = asked.user_id AND row.part_category_ids IS NOT NULL
           AND row.posted_on >= asked.month AND row.posted_on < (asked.month + interval '1 month')::date
           AND row.currency = asked.currency AND row.successor_id IS NULL AND row.removed_at IS NULL
+          AND row.excluded_from_budgets IS NOT TRUE
           AND part.category_id = ANY (asked.category_ids::int[])
     ) AS counted
     GROUP BY counted.transaction_id HAVING sum(counted.amount_minor) < 0

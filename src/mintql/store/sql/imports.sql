@@ -145,7 +145,7 @@ WITH found AS (
     SELECT DISTINCT ON (now.user_id, now.transaction_id) old.user_id, old.transaction_id AS old_id,
         now.transaction_id AS now_id, coalesce(now.successor_id, now.transaction_id) AS target_id, old.currency,
         old.category_id, old.category_source, old.category_detail, old.note, old.tags, old.part_category_ids,
-        old.part_amounts_minor, old.part_notes
+        old.part_amounts_minor, old.part_notes, old.display_name, old.excluded_from_budgets
     FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, import_id)
     JOIN file_imports AS file ON file.user_id = asked.user_id AND file.state = 'undone'
     JOIN transactions AS now ON now.user_id = asked.user_id AND now.import_id = asked.import_id
@@ -163,6 +163,8 @@ WITH found AS (
 )
 UPDATE transactions AS row SET
     note = coalesce(row.note, found.note), tags = coalesce(row.tags, found.tags),
+    display_name = coalesce(row.display_name, found.display_name),
+    excluded_from_budgets = coalesce(row.excluded_from_budgets, found.excluded_from_budgets),
     part_category_ids = CASE WHEN splits.take THEN found.part_category_ids ELSE row.part_category_ids END,
     part_amounts_minor = CASE WHEN splits.take THEN found.part_amounts_minor ELSE row.part_amounts_minor END,
     part_notes = CASE WHEN splits.take THEN found.part_notes ELSE row.part_notes END,
@@ -179,7 +181,8 @@ CROSS JOIN LATERAL (
     SELECT target.category_source <> 'manual' AND found.category_source = 'manual' AS take
 ) AS chosen
 WHERE row.user_id = found.user_id AND row.transaction_id = found.target_id
-    AND (chosen.take OR coalesce(found.note, found.tags[1], found.part_notes[1]) IS NOT NULL)
+    AND (chosen.take OR found.excluded_from_budgets IS NOT NULL
+        OR coalesce(found.note, found.tags[1], found.part_notes[1], found.display_name) IS NOT NULL)
 
 -- name: forget_empty_accounts
 -- Removes accounts that only files bring once none of their rows is left.

@@ -156,8 +156,9 @@ SELECT nextval('transaction_ids') AS first FROM generate_series(1, $1::int)
 -- Pending rows without a successor of these accounts, removed ones from a day on among them, with
 -- what holds of a match of each.
 SELECT user_id, account_id, transaction_id, external_id, posted_on, amount_minor, currency, pending, description,
-    merchant, merchant_key, category_id, category_source, category_detail, successor_id, removed_at, import_id, note,
-    tags, part_category_ids, part_amounts_minor, part_notes, NULL::text[] AS stands_for,
+    merchant, merchant_key, category_id, category_source, category_detail, institution_code, successor_id,
+    removed_at, import_id, note, tags, part_category_ids, part_amounts_minor, part_notes, display_name,
+    excluded_from_budgets, NULL::text[] AS stands_for,
     -- A scalar sub-select is looked up by key for each row, whatever the planner believes of the table.
     (
         SELECT match.state FROM transaction_matches AS match
@@ -170,8 +171,9 @@ WHERE pending AND successor_id IS NULL AND (removed_at IS NULL OR posted_on >= $
 -- name: stored_rows
 -- Rows of these accounts with these external ids.
 SELECT user_id, account_id, transaction_id, external_id, posted_on, amount_minor, currency, pending, description,
-    merchant, merchant_key, category_id, category_source, category_detail, successor_id, removed_at, import_id, note,
-    tags, part_category_ids, part_amounts_minor, part_notes, NULL::text[] AS stands_for
+    merchant, merchant_key, category_id, category_source, category_detail, institution_code, successor_id,
+    removed_at, import_id, note, tags, part_category_ids, part_amounts_minor, part_notes, display_name,
+    excluded_from_budgets, NULL::text[] AS stands_for
 FROM transactions
 JOIN unnest($1::bigint[], $2::bigint[], $3::text[]) AS asked (user_id, account_id, external_id)
     USING (user_id, account_id, external_id)
@@ -181,8 +183,8 @@ JOIN unnest($1::bigint[], $2::bigint[], $3::text[]) AS asked (user_id, account_i
 -- person decided on. `stands_for`: the ids of rows that gave way to it.
 SELECT DISTINCT ON (user_id, account_id, transaction_id) row.user_id, row.account_id, row.transaction_id, external_id,
     row.posted_on, row.amount_minor, row.currency, pending, description, merchant, merchant_key, category_id,
-    category_source, category_detail, successor_id, removed_at, import_id, note, tags, part_category_ids,
-    part_amounts_minor, part_notes,
+    category_source, category_detail, institution_code, successor_id, removed_at, import_id, note, tags,
+    part_category_ids, part_amounts_minor, part_notes, display_name, excluded_from_budgets,
     ARRAY (
         WITH RECURSIVE gave_way AS (
             SELECT match.from_id, 1 AS steps FROM transaction_matches AS match
@@ -232,23 +234,19 @@ SELECT user_id, account_id, lower(days) AS first_day, upper(days) - 1 AS last_da
 FROM account_sync JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id) USING (user_id, account_id)
 CROSS JOIN LATERAL unnest(covered) AS days
 
--- name: merchant_rules
--- What these persons said of these sellers.
-SELECT user_id, merchant_key, category_id FROM merchant_rules
-WHERE user_id = ANY ($1::bigint[]) AND merchant_key = ANY ($2::text[])
-
 -- name: change_rows
 -- Writes changed rows; the category as well, where the row had none.
 UPDATE transactions AS row SET posted_on = said.posted_on, amount_minor = said.amount_minor,
     currency = said.currency, pending = said.pending, description = said.description, merchant = said.merchant,
     merchant_key = said.merchant_key, category_id = said.category_id, category_source = said.category_source,
-    category_detail = said.category_detail, object_id = coalesce(said.object_id, row.object_id),
-    successor_id = said.successor_id, removed_at = NULL, updated_at = $15
+    category_detail = said.category_detail, institution_code = said.institution_code,
+    object_id = coalesce(said.object_id, row.object_id), successor_id = said.successor_id, removed_at = NULL,
+    updated_at = $16
 FROM unnest($1::bigint[], $2::bigint[], $3::date[], $4::bigint[], $5::text[], $6::boolean[], $7::text[],
-    $8::text[], $9::text[], $10::int[], $11::text[], $12::text[], $13::bigint[],
-    $14::bigint[])
+    $8::text[], $9::text[], $10::int[], $11::text[], $12::text[], $13::text[],
+    $14::bigint[], $15::bigint[])
     AS said (user_id, transaction_id, posted_on, amount_minor, currency, pending, description, merchant,
-        merchant_key, category_id, category_source, category_detail, object_id, successor_id)
+        merchant_key, category_id, category_source, category_detail, institution_code, object_id, successor_id)
 WHERE row.user_id = said.user_id AND row.transaction_id = said.transaction_id
 
 -- name: remove_rows

@@ -9,8 +9,8 @@ UPDATE transaction_matches SET state = $3, decided_at = $4 WHERE user_id = $1 AN
 -- name: rows
 -- Transactions by their ids, whatever became of them, with what a person wrote onto them.
 SELECT transaction_id, external_id, posted_on, amount_minor, currency, pending, description, merchant, merchant_key,
-    category_id, category_source, category_detail, successor_id, removed_at, import_id, note, tags,
-    part_category_ids, part_amounts_minor, part_notes, NULL::text[] AS stands_for
+    category_id, category_source, category_detail, institution_code, successor_id, removed_at, import_id, note, tags,
+    part_category_ids, part_amounts_minor, part_notes, display_name, excluded_from_budgets, NULL::text[] AS stands_for
 FROM transactions WHERE user_id = $1 AND transaction_id = ANY ($2::bigint[])
 ORDER BY transaction_id FOR UPDATE
 

@@ -6,12 +6,14 @@ SELECT user_id FROM users WHERE user_id > $1 ORDER BY user_id LIMIT $2
 -- Where the stored sums of these persons differ from what their transactions add up to.
 WITH counted AS (
     SELECT user_id, date_trunc('month', posted_on)::date AS month, category_id, currency, pending,
+        coalesce(excluded_from_budgets, false) AS left_out,
         CASE WHEN part_category_ids IS NULL THEN amount_minor
             ELSE amount_minor - sum_minor(part_amounts_minor) END AS amount_minor
     FROM transactions
     WHERE user_id = ANY ($1::bigint[]) AND successor_id IS NULL AND removed_at IS NULL
     UNION ALL
-    SELECT user_id, date_trunc('month', posted_on)::date, part.category_id, currency, pending, part.amount_minor
+    SELECT user_id, date_trunc('month', posted_on)::date, part.category_id, currency, pending,
+        coalesce(excluded_from_budgets, false), part.amount_minor
     FROM transactions
     CROSS JOIN LATERAL unnest(part_category_ids, part_amounts_minor) AS part (category_id, amount_minor)
     WHERE user_id = ANY ($1::bigint[]) AND part_category_ids IS NOT NULL
@@ -21,7 +23,9 @@ WITH counted AS (
         coalesce(sum(amount_minor) FILTER (WHERE NOT pending), 0)::bigint AS posted_minor,
         coalesce(sum(amount_minor) FILTER (WHERE pending), 0)::bigint AS pending_minor,
         (count(*) FILTER (WHERE NOT pending))::int AS posted_count,
-        (count(*) FILTER (WHERE pending))::int AS pending_count
+        (count(*) FILTER (WHERE pending))::int AS pending_count,
+        coalesce(sum(amount_minor) FILTER (WHERE left_out AND NOT pending), 0)::bigint AS excluded_posted_minor,
+        coalesce(sum(amount_minor) FILTER (WHERE left_out AND pending), 0)::bigint AS excluded_pending_minor
     FROM counted GROUP BY 1, 2, 3, 4
 ), stored AS (
     SELECT * FROM monthly_spending WHERE user_id = ANY ($1::bigint[])
@@ -30,23 +34,30 @@ SELECT user_id, month, category_id, currency,
     coalesce(stored.posted_minor, 0) AS stored_posted_minor, coalesce(computed.posted_minor, 0) AS posted_minor,
     coalesce(stored.pending_minor, 0) AS stored_pending_minor, coalesce(computed.pending_minor, 0) AS pending_minor,
     coalesce(stored.posted_count, 0) AS stored_posted_count, coalesce(computed.posted_count, 0) AS posted_count,
-    coalesce(stored.pending_count, 0) AS stored_pending_count, coalesce(computed.pending_count, 0) AS pending_count
+    coalesce(stored.pending_count, 0) AS stored_pending_count, coalesce(computed.pending_count, 0) AS pending_count,
+    coalesce(stored.excluded_posted_minor, 0) AS stored_excluded_posted_minor,
+    coalesce(computed.excluded_posted_minor, 0) AS excluded_posted_minor,
+    coalesce(stored.excluded_pending_minor, 0) AS stored_excluded_pending_minor,
+    coalesce(computed.excluded_pending_minor, 0) AS excluded_pending_minor
 FROM stored FULL JOIN computed USING (user_id, month, category_id, currency)
 WHERE (coalesce(stored.posted_minor, 0), coalesce(stored.pending_minor, 0), coalesce(stored.posted_count, 0),
-        coalesce(stored.pending_count, 0))
+        coalesce(stored.pending_count, 0), coalesce(stored.excluded_posted_minor, 0),
+        coalesce(stored.excluded_pending_minor, 0))
     <> (coalesce(computed.posted_minor, 0), coalesce(computed.pending_minor, 0), coalesce(computed.posted_count, 0),
-        coalesce(computed.pending_count, 0))
+        coalesce(computed.pending_count, 0), coalesce(computed.excluded_posted_minor, 0),
+        coalesce(computed.excluded_pending_minor, 0))
 ORDER BY user_id, month, category_id, currency
 
 -- name: mend
 -- Writes sums as they should be.
 INSERT INTO monthly_spending (user_id, month, category_id, currency, posted_minor, pending_minor, posted_count,
-    pending_count)
+    pending_count, excluded_posted_minor, excluded_pending_minor)
 SELECT * FROM unnest($1::bigint[], $2::date[], $3::int[], $4::text[], $5::bigint[], $6::bigint[], $7::int[],
-    $8::int[])
+    $8::int[], $9::bigint[], $10::bigint[])
 ON CONFLICT (user_id, month, category_id, currency) DO UPDATE SET posted_minor = excluded.posted_minor,
     pending_minor = excluded.pending_minor, posted_count = excluded.posted_count,
-    pending_count = excluded.pending_count
+    pending_count = excluded.pending_count, excluded_posted_minor = excluded.excluded_posted_minor,
+    excluded_pending_minor = excluded.excluded_pending_minor
 
 -- name: record
 -- Keeps what was found, so that a wrong sum is never mended in silence.

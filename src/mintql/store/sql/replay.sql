@@ -23,8 +23,8 @@ ORDER BY page
 -- All of a person's transactions as stored, superseded and removed ones too, but those of imports that were undone.
 SELECT row.account_id, row.transaction_id, row.external_id, row.posted_on, row.amount_minor, row.currency, row.pending,
     row.description, row.merchant, row.merchant_key, row.category_id, row.category_source, row.category_detail,
-    row.successor_id, row.removed_at, row.import_id, row.note, row.tags, row.part_category_ids,
-    row.part_amounts_minor, row.part_notes, NULL::text[] AS stands_for
+    row.institution_code, row.successor_id, row.removed_at, row.import_id, row.note, row.tags, row.part_category_ids,
+    row.part_amounts_minor, row.part_notes, row.display_name, row.excluded_from_budgets, NULL::text[] AS stands_for
 FROM transactions AS row
 WHERE row.user_id = $1 AND NOT EXISTS (
     SELECT FROM file_imports AS file
@@ -42,6 +42,8 @@ ORDER BY decided_at, from_id
 
 -- name: sums
 -- All of a person's stored sums that are not nought.
-SELECT month, category_id, currency, posted_minor, pending_minor, posted_count, pending_count
+SELECT month, category_id, currency, posted_minor, pending_minor, posted_count, pending_count, excluded_posted_minor,
+    excluded_pending_minor
 FROM monthly_spending
-WHERE user_id = $1 AND (posted_count <> 0 OR pending_count <> 0 OR posted_minor <> 0 OR pending_minor <> 0)
+WHERE user_id = $1 AND (posted_count <> 0 OR pending_count <> 0 OR posted_minor <> 0 OR pending_minor <> 0
+    OR excluded_posted_minor <> 0 OR excluded_pending_minor <> 0)

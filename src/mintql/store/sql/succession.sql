@@ -7,9 +7,11 @@ WHERE row.user_id = said.user_id AND row.transaction_id = said.transaction_id
 -- name: write_personal
 -- Writes onto rows what a person had set on the ones that gave way to them.
 UPDATE transactions AS row SET note = said.note, tags = said.tags, part_category_ids = said.part_category_ids,
-    part_amounts_minor = said.part_amounts_minor, part_notes = said.part_notes
+    part_amounts_minor = said.part_amounts_minor, part_notes = said.part_notes,
+    display_name = said.display_name, excluded_from_budgets = said.excluded_from_budgets
 FROM jsonb_to_recordset($1::text::jsonb) AS said (user_id bigint, transaction_id bigint, note text, tags text[],
-    part_category_ids int[], part_amounts_minor bigint[], part_notes text[])
+    part_category_ids int[], part_amounts_minor bigint[], part_notes text[],
+    display_name text, excluded_from_budgets boolean)
 WHERE row.user_id = said.user_id AND row.transaction_id = said.transaction_id
 
 -- name: write_matches

@@ -13,8 +13,8 @@
 -- name: page_newest_first
 -- Transactions of a person, newest first, between two keys.
 SELECT transaction_id, account_id, posted_on, amount_minor, currency, pending, category_id, category_source,
-    category_detail, description, merchant, merchant_key, note, tags, part_category_ids, part_amounts_minor,
-    part_notes, created_at, updated_at
+    category_detail, institution_code, description, merchant, merchant_key, note, tags, part_category_ids,
+    part_amounts_minor, part_notes, display_name, excluded_from_budgets, created_at, updated_at
 FROM transactions
 WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
   AND (posted_on, transaction_id) <= ($2::date, $3::bigint)
@@ -22,7 +22,7 @@ WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
   AND ($7::bigint[] IS NULL OR account_id = ANY ($7))
   AND ($8::int[] IS NULL OR category_id = ANY ($8) OR part_category_ids && $8)
   AND ($9::boolean IS NULL OR pending = $9)
-  AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR note ILIKE $10
+  AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR display_name ILIKE $10 OR note ILIKE $10
     OR array_to_string(part_notes, E'\x1e') ILIKE $10)
   AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
   AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
@@ -33,8 +33,8 @@ ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 -- name: page_oldest_first
 -- Transactions of a person, oldest first, between two keys.
 SELECT transaction_id, account_id, posted_on, amount_minor, currency, pending, category_id, category_source,
-    category_detail, description, merchant, merchant_key, note, tags, part_category_ids, part_amounts_minor,
-    part_notes, created_at, updated_at
+    category_detail, institution_code, description, merchant, merchant_key, note, tags, part_category_ids,
+    part_amounts_minor, part_notes, display_name, excluded_from_budgets, created_at, updated_at
 FROM transactions
 WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
   AND (posted_on, transaction_id) <= ($2::date, $3::bigint)
@@ -42,7 +42,7 @@ WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
   AND ($7::bigint[] IS NULL OR account_id = ANY ($7))
   AND ($8::int[] IS NULL OR category_id = ANY ($8) OR part_category_ids && $8)
   AND ($9::boolean IS NULL OR pending = $9)
-  AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR note ILIKE $10
+  AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR display_name ILIKE $10 OR note ILIKE $10
     OR array_to_string(part_notes, E'\x1e') ILIKE $10)
   AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
   AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
@@ -53,8 +53,8 @@ ORDER BY posted_on, transaction_id LIMIT $6
 -- name: tagged_page_newest_first
 -- Transactions with one of some tags, newest first, between two keys.
 SELECT transaction_id, account_id, posted_on, amount_minor, currency, pending, category_id, category_source,
-    category_detail, description, merchant, merchant_key, note, tags, part_category_ids, part_amounts_minor,
-    part_notes, created_at, updated_at
+    category_detail, institution_code, description, merchant, merchant_key, note, tags, part_category_ids,
+    part_amounts_minor, part_notes, display_name, excluded_from_budgets, created_at, updated_at
 FROM transactions
 WHERE user_id = $1 AND tags IS NOT NULL AND tags && $14::text[] AND successor_id IS NULL AND removed_at IS NULL
   AND (posted_on, transaction_id) <= ($2::date, $3::bigint)
@@ -62,7 +62,7 @@ WHERE user_id = $1 AND tags IS NOT NULL AND tags && $14::text[] AND successor_id
   AND ($7::bigint[] IS NULL OR account_id = ANY ($7))
   AND ($8::int[] IS NULL OR category_id = ANY ($8) OR part_category_ids && $8)
   AND ($9::boolean IS NULL OR pending = $9)
-  AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR note ILIKE $10
+  AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR display_name ILIKE $10 OR note ILIKE $10
     OR array_to_string(part_notes, E'\x1e') ILIKE $10)
   AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
   AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
@@ -72,8 +72,8 @@ ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 -- name: tagged_page_oldest_first
 -- Transactions with one of some tags, oldest first, between two keys.
 SELECT transaction_id, account_id, posted_on, amount_minor, currency, pending, category_id, category_source,
-    category_detail, description, merchant, merchant_key, note, tags, part_category_ids, part_amounts_minor,
-    part_notes, created_at, updated_at
+    category_detail, institution_code, description, merchant, merchant_key, note, tags, part_category_ids,
+    part_amounts_minor, part_notes, display_name, excluded_from_budgets, created_at, updated_at
 FROM transactions
 WHERE user_id = $1 AND tags IS NOT NULL AND tags && $14::text[] AND successor_id IS NULL AND removed_at IS NULL
   AND (posted_on, transaction_id) <= ($2::date, $3::bigint)
@@ -81,7 +81,7 @@ WHERE user_id = $1 AND tags IS NOT NULL AND tags && $14::text[] AND successor_id
   AND ($7::bigint[] IS NULL OR account_id = ANY ($7))
   AND ($8::int[] IS NULL OR category_id = ANY ($8) OR part_category_ids && $8)
   AND ($9::boolean IS NULL OR pending = $9)
-  AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR note ILIKE $10
+  AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR display_name ILIKE $10 OR note ILIKE $10
     OR array_to_string(part_notes, E'\x1e') ILIKE $10)
   AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
   AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
@@ -92,15 +92,15 @@ ORDER BY posted_on, transaction_id LIMIT $6
 -- Transactions of some accounts, newest first, between two keys.
 SELECT found.* FROM unnest($7::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
     SELECT transaction_id, account_id, posted_on, amount_minor, currency, pending, category_id, category_source,
-        category_detail, description, merchant, merchant_key, note, tags, part_category_ids, part_amounts_minor,
-        part_notes, created_at, updated_at
+        category_detail, institution_code, description, merchant, merchant_key, note, tags, part_category_ids,
+        part_amounts_minor, part_notes, display_name, excluded_from_budgets, created_at, updated_at
     FROM transactions
     WHERE user_id = $1 AND account_id = wanted.id AND successor_id IS NULL AND removed_at IS NULL
       AND (posted_on, transaction_id) <= ($2::date, $3::bigint)
       AND (posted_on, transaction_id) >= ($4::date, $5::bigint)
       AND ($8::int[] IS NULL OR category_id = ANY ($8) OR part_category_ids && $8)
       AND ($9::boolean IS NULL OR pending = $9)
-      AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR note ILIKE $10
+      AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR display_name ILIKE $10 OR note ILIKE $10
         OR array_to_string(part_notes, E'\x1e') ILIKE $10)
       AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
       AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
@@ -114,15 +114,15 @@ ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 -- Transactions of some accounts, oldest first, between two keys.
 SELECT found.* FROM unnest($7::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
     SELECT transaction_id, account_id, posted_on, amount_minor, currency, pending, category_id, category_source,
-        category_detail, description, merchant, merchant_key, note, tags, part_category_ids, part_amounts_minor,
-        part_notes, created_at, updated_at
+        category_detail, institution_code, description, merchant, merchant_key, note, tags, part_category_ids,
+        part_amounts_minor, part_notes, display_name, excluded_from_budgets, created_at, updated_at
     FROM transactions
     WHERE user_id = $1 AND account_id = wanted.id AND successor_id IS NULL AND removed_at IS NULL
       AND (posted_on, transaction_id) <= ($2::date, $3::bigint)
       AND (posted_on, transaction_id) >= ($4::date, $5::bigint)
       AND ($8::int[] IS NULL OR category_id = ANY ($8) OR part_category_ids && $8)
       AND ($9::boolean IS NULL OR pending = $9)
-      AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR note ILIKE $10
+      AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR display_name ILIKE $10 OR note ILIKE $10
         OR array_to_string(part_notes, E'\x1e') ILIKE $10)
       AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
       AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
@@ -136,15 +136,15 @@ ORDER BY posted_on, transaction_id LIMIT $6
 -- Transactions that are in some categories, wholly or with a part, newest first, between two keys.
 SELECT found.* FROM unnest($8::int[]) AS wanted (id) CROSS JOIN LATERAL (
     SELECT transaction_id, account_id, posted_on, amount_minor, currency, pending, category_id, category_source,
-        category_detail, description, merchant, merchant_key, note, tags, part_category_ids, part_amounts_minor,
-        part_notes, created_at, updated_at
+        category_detail, institution_code, description, merchant, merchant_key, note, tags, part_category_ids,
+        part_amounts_minor, part_notes, display_name, excluded_from_budgets, created_at, updated_at
     FROM transactions
     WHERE user_id = $1 AND category_id = wanted.id AND successor_id IS NULL AND removed_at IS NULL
       AND (posted_on, transaction_id) <= ($2::date, $3::bigint)
       AND (posted_on, transaction_id) >= ($4::date, $5::bigint)
       AND ($7::bigint[] IS NULL OR account_id = ANY ($7))
       AND ($9::boolean IS NULL OR pending = $9)
-      AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR note ILIKE $10
+      AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR display_name ILIKE $10 OR note ILIKE $10
         OR array_to_string(part_notes, E'\x1e') ILIKE $10)
       AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
       AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
@@ -155,8 +155,8 @@ SELECT found.* FROM unnest($8::int[]) AS wanted (id) CROSS JOIN LATERAL (
 UNION ALL
 (
     SELECT transaction_id, account_id, posted_on, amount_minor, currency, pending, category_id, category_source,
-        category_detail, description, merchant, merchant_key, note, tags, part_category_ids, part_amounts_minor,
-        part_notes, created_at, updated_at
+        category_detail, institution_code, description, merchant, merchant_key, note, tags, part_category_ids,
+        part_amounts_minor, part_notes, display_name, excluded_from_budgets, created_at, updated_at
     FROM transactions
     WHERE user_id = $1 AND part_category_ids IS NOT NULL AND successor_id IS NULL AND removed_at IS NULL
       AND part_category_ids && $8 AND category_id <> ALL ($8)
@@ -164,7 +164,7 @@ UNION ALL
       AND (posted_on, transaction_id) >= ($4::date, $5::bigint)
       AND ($7::bigint[] IS NULL OR account_id = ANY ($7))
       AND ($9::boolean IS NULL OR pending = $9)
-      AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR note ILIKE $10
+      AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR display_name ILIKE $10 OR note ILIKE $10
         OR array_to_string(part_notes, E'\x1e') ILIKE $10)
       AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
       AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
@@ -178,15 +178,15 @@ ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 -- Transactions that are in some categories, wholly or with a part, oldest first, between two keys.
 SELECT found.* FROM unnest($8::int[]) AS wanted (id) CROSS JOIN LATERAL (
     SELECT transaction_id, account_id, posted_on, amount_minor, currency, pending, category_id, category_source,
-        category_detail, description, merchant, merchant_key, note, tags, part_category_ids, part_amounts_minor,
-        part_notes, created_at, updated_at
+        category_detail, institution_code, description, merchant, merchant_key, note, tags, part_category_ids,
+        part_amounts_minor, part_notes, display_name, excluded_from_budgets, created_at, updated_at
     FROM transactions
     WHERE user_id = $1 AND category_id = wanted.id AND successor_id IS NULL AND removed_at IS NULL
       AND (posted_on, transaction_id) <= ($2::date, $3::bigint)
       AND (posted_on, transaction_id) >= ($4::date, $5::bigint)
       AND ($7::bigint[] IS NULL OR account_id = ANY ($7))
       AND ($9::boolean IS NULL OR pending = $9)
-      AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR note ILIKE $10
+      AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR display_name ILIKE $10 OR note ILIKE $10
         OR array_to_string(part_notes, E'\x1e') ILIKE $10)
       AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
       AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
@@ -197,8 +197,8 @@ SELECT found.* FROM unnest($8::int[]) AS wanted (id) CROSS JOIN LATERAL (
 UNION ALL
 (
     SELECT transaction_id, account_id, posted_on, amount_minor, currency, pending, category_id, category_source,
-        category_detail, description, merchant, merchant_key, note, tags, part_category_ids, part_amounts_minor,
-        part_notes, created_at, updated_at
+        category_detail, institution_code, description, merchant, merchant_key, note, tags, part_category_ids,
+        part_amounts_minor, part_notes, display_name, excluded_from_budgets, created_at, updated_at
     FROM transactions
     WHERE user_id = $1 AND part_category_ids IS NOT NULL AND successor_id IS NULL AND removed_at IS NULL
       AND part_category_ids && $8 AND category_id <> ALL ($8)
@@ -206,7 +206,7 @@ UNION ALL
       AND (posted_on, transaction_id) >= ($4::date, $5::bigint)
       AND ($7::bigint[] IS NULL OR account_id = ANY ($7))
       AND ($9::boolean IS NULL OR pending = $9)
-      AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR note ILIKE $10
+      AND ($10::text IS NULL OR description ILIKE $10 OR merchant ILIKE $10 OR display_name ILIKE $10 OR note ILIKE $10
         OR array_to_string(part_notes, E'\x1e') ILIKE $10)
       AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
       AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
@@ -227,7 +227,8 @@ WITH RECURSIVE chain AS (
     WHERE chain.steps < $3
 )
 SELECT chain.asked_id, row.transaction_id, row.account_id, row.posted_on, row.amount_minor, row.currency, row.pending,
-    row.category_id, row.category_source, row.category_detail, row.description, row.merchant, row.merchant_key,
-    row.note, row.tags, row.part_category_ids, row.part_amounts_minor, row.part_notes, row.created_at, row.updated_at
+    row.category_id, row.category_source, row.category_detail, row.institution_code, row.description, row.merchant,
+    row.merchant_key, row.note, row.tags, row.part_category_ids, row.part_amounts_minor, row.part_notes,
+    row.display_name, row.excluded_from_budgets, row.created_at, row.updated_at
 FROM chain JOIN transactions AS row ON row.user_id = $1 AND row.transaction_id = chain.transaction_id
 WHERE row.successor_id IS NULL AND row.removed_at IS NULL

@@ -11,9 +11,18 @@ from functools import cache
 from importlib.resources import files
 
 from mintql.domain.categories import Category, CategoryKind, CategoryTree
+from mintql.domain.countries import EVERYWHERE
 from mintql.domain.hints import CategoryHint
 from mintql.domain.ids import CategoryId
-from mintql.domain.sellers import Direction, Keyword, MerchantCode, Seller
+from mintql.domain.sellers import (
+    TELLING,
+    Direction,
+    Keyword,
+    MerchantCode,
+    Seller,
+    SellerColumns,
+    SellerIndex,
+)
 from mintql.domain.templates import Template, Tier
 
 OVERALL_TIER = "all"
@@ -69,6 +78,29 @@ def load_sellers() -> Mapping[str, Seller]:
 
 
 @cache
+def load_seller_index() -> SellerIndex:
+    """Return what finds sellers: the project's own list before the large one."""
+    return SellerIndex(curated=_own_sellers(), listed=SellerColumns())
+
+
+def _own_sellers() -> SellerColumns:
+    rows = read_rows("sellers.tsv")
+    by_slug = load_categories().by_slug
+    slugs = sorted({row["category"] for row in rows})
+    slug_numbers = {slug: number for number, slug in enumerate(slugs)}
+    return SellerColumns(
+        keys=[row["key"] for row in rows],
+        names=[row["name"] for row in rows],
+        name_numbers=range(len(rows)),
+        category_ids=[by_slug[slug].category_id for slug in slugs],
+        category_numbers=bytes(slug_numbers[row["category"]] for row in rows),
+        flags=bytes(0 if row["match"] == "whole key" else TELLING for row in rows),
+        scopes=[EVERYWHERE],
+        scope_numbers=bytes(len(rows)),
+    )
+
+
+@cache
 def load_keywords() -> tuple[Keyword, ...]:
     """Return the keywords, most telling first."""
     by_slug = load_categories().by_slug
@@ -89,7 +121,7 @@ def load_merchant_codes() -> Mapping[str, MerchantCode]:
     by_slug = load_categories().by_slug
     codes: dict[str, MerchantCode] = {}
     for row in read_rows("mcc.tsv"):
-        code = MerchantCode(by_slug[row["category"]].category_id, row["vague"] == "yes")
+        code = MerchantCode(by_slug[row["category"]].category_id, row["vague"] == "yes", "")
         codes.update((f"{number:04d}", code) for number in range(int(row["first"]), int(row["last"]) + 1))
     return codes
 

@@ -60,8 +60,8 @@ def test_an_institutions_category_comes_after_the_merchant_code_and_before_the_d
     )
     assert categorized("STARBUCKS #123", mcc="5814", category_code=groceries)[2] == "MCC 5814"
     assert categorized("ACME PAYROLL", 2500_00, category_code=groceries)[0] == "paycheck"
-    rules = {"starbucks": COFFEE}
-    assert categorized("STARBUCKS #123", rules=rules, category_code=groceries) == ("coffee", "rule", "starbucks")
+    memory = {"starbucks": COFFEE}
+    assert categorized("STARBUCKS #123", memory=memory, category_code=groceries) == ("coffee", "memory", "starbucks")
 
 
 @pytest.mark.parametrize("code", ["GENERAL_MERCHANDISE_OTHER_GENERAL_MERCHANDISE", "GENERAL_MERCHANDISE"])

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mintql.data import load_categories
+from mintql.domain.categories import CategoryTree
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import AccountId, ImportId, SyncRunId, UserId
 from mintql.domain.money import Money
@@ -154,7 +154,7 @@ def show(previewed: Previewed, console: Console) -> None:
     for words in previewed.evidence:
         console.print(f"  {words}", markup=False, style="dim")
     for statement in previewed.statements:
-        _show_statement(statement, console)
+        _show_statement(statement, previewed.tree, console)
     for rejected in previewed.rejected:
         where = f"line {rejected.position}" if rejected.position > 0 else "a row"
         console.print(f"Cannot be read, {where}: {rejected.reason}: {rejected.excerpt}", markup=False)
@@ -164,7 +164,7 @@ def show(previewed: Previewed, console: Console) -> None:
         console.print(f"Please look: {words}", markup=False, style="yellow")
 
 
-def _show_statement(statement: PreviewedStatement, console: Console) -> None:
+def _show_statement(statement: PreviewedStatement, tree: CategoryTree, console: Console) -> None:
     if not statement.plan.take:
         named = statement.said.account_external_id or "an account"
         console.print(f"Left out: {named}, without transactions", markup=False)
@@ -184,14 +184,14 @@ def _show_statement(statement: PreviewedStatement, console: Console) -> None:
     for name in ("day", "amount", "text", "category", "there already"):
         table.add_column(name, justify="right" if name == "amount" else "left", no_wrap=name in ("day", "amount"))
     for row in statement.rows:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(row, tree))
     console.print(table)
     if statement.rows_total > len(statement.rows):
         console.print(f"  ... and {statement.rows_total - len(statement.rows)} more")
 
 
-def _cells(row: PreviewedRow) -> tuple[str, ...]:
-    category = load_categories().by_id[row.category_id].name
+def _cells(row: PreviewedRow, tree: CategoryTree) -> tuple[str, ...]:
+    category = tree.by_id[row.category_id].name
     there = "" if row.duplicate is None else ("yes: " if row.duplicate.certain else "perhaps: ") + row.duplicate.why
     pending = " (pending)" if row.pending else ""
     cells = (f"{row.posted_on}{pending}", str(Money(row.amount_minor, row.currency)), row.description, category, there)

@@ -185,7 +185,7 @@ async def test_a_page_costs_one_statement_and_one_for_each_kind_of_thing_it_lead
     client.runtime.statements.clear()
     page = (await client.ask(TRANSACTIONS, first=20))["transactions"]
     assert len(page["nodes"]) == 20
-    tables = ["FROM transactions", "FROM accounts", "FROM connections"]
+    tables = ["FROM transactions", "FROM personal_categories", "FROM accounts", "FROM connections"]
     assert len(client.runtime.statements) == len(tables)
     for statement, table in zip(client.runtime.statements, tables, strict=True):
         assert table in statement
@@ -255,13 +255,19 @@ async def test_the_node_of_a_pending_transaction_is_its_posted_one_and_of_a_remo
     assert await client.ask(NODE, id=encode_id("Transaction", removed)) == {"node": None}
 
 
-async def test_categories_are_a_tree_that_asks_no_database(client):
+async def test_categories_are_a_tree_that_costs_one_statement_and_for_nobody_in_particular_none(client, api_runtime):
+    await client.ask("{ categories { slug } }")  # The driver asks once for each connection what array types are.
+    client.runtime.statements.clear()
     data = await client.ask("{ categories { slug kind isGroup group { slug } children { slug group { slug } } } }")
     tops = {top["slug"]: top for top in data["categories"]}
     assert set(tops) == {group.slug for group in load_categories().groups} | {"uncategorized"}
     assert {"slug": "groceries", "group": {"slug": "food-and-dining"}} in tops["food-and-dining"]["children"]
     assert (tops["income"]["kind"], tops["transfers"]["kind"]) == ("INCOME", "TRANSFER")
-    assert client.runtime.statements == []
+    (statement,) = client.runtime.statements
+    assert "FROM personal_categories" in statement
+    nobody = Client(api_runtime, None)
+    assert len((await nobody.ask("{ categories { slug } }"))["categories"]) == len(tops)
+    assert nobody.runtime.statements == []
 
 
 RECATEGORIZE = """

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import asyncpg
 import pytest
 
+from mintql.data import load_categories
 from mintql.domain.categories import UNCATEGORIZED_ID
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.services import annotations as service
@@ -269,7 +270,7 @@ async def test_money_received_is_split_alike(conn, person):
 def test_splits_that_cannot_be_say_which_part_and_why(amount_minor, parts, words):
     wishes = [PartWish(category_id, amount, "USD", *note) for category_id, amount, *note in parts]
     with pytest.raises(InvalidInput) as refused:
-        check_parts(wishes, amount_minor, "USD")
+        check_parts(load_categories(), wishes, amount_minor, "USD")
     assert refused.value.field == "parts"
     assert words in refused.value.message
 

@@ -31,6 +31,7 @@ from support.factories import (
 )
 from support.people import acting_as, category
 
+STANDARD = load_categories()
 DAY = date(2026, 11, 10)
 
 
@@ -98,48 +99,57 @@ def whole_units(row) -> Decimal:
 def filters(other_account):
     """Each filter with what it means, said in Python."""
     groceries, rent, taxi = category("groceries"), category("rent"), category("taxi-and-rideshare")
-    everything = [leaf.category_id for leaf in load_categories().leaves]
+    everything = [leaf.category_id for leaf in STANDARD.leaves]
     return [
         (TransactionFilter(), lambda _: True),
-        (check_filter(account_ids=[other_account]), lambda row: row["account_id"] == other_account),
-        (check_filter(category_ids=[groceries, rent]), lambda row: categories_of(row) & {groceries, rent}),
-        (check_filter(category_ids=[category("food-and-dining")]), lambda row: groceries in categories_of(row)),
-        (check_filter(category_ids=[taxi]), lambda row: taxi in row["parts"]),
+        (check_filter(STANDARD, account_ids=[other_account]), lambda row: row["account_id"] == other_account),
+        (check_filter(STANDARD, category_ids=[groceries, rent]), lambda row: categories_of(row) & {groceries, rent}),
         (
-            check_filter(category_ids=[taxi], account_ids=[other_account]),
+            check_filter(STANDARD, category_ids=[category("food-and-dining")]),
+            lambda row: groceries in categories_of(row),
+        ),
+        (check_filter(STANDARD, category_ids=[taxi]), lambda row: taxi in row["parts"]),
+        (
+            check_filter(STANDARD, category_ids=[taxi], account_ids=[other_account]),
             lambda row: taxi in row["parts"] and row["account_id"] == other_account,
         ),
         (
-            check_filter(category_ids=[leaf for leaf in everything if leaf not in (groceries, rent)]),
+            check_filter(STANDARD, category_ids=[leaf for leaf in everything if leaf not in (groceries, rent)]),
             lambda row: categories_of(row) - {groceries, rent},
         ),
-        (check_filter(uncategorized=True), lambda row: UNCATEGORIZED_ID in categories_of(row)),
-        (check_filter(uncategorized=False), lambda row: categories_of(row) - {UNCATEGORIZED_ID}),
-        (check_filter(category_ids=[rent], uncategorized=True), lambda _: False),
-        (check_filter(first=DAY - timedelta(3)), lambda row: row["posted_on"] >= DAY - timedelta(3)),
-        (check_filter(last=DAY - timedelta(7)), lambda row: row["posted_on"] <= DAY - timedelta(7)),
-        (check_filter(least=Decimal("-20.00")), lambda row: whole_units(row) >= -20),
-        (check_filter(greatest=Decimal("-30.5")), lambda row: whole_units(row) <= Decimal("-30.5")),
-        (check_filter(pending=True), lambda row: row["pending"]),
-        (check_filter(pending=False), lambda row: not row["pending"]),
-        (check_filter(text="100%"), lambda row: "100%" in row["description"] or "100%" in (row["note"] or "")),
-        (check_filter(text="SCORE_D"), lambda row: "score_d" in row["description"].lower()),
-        (check_filter(text="müll"), lambda row: row["merchant"] == "Müller"),
-        (check_filter(text="ask ada"), lambda row: row["note"] == "Ask Ada"),
-        (check_filter(text="PART OF"), lambda row: row["parts"]),
-        (check_filter(has_note=True), lambda row: row["note"]),
-        (check_filter(has_note=False), lambda row: not row["note"]),
-        (check_filter(tags=["lisbon"]), lambda row: "Lisbon" in tags_of(row)),
-        (check_filter(tags=["été", "REIMBURSED", "unheard of"]), lambda row: tags_of(row) & {"ÉTÉ", "Reimbursed"}),
-        (check_filter(tags=["unheard of"]), lambda _: False),
+        (check_filter(STANDARD, uncategorized=True), lambda row: UNCATEGORIZED_ID in categories_of(row)),
+        (check_filter(STANDARD, uncategorized=False), lambda row: categories_of(row) - {UNCATEGORIZED_ID}),
+        (check_filter(STANDARD, category_ids=[rent], uncategorized=True), lambda _: False),
+        (check_filter(STANDARD, first=DAY - timedelta(3)), lambda row: row["posted_on"] >= DAY - timedelta(3)),
+        (check_filter(STANDARD, last=DAY - timedelta(7)), lambda row: row["posted_on"] <= DAY - timedelta(7)),
+        (check_filter(STANDARD, least=Decimal("-20.00")), lambda row: whole_units(row) >= -20),
+        (check_filter(STANDARD, greatest=Decimal("-30.5")), lambda row: whole_units(row) <= Decimal("-30.5")),
+        (check_filter(STANDARD, pending=True), lambda row: row["pending"]),
+        (check_filter(STANDARD, pending=False), lambda row: not row["pending"]),
         (
-            check_filter(tags=["Lisbon"], category_ids=[groceries], account_ids=[other_account]),
+            check_filter(STANDARD, text="100%"),
+            lambda row: "100%" in row["description"] or "100%" in (row["note"] or ""),
+        ),
+        (check_filter(STANDARD, text="SCORE_D"), lambda row: "score_d" in row["description"].lower()),
+        (check_filter(STANDARD, text="müll"), lambda row: row["merchant"] == "Müller"),
+        (check_filter(STANDARD, text="ask ada"), lambda row: row["note"] == "Ask Ada"),
+        (check_filter(STANDARD, text="PART OF"), lambda row: row["parts"]),
+        (check_filter(STANDARD, has_note=True), lambda row: row["note"]),
+        (check_filter(STANDARD, has_note=False), lambda row: not row["note"]),
+        (check_filter(STANDARD, tags=["lisbon"]), lambda row: "Lisbon" in tags_of(row)),
+        (
+            check_filter(STANDARD, tags=["été", "REIMBURSED", "unheard of"]),
+            lambda row: tags_of(row) & {"ÉTÉ", "Reimbursed"},
+        ),
+        (check_filter(STANDARD, tags=["unheard of"]), lambda _: False),
+        (
+            check_filter(STANDARD, tags=["Lisbon"], category_ids=[groceries], account_ids=[other_account]),
             lambda row: (
                 "Lisbon" in tags_of(row) and groceries in categories_of(row) and row["account_id"] == other_account
             ),
         ),
         (
-            check_filter(account_ids=[other_account], category_ids=[groceries], text="card", pending=False),
+            check_filter(STANDARD, account_ids=[other_account], category_ids=[groceries], text="card", pending=False),
             lambda row: (
                 row["account_id"] == other_account
                 and groceries in categories_of(row)
@@ -203,7 +213,7 @@ async def test_a_cursor_goes_on_working_when_its_row_no_longer_matches(conn):
     ids = await create_transactions(
         conn, person.user_id, person.account_id, [(DAY - timedelta(n), -100, groceries) for n in range(3)]
     )
-    wanted = check_filter(category_ids=[groceries])
+    wanted = check_filter(STANDARD, category_ids=[groceries])
     async with acting_as(conn, person.user_id):
         first = await list_page(conn, person.user_id, wanted, PageRequest(1))
         assert [row.transaction_id for row in first.rows] == ids[:1]
@@ -223,7 +233,7 @@ async def test_superseded_and_removed_rows_are_not_listed(conn):
     )
     await create_transaction(conn, person.user_id, person.account_id, removed_at=datetime.now(UTC))
     async with acting_as(conn, person.user_id):
-        for wanted in (TransactionFilter(), check_filter(account_ids=[person.account_id])):
+        for wanted in (TransactionFilter(), check_filter(STANDARD, account_ids=[person.account_id])):
             page = await list_page(conn, person.user_id, wanted, PageRequest(10))
             assert [row.amount_minor for row in page.rows] == [-1250]
 
@@ -243,7 +253,11 @@ async def test_rows_of_another_person_never_appear_whatever_is_asked(conn):
     ada, eve = await create_person(conn), await create_person(conn)
     theirs = await create_transaction(conn, ada.user_id, ada.account_id)
     async with acting_as(conn, eve.user_id):
-        for wanted in (TransactionFilter(), check_filter(account_ids=[ada.account_id]), check_filter(text="shop")):
+        for wanted in (
+            TransactionFilter(),
+            check_filter(STANDARD, account_ids=[ada.account_id]),
+            check_filter(STANDARD, text="shop"),
+        ):
             page = await list_page(conn, eve.user_id, wanted, PageRequest(10))
             assert not page.rows
             # Even a caller that mixed up whom it asks for gets nothing.
@@ -270,7 +284,7 @@ async def test_rows_of_another_person_never_appear_whatever_is_asked(conn):
 )
 def test_wishes_that_cannot_be_met_are_refused_in_words(wishes, words):
     with pytest.raises(InvalidInput) as refused:
-        check_filter(**wishes)
+        check_filter(STANDARD, **wishes)
     assert words in refused.value.message
     assert refused.value.field
 

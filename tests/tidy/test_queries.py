@@ -28,6 +28,7 @@ API_NOUNS = (
     "link_visits",
     "locks",
     "matches",
+    "personal_categories",
     "runs_read",
     "sessions",
     "spending",

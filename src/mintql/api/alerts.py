@@ -27,6 +27,7 @@ from mintql.domain.ids import AlertId, TransactionId
 from mintql.domain.money import Money as Amount
 from mintql.store import alerts_read as store
 from mintql.store.alerts_read import AlertRow
+from mintql.store.queries import Conn
 
 CURSOR_KIND = "alert"
 NEWEST = AlertId(2**63 - 1)
@@ -36,7 +37,7 @@ CAUSES_NAMED_MAX = 2
 
 @strawberry.type(description="Spending has reached a threshold of a budget. Raised once for each threshold of a limit.")
 class BudgetAlert(Node):
-    """An alert as shown; make it with `alert_node`."""
+    """An alert as shown; make it with `alert_nodes`."""
 
     transaction_ids: strawberry.Private[tuple[TransactionId, ...]]
     summary: strawberry.Private[str]
@@ -74,9 +75,15 @@ async def _causes(context: Context, ids: Sequence[TransactionId]) -> list[Transa
     return [transaction for transaction in found if transaction is not None]
 
 
-def alert_node(row: AlertRow) -> BudgetAlert:
-    """Return an alert as GraphQL shows it."""
-    category = category_node(row.category_id)
+async def alert_nodes(context: Context, conn: Conn, rows: Sequence[AlertRow]) -> list[BudgetAlert]:
+    """Return alerts that were read on this connection as GraphQL shows them."""
+    if not rows:
+        return []
+    tree = await context.category_tree(conn, [row.category_id for row in rows])
+    return [_alert(row, category_node(tree, row.category_id)) for row in rows]
+
+
+def _alert(row: AlertRow, category: Category) -> BudgetAlert:
     spent_minor = row.spent_minor + row.pending_minor
     return BudgetAlert(
         id=encode_id("BudgetAlert", row.alert_id),
@@ -130,7 +137,8 @@ async def load_alerts(context: Context, numbers: list[int]) -> list[BudgetAlert 
     wanted = [AlertId(number) for number in numbers]
     async with context.person() as conn:
         rows = await store.by_ids(conn, context.user_id, wanted)
-    return [alert_node(rows[alert_id]) if alert_id in rows else None for alert_id in wanted]
+        nodes = dict(zip(rows, await alert_nodes(context, conn, list(rows.values())), strict=True))
+    return [nodes.get(alert_id) for alert_id in wanted]
 
 
 register_node("BudgetAlert", load_alerts)
@@ -153,6 +161,5 @@ class AlertsQuery:
         request: PageRequest[AlertId] = PageRequest(check_size(first, "first"), after=position)
         async with info.context.person() as conn:
             rows = await store.before(conn, info.context.user_id, position or NEWEST, request.limit)
-        return build_connection(
-            [alert_node(row) for row in rows], request, lambda alert: alert, lambda alert: alert.cursor
-        )
+            nodes = await alert_nodes(info.context, conn, rows)
+        return build_connection(nodes, request, lambda alert: alert, lambda alert: alert.cursor)

@@ -11,7 +11,7 @@ from mintql.api.context import Info
 from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
 from mintql.api.money import MoneyInput
 from mintql.api.nodes import decode_id
-from mintql.api.transactions import Transaction, transaction_node
+from mintql.api.transactions import Transaction, transaction_nodes
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import TransactionId
 from mintql.services import annotations as service
@@ -142,8 +142,9 @@ class AnnotationsMutation:
         )
         async with context.person() as conn:
             row, effects = await service.annotate(conn, user_id, wanted, wish, context.now())
+            (node,) = await transaction_nodes(context, conn, [row])
         await context.runtime.perform(effects)
-        return AnnotateTransactionSuccess(transaction=transaction_node(row))
+        return AnnotateTransactionSuccess(transaction=node)
 
     @strawberry.mutation(
         description="Splits a transaction into parts with categories of their own, in place of a split there is. Its "
@@ -167,8 +168,9 @@ class AnnotationsMutation:
         wishes = [part.wish(place) for place, part in enumerate(parts, start=1)]
         async with context.person() as conn:
             row, effects = await service.split(conn, user_id, wanted, wishes, context.now())
+            (node,) = await transaction_nodes(context, conn, [row])
         await context.runtime.perform(effects)
-        return SplitTransactionSuccess(transaction=transaction_node(row))
+        return SplitTransactionSuccess(transaction=node)
 
     @strawberry.mutation(
         description="Adds tags to transactions and removes others: on all of them, or on none when one cannot have "
@@ -202,5 +204,6 @@ class AnnotationsMutation:
             rows, effects = await service.tag(
                 conn, user_id, wanted, add=add or (), remove=remove or (), now=context.now()
             )
+            nodes = await transaction_nodes(context, conn, rows)
         await context.runtime.perform(effects)
-        return TagTransactionsSuccess(transactions=[transaction_node(row) for row in rows])
+        return TagTransactionsSuccess(transactions=nodes)

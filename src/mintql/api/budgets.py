@@ -19,6 +19,7 @@ from mintql.domain.budgets import (
     Override,
     ThresholdState,
 )
+from mintql.domain.categories import CategoryTree
 from mintql.domain.money import Money as Amount
 from mintql.domain.money import parse_minor
 from mintql.domain.recommendations import Recommendation, RecommendationSource
@@ -147,8 +148,8 @@ class BudgetsQuery:
     )
     async def budget_recommendations(self, info: Info) -> list[BudgetRecommendation]:
         async with info.context.person() as conn:
-            found = await service.recommendations(conn, info.context.user_id, info.context.now())
-        return [_recommendation(item) for item in found]
+            found, tree = await service.recommendations(conn, info.context.user_id, info.context.now())
+        return [_recommendation(item, tree) for item in found]
 
 
 @strawberry.type
@@ -213,7 +214,7 @@ def budget_node(budget: service.Budget) -> Budget:
     limit = budget.limit
     return Budget(
         month=Month(limit.month),
-        category=category_node(limit.category_id),
+        category=category_node(budget.tree, limit.category_id),
         limit=money(limit.limit_minor, limit.currency),
         origin=limit.origin,
         template_limit=money_or_none(limit.template_minor, limit.currency),
@@ -235,9 +236,9 @@ def _override(override: Override) -> BudgetOverride:
     )
 
 
-def _recommendation(item: Recommendation) -> BudgetRecommendation:
+def _recommendation(item: Recommendation, tree: CategoryTree) -> BudgetRecommendation:
     return BudgetRecommendation(
-        category=category_node(item.category_id),
+        category=category_node(tree, item.category_id),
         limit=money(item.limit_minor, item.currency),
         source=item.source,
         months=item.months,

@@ -1,12 +1,12 @@
-"""Categories, and a person's own word on what belongs into them.
+"""Categories as a person sees them, and their own word on what belongs into them.
 
-The tree is a data file of the process: no field here asks the database.
+A person's tree is read once for an operation; no field of a category asks the database.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import strawberry
@@ -15,9 +15,11 @@ from mintql.api.context import Context, Info
 from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
 from mintql.api.nodes import Node, decode_id, encode_id, register_node
 from mintql.data import load_categories
-from mintql.domain.categories import CategoryKind
+from mintql.domain import categories as domain
+from mintql.domain.categories import CategoryKind, CategoryTree
 from mintql.domain.ids import CategoryId, TransactionId
 from mintql.services import categories as service
+from mintql.services.personal_categories import TREES_KEPT_MAX
 
 if TYPE_CHECKING:
     from mintql.api.transactions import Transaction
@@ -35,41 +37,89 @@ strawberry.enum(
 )
 
 
+IncludeHidden = Annotated[
+    bool,
+    strawberry.argument(
+        description="Whether also to list what the viewer has hidden, and standard categories that they merged into "
+        "others."
+    ),
+]
+
+
 @strawberry.type(description="A category: a group, one of a group, or Uncategorized, which stands alone.")
 class Category(Node):
     """A category as shown; `category_node` gives the one object of each."""
 
     category_id: strawberry.Private[CategoryId]
     group_id: strawberry.Private[CategoryId | None]
-    slug: str = strawberry.field(description='Stable name for programs, e.g. "groceries".')
+    taker_id: strawberry.Private[CategoryId | None]
+    tree: strawberry.Private[CategoryTree]
+    slug: str = strawberry.field(
+        description='Stable name for programs, e.g. "groceries"; of one of the viewer\'s own, "own-" and a number.'
+    )
     name: str = strawberry.field(description="Name to show.")
     kind: CategoryKind = strawberry.field(description="What money in it is.")
     icon: str = strawberry.field(description='Name of a pictogram, e.g. "shopping-basket" (lucide.dev).')
-    is_group: bool = strawberry.field(description="Whether it has categories below it and so no transactions itself.")
+    plaid_code: str | None = strawberry.field(
+        description="The code of Plaid's personal finance categories, version 2, that it stands for, e.g. "
+        '"FOOD_AND_DRINK_GROCERIES"; null for groups and for the viewer\'s own.'
+    )
+    is_group: bool = strawberry.field(description="Whether it is for categories below it and so for no transactions.")
+    is_own: bool = strawberry.field(description="Whether the viewer made it.")
+    is_hidden: bool = strawberry.field(
+        description="Whether the viewer has hidden it or its group: what is in it counts, and nothing new is put there."
+    )
 
     @strawberry.field(description="The group it is in; null for groups and for Uncategorized.")
     def group(self) -> Category | None:
-        return None if self.group_id is None else category_node(self.group_id)
+        return None if self.group_id is None else category_node(self.tree, self.group_id)
+
+    @strawberry.field(
+        description="The category it was merged into, which takes what would go into it; null for nearly all."
+    )
+    def merged_into(self) -> Category | None:
+        return None if self.taker_id is None else category_node(self.tree, self.taker_id)
 
     @strawberry.field(description="The categories of a group; empty for any other.")
-    def children(self) -> list[Category]:
-        return [category_node(leaf.category_id) for leaf in load_categories().children(self.category_id)]
+    def children(self, include_hidden: IncludeHidden = False) -> list[Category]:
+        leaves = self.tree.children(self.category_id)
+        return [category_node(self.tree, leaf.category_id) for leaf in leaves if _is_listed(leaf, include_hidden)]
 
 
-@cache
-def category_node(category_id: CategoryId) -> Category:
-    """Return the category of this id, the same object every time."""
-    tree = load_categories()
+def _is_listed(category: domain.Category, include_hidden: bool) -> bool:
+    return category.offered or (include_hidden and not category.gone)
+
+
+def category_node(tree: CategoryTree, category_id: CategoryId) -> Category:
+    """Return the category of this id in a person's tree, the same object every time."""
+    nodes = _nodes_of(tree)
+    node = nodes.get(category_id)
+    if node is None:
+        node = nodes[category_id] = _node(tree, category_id)
+    return node
+
+
+@lru_cache(maxsize=TREES_KEPT_MAX)
+def _nodes_of(_tree: CategoryTree) -> dict[CategoryId, Category]:
+    return {}
+
+
+def _node(tree: CategoryTree, category_id: CategoryId) -> Category:
     category = tree.by_id[category_id]
     return Category(
         id=encode_id("Category", category_id),
         category_id=category_id,
         group_id=category.parent_id,
+        taker_id=category.merged_into,
+        tree=tree,
         slug=category.slug,
         name=category.name,
         kind=category.kind,
         icon=category.icon,
-        is_group=tree.is_group(category_id),
+        plaid_code=category.plaid_code or None,
+        is_group=category.is_group,
+        is_own=category.is_own,
+        is_hidden=category.hidden,
     )
 
 
@@ -78,12 +128,14 @@ def decode_category_id(text: str, *, field: str = "categoryId") -> CategoryId:
     return CategoryId(decode_id("Category", text, field=field))
 
 
-async def _nodes(_context: Context, category_ids: list[int]) -> Sequence[Category | None]:
-    known = load_categories().by_id
-    return [category_node(CategoryId(number)) if number in known else None for number in category_ids]
+async def load_category_nodes(context: Context, category_ids: list[int]) -> Sequence[Category | None]:
+    """Return the viewer's categories in the order of the ids, None for ids that are not theirs."""
+    async with context.person() as conn:
+        tree = await context.category_tree(conn)
+    return [category_node(tree, CategoryId(number)) if number in tree.by_id else None for number in category_ids]
 
 
-register_node("Category", _nodes)
+register_node("Category", load_category_nodes)
 
 
 @strawberry.type(description="The transactions are in the category now.")
@@ -106,14 +158,21 @@ class CategoriesQuery:
     """Reads of categories."""
 
     @strawberry.field(
-        description="All categories as a tree: groups with the categories in them as `children`, and Uncategorized."
+        description="All categories as a tree: groups with the categories in them as `children`, and Uncategorized. "
+        "For somebody who is signed in, as they have changed them."
     )
-    def categories(self) -> list[Category]:
-        return [
-            category_node(category.category_id)
-            for category in load_categories().by_id.values()
-            if category.parent_id is None
-        ]
+    async def categories(
+        self,
+        info: Info,
+        include_hidden: IncludeHidden = False,
+    ) -> list[Category]:
+        context = info.context
+        tree = load_categories()
+        if context.viewer is not None:
+            async with context.person() as conn:
+                tree = await context.category_tree(conn)
+        tops = (category for category in tree.by_id.values() if category.parent_id is None)
+        return [category_node(tree, top.category_id) for top in tops if _is_listed(top, include_hidden)]
 
 
 @strawberry.type
@@ -141,7 +200,7 @@ class CategoriesMutation:
             service.Scope, strawberry.argument(description="What the choice is meant for.")
         ] = service.Scope.ONCE,
     ) -> RecategorizePayload:
-        from mintql.api.transactions import transaction_node  # noqa: PLC0415 - the two types name each other
+        from mintql.api.transactions import transaction_nodes  # noqa: PLC0415 - the two types name each other
 
         context = info.context
         user_id = context.user_id
@@ -149,5 +208,6 @@ class CategoriesMutation:
         chosen = decode_category_id(category_id)
         async with context.person() as conn:
             rows, effects = await service.recategorize(conn, user_id, wanted, chosen, scope, context.now())
+            nodes = await transaction_nodes(context, conn, rows)
         await context.runtime.perform(effects)
-        return RecategorizeSuccess(transactions=[transaction_node(row) for row in rows])
+        return RecategorizeSuccess(transactions=nodes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,9 +15,11 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 from strawberry.dataloader import DataLoader
 
+from mintql.domain.categories import CategoryTree
 from mintql.domain.errors import NotSignedIn
-from mintql.domain.ids import SessionId, UserId
+from mintql.domain.ids import CategoryId, SessionId, UserId
 from mintql.services.identity import find_session
+from mintql.services.personal_categories import tree_of
 from mintql.store.queries import Conn
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ class Context:
 
     `viewer` is None without a session. `response` is set for HTTP; its headers go out with the answer.
     `connection_params` is the payload of `connection_init` on a WebSocket. `token` is what the viewer showed,
-    kept so that a long-lived connection can be asked again whether its session still holds.
+    kept so that a long-lived connection can be asked again whether its session still holds. `tree` holds the viewer's
+    categories once `category_tree` was asked.
     """
 
     runtime: Runtime
@@ -54,6 +57,7 @@ class Context:
     connection_params: dict[str, Any] | None = None
     token: str | None = field(default=None, repr=False)
     loaders: dict[object, DataLoader[Any, Any]] = field(default_factory=dict)
+    tree: CategoryTree | None = None
 
     @property
     def user_id(self) -> UserId:
@@ -83,6 +87,21 @@ class Context:
             found = DataLoader(load_fn=partial(load, self), max_batch_size=BATCH_SIZE_MAX)
             self.loaders[load] = found
         return found
+
+    async def category_tree(self, conn: Conn, named: Iterable[CategoryId] = ()) -> CategoryTree:
+        """Return the viewer's categories, read once for the operation.
+
+        `named` are the categories of rows that were read on `conn` before: a tree that was read before one of them
+        was made is read anew.
+        """
+        if self.tree is None or not self.tree.by_id.keys() >= set(named):
+            self.tree = await tree_of(conn, self.user_id)
+        return self.tree
+
+    def forget(self) -> None:
+        """Let what follows be answered from what holds then: after a change, and for each item of a stream."""
+        self.loaders.clear()
+        self.tree = None
 
     async def for_operation(self) -> Context:
         """Return the context of one operation of a long-lived connection.

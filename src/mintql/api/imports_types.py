@@ -19,6 +19,7 @@ from mintql.api.nodes import Node, encode_id, register_node
 from mintql.api.scalars import BigInt, CurrencyCode
 from mintql.api.sync import SyncRun, load_runs
 from mintql.api.transactions import Transaction, load_transactions
+from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AccountId, ImportId, TransactionId
 from mintql.domain.institutions import AccountKind, RejectedRow
 from mintql.institutions.files.base import FileKind, FileUnreadable
@@ -250,7 +251,7 @@ def preview_node(previewed: Previewed) -> ImportPreview:
         evidence=list(previewed.evidence),
         unsure=list(previewed.unsure),
         options=_options(previewed.options),
-        statements=[_statement(statement) for statement in previewed.statements],
+        statements=[_statement(previewed.tree, statement) for statement in previewed.statements],
         rejected=[_rejected(row) for row in previewed.rejected],
         rejected_total=previewed.rejected_total,
         notices=list(previewed.notices),
@@ -284,7 +285,7 @@ def _currency(code: str) -> CurrencyCode | None:
     return CurrencyCode(code) if code else None
 
 
-def _statement(shown: PreviewedStatement) -> ImportStatement:
+def _statement(tree: CategoryTree, shown: PreviewedStatement) -> ImportStatement:
     said, plan = shown.said, shown.plan
     return ImportStatement(
         account_id=shown.account_id,
@@ -302,7 +303,7 @@ def _statement(shown: PreviewedStatement) -> ImportStatement:
         last_day=said.last_day,
         balance=money_or_none(said.balance_minor, said.currency) if said.currency else None,
         balance_on=said.balance_on,
-        rows=[_row(row) for row in shown.rows],
+        rows=[_row(tree, row) for row in shown.rows],
     )
 
 
@@ -310,14 +311,14 @@ def _new_account(account: FileAccount) -> ImportNewAccount:
     return ImportNewAccount(name=account.name, kind=account.kind, currency=_currency(account.currency))
 
 
-def _row(row: PreviewedRow) -> ImportRowPreview:
+def _row(tree: CategoryTree, row: PreviewedRow) -> ImportRowPreview:
     return ImportRowPreview(
         posted_on=row.posted_on,
         amount=money(row.amount_minor, row.currency),
         description=row.description,
         pending=row.pending,
         merchant=row.merchant,
-        category=category_node(row.category_id),
+        category=category_node(tree, row.category_id),
         duplicate_of=None if row.duplicate is None else _duplicate(row.duplicate),
     )
 

@@ -10,7 +10,7 @@ from mintql.api.categories import Category, category_node
 from mintql.api.context import Info
 from mintql.api.money import Money, money
 from mintql.api.scalars import CurrencyCode, Month
-from mintql.domain.categories import CategoryKind
+from mintql.domain.categories import CategoryKind, CategoryTree
 from mintql.domain.months import MONTHS_PER_RANGE_MAX
 from mintql.services import spending as service
 
@@ -80,7 +80,7 @@ class SpendingQuery:
             MonthSpending(
                 month=Month(month.month),
                 totals=[_total(total) for total in month.totals],
-                categories=[_line(line) for line in month.categories],
+                categories=[_line(month.tree, line) for line in month.categories],
             )
             for month in months
         ]
@@ -97,10 +97,10 @@ def _total(total: service.CurrencyTotal) -> MonthTotal:
     )
 
 
-def _line(line: service.CategorySpending) -> CategorySpending:
+def _line(tree: CategoryTree, line: service.CategorySpending) -> CategorySpending:
     is_spending = line.category.kind is CategoryKind.EXPENSE
     return CategorySpending(
-        category=category_node(line.category.category_id),
+        category=category_node(tree, line.category.category_id),
         currency=CurrencyCode(line.currency),
         spent=money(line.posted_minor if is_spending else 0, line.currency),
         received=money(0 if is_spending else line.posted_minor, line.currency),

@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar
 
 import strawberry
 
-from mintql.api.alerts import BudgetAlert, alert_node, decode_alert_cursor
+from mintql.api.alerts import BudgetAlert, alert_nodes, decode_alert_cursor
 from mintql.api.connections import Connection, load_connections
 from mintql.api.context import Context, Info
 from mintql.api.nodes import decode_id, encode_id
@@ -67,7 +67,7 @@ async def follow(
                 rows = await read(conn, position)
             for row in rows:
                 position = position_of(row)
-                context.loaders.clear()  # Each item is answered from what holds now.
+                context.forget()  # Each item is answered from what holds now.
                 yield row
             if len(rows) < ROWS_PER_READ:
                 await _wait(woken, poll_seconds)
@@ -282,7 +282,9 @@ class SubscriptionsSubscription:
         position = None if after is None else decode_alert_cursor(after)
         async with aclosing(follow_alerts(info.context, position)) as rows:
             async for row in rows:
-                yield alert_node(row)
+                async with info.context.person() as conn:
+                    (alert,) = await alert_nodes(info.context, conn, [row])
+                yield alert
 
     @strawberry.subscription(description="Progress of the viewer's sync runs.")
     async def sync_progress(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
@@ -26,10 +27,12 @@ from mintql.api.paging import (
     page_request,
 )
 from mintql.api.scalars import DecimalText
-from mintql.domain.categories import CategorySource
+from mintql.data import load_categories
+from mintql.domain.categories import CategorySource, CategoryTree
 from mintql.domain.ids import AccountId, TransactionId
 from mintql.services import transactions as service
 from mintql.services.transactions import TransactionRow
+from mintql.store.queries import Conn
 
 if TYPE_CHECKING:
     from mintql.api.matches import TransactionOrigin
@@ -61,9 +64,10 @@ class TransactionPart:
 
 @strawberry.type(description="Money that left or reached an account.")
 class Transaction(Node):
-    """A transaction as shown; make it with `transaction_node`."""
+    """A transaction as shown; make it with `transaction_nodes`."""
 
     row: strawberry.Private[TransactionRow]
+    tree: strawberry.Private[CategoryTree]
     posted_on: date = strawberry.field(
         description="Day it was booked on, in the institution's calendar; for a pending one, the day it was made."
     )
@@ -91,7 +95,7 @@ class Transaction(Node):
     def parts(self) -> list[TransactionPart]:
         return [
             TransactionPart(
-                category=category_node(part.category_id),
+                category=category_node(self.tree, part.category_id),
                 amount=money(part.amount_minor, self.row.currency),
                 note=part.note or None,
             )
@@ -112,17 +116,26 @@ class Transaction(Node):
         return await transaction_origin(info.context, self.row.transaction_id)
 
 
-def transaction_node(row: TransactionRow) -> Transaction:
-    """Return a transaction as GraphQL shows it."""
+async def transaction_nodes(context: Context, conn: Conn, rows: Sequence[TransactionRow]) -> list[Transaction]:
+    """Return transactions that were read on this connection as GraphQL shows them."""
+    if not rows:
+        return []
+    named = {row.category_id for row in rows} | {part.category_id for row in rows for part in row.parts}
+    tree = await context.category_tree(conn, named)
+    return [_transaction(row, tree) for row in rows]
+
+
+def _transaction(row: TransactionRow, tree: CategoryTree) -> Transaction:
     return Transaction(
         id=encode_id("Transaction", row.transaction_id),
         row=row,
+        tree=tree,
         posted_on=row.posted_on,
         amount=money(row.amount_minor, row.currency),
         description=row.description,
         merchant=row.merchant,
         pending=row.pending,
-        category=category_node(row.category_id),
+        category=category_node(tree, row.category_id),
         categorization=Categorization(source=row.category_source, detail=row.category_detail),
         note=row.note,
         tags=list(row.tags),
@@ -139,7 +152,8 @@ async def load_transactions(context: Context, transaction_ids: list[int]) -> lis
     wanted = [TransactionId(number) for number in transaction_ids]
     async with context.person() as conn:
         rows = await service.get_transactions(conn, context.user_id, wanted)
-    return [transaction_node(rows[asked]) if asked in rows else None for asked in wanted]
+        nodes = dict(zip(rows, await transaction_nodes(context, conn, list(rows.values())), strict=True))
+    return [nodes.get(asked) for asked in wanted]
 
 
 register_node("Transaction", load_transactions)
@@ -187,9 +201,11 @@ class TransactionFilter:
         default=None, description="True: only those the viewer wrote a note about. False: only the others."
     )
 
-    def check(self) -> service.TransactionFilter:
+    async def check(self, context: Context, conn: Conn) -> service.TransactionFilter:
         """Return the filter for the service; raise `InvalidInput` when a part of it cannot be used."""
+        by_category = self.category_ids is not None or self.uncategorized is not None
         return service.check_filter(
+            await context.category_tree(conn) if by_category else load_categories(),
             account_ids=None
             if self.account_ids is None
             else [AccountId(decode_id("Account", text, field="accountIds")) for text in self.account_ids],
@@ -228,15 +244,15 @@ class TransactionsQuery:
         ] = None,
     ) -> Connection[Transaction]:
         asked = page_request(decode_day_key, first=first, after=after, last=last, before=before)
-        wanted = TransactionFilter().check() if filter is None else filter.check()
         request = service.PageRequest(asked.size, not asked.backward, asked.after, asked.before)
         async with info.context.person() as conn:
+            wanted = await (filter or TransactionFilter()).check(info.context, conn)
             page = await service.list_page(conn, info.context.user_id, wanted, request)
-        return _connection(page)
+            nodes = await transaction_nodes(info.context, conn, page.rows)
+        return _connection(page, nodes)
 
 
-def _connection(page: service.Page) -> Connection[Transaction]:
-    nodes = [transaction_node(row) for row in page.rows]
+def _connection(page: service.Page, nodes: list[Transaction]) -> Connection[Transaction]:
     cursors = [encode_day_key(*row.key) for row in page.rows]
     return Connection(
         edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],

@@ -12,7 +12,7 @@ from datetime import date
 from enum import StrEnum
 from itertools import pairwise
 
-from mintql.domain.categories import CategoryKind, CategoryTree
+from mintql.domain.categories import CategoryKind, CategoryTree, check_in_use
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import CategoryId
 from mintql.domain.money import AMOUNT_MINOR_MAX, to_decimal_text
@@ -256,11 +256,9 @@ def check_budget_category(tree: CategoryTree, category_id: CategoryId, *, field:
     """Return the id when a budget can be set on that category: a group or leaf of the kind expense.
 
     Raises:
-        InvalidInput: There is no such category, or money in it is no spending.
+        InvalidInput: There is no such category, it was merged into another, or money in it is no spending.
     """
-    category = tree.by_id.get(category_id)
-    if category is None:
-        raise InvalidInput(f"There is no category {category_id}.", field=field)
+    category = check_in_use(tree, category_id, field=field)
     if category.kind is not CategoryKind.EXPENSE:
         raise InvalidInput(f"{category.name} is no spending, so it cannot have a budget.", field=field)
     return category_id

@@ -54,12 +54,13 @@ def recommend(
     `sums` are the person's of any months, all categories and currencies; those in the plan's currency
     count. `month` (its first day) and later ones are not complete yet, and the first month seen is taken
     for cut off where the history begins. A group is recommended the median of its complete months, rounded
-    up to whole units of the currency; months without spending count as months of 0.
+    up to whole units of the currency; months without spending count as months of 0. Hidden groups are left out.
     """
     months, spent = _spent_by_month(tree, sums, plan.currency, month)
     if len(months) < COMPLETE_MONTHS_MIN:
-        return _from_template(template, plan, len(months))
-    expense_groups = (group for group in tree.groups if group.kind is CategoryKind.EXPENSE)
+        suggested = _from_template(template, plan, len(months))
+        return {group_id: item for group_id, item in suggested.items() if tree.by_id[group_id].offered}
+    expense_groups = (group for group in tree.groups if group.kind is CategoryKind.EXPENSE and group.offered)
     return {
         group.category_id: _from_history(
             group.category_id, plan.currency, [spent[item].get(group.category_id, 0) for item in months]

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
-from mintql.data import load_categories, load_template
+from mintql.data import load_template
 from mintql.domain.budgets import NOTHING_SPENT, crossed, limits_for_month, spent_by_budget
+from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import UserId
 from mintql.domain.months import add_months, first_day, last_day, local_date
 from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events
+from mintql.services.personal_categories import trees_of
 from mintql.store import alerts as store
 from mintql.store.alerts import Crossing
 from mintql.store.queries import Conn
@@ -44,18 +46,18 @@ async def evaluate(conn: Conn, touched: Mapping[UserId, set[date]], now: datetim
         return Effects()
     overrides = await store.overrides(conn, sorted({user_id for user_id, _ in recent}))
     sums = await store.sums(conn, recent)
-    tree, template = load_categories(), load_template()
+    trees, template = await trees_of(conn, sorted({user_id for user_id, _ in recent})), load_template()
     crossings: list[Crossing] = []
     for user_id, month in recent:
         limits = limits_for_month(template, plans[user_id][0], overrides.get(user_id, ()), month)
         by_currency = {
-            currency: spent_by_budget(tree, sums.get((user_id, month), ()), currency)
+            currency: spent_by_budget(trees[user_id], sums.get((user_id, month), ()), currency)
             for currency in {limit.currency for limit in limits.values()}
         }
         for category_id, limit in limits.items():
             spent = by_currency[limit.currency].get(category_id, NOTHING_SPENT)
             crossings += [Crossing(user_id, limit, threshold, spent) for threshold in crossed(limit, spent.total_minor)]
-    return await _raise(conn, crossings, now)
+    return await _raise(conn, crossings, trees, now)
 
 
 def recent_months(now: datetime) -> set[date]:
@@ -70,15 +72,14 @@ def is_news(month: date, now: datetime, time_zone: str) -> bool:
     return today <= last_day(month) + timedelta(days=GRACE_DAYS) and month <= add_months(first_day(today), 1)
 
 
-async def _raise(conn: Conn, crossings: list[Crossing], now: datetime) -> Effects:
+async def _raise(conn: Conn, crossings: list[Crossing], trees: Mapping[UserId, CategoryTree], now: datetime) -> Effects:
     raised = await store.raise_alerts(conn, crossings, now)
     if not raised:
         return Effects()
-    tree = load_categories()
-    leaves = {
-        item.category_id: [leaf.category_id for leaf in tree.children(item.category_id)] or [item.category_id]
+    leaves = [
+        [leaf.category_id for leaf in trees[item.user_id].children(item.category_id)] or [item.category_id]
         for item in raised
-    }
+    ]
     await store.note_causes(conn, raised, leaves, CAUSES_MAX)
     events = [
         NewEvent(item.user_id, "budget_alert", {"alert_id": item.alert_id})

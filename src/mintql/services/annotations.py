@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from mintql.domain.categories import CategoryTree, check_leaf
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import CategoryId, TransactionId, UserId
 from mintql.domain.money import parse_minor, to_decimal_text
 from mintql.domain.months import first_day
 from mintql.domain.wording import shown
 from mintql.services import alerts
-from mintql.services.categories import RECATEGORIZED_MAX, check_leaf
+from mintql.services.categories import RECATEGORIZED_MAX
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
+from mintql.services.personal_categories import tree_of
 from mintql.store import annotations as store
 from mintql.store import transactions_read
 from mintql.store.locks import lock_users
@@ -121,7 +123,7 @@ async def split(
     """
     await lock_users(conn, [user_id])
     (row,) = await _find(conn, user_id, [transaction_id], "id")
-    parts = check_parts(wishes, row.amount_minor, row.currency)
+    parts = check_parts(await tree_of(conn, user_id), wishes, row.amount_minor, row.currency)
     posted_on = await store.set_parts(conn, user_id, row.transaction_id, parts, now)
     effects = await _tell(conn, user_id, [] if posted_on is None else [row.transaction_id])
     if posted_on is not None:
@@ -194,7 +196,9 @@ def check_tags(texts: Iterable[str], field: str) -> tuple[str, ...]:
     return tuple(kept.values())
 
 
-def check_parts(wishes: Sequence[PartWish], amount_minor: int, currency: str) -> list[TransactionPart]:
+def check_parts(
+    tree: CategoryTree, wishes: Sequence[PartWish], amount_minor: int, currency: str
+) -> list[TransactionPart]:
     """Return the parts that wishes come to, for a transaction of this amount.
 
     Raises:
@@ -206,7 +210,7 @@ def check_parts(wishes: Sequence[PartWish], amount_minor: int, currency: str) ->
     left_minor = amount_minor
     for place, wish in enumerate(wishes, start=1):
         try:
-            part = _check_part(wish, amount_minor, left_minor, currency)
+            part = _check_part(tree, wish, amount_minor, left_minor, currency)
         except InvalidInput as failure:
             raise InvalidInput(f"The part at place {place}: {failure.message}", field="parts") from None
         left_minor -= part.amount_minor
@@ -214,8 +218,10 @@ def check_parts(wishes: Sequence[PartWish], amount_minor: int, currency: str) ->
     return parts
 
 
-def _check_part(wish: PartWish, amount_minor: int, left_minor: int, currency: str) -> TransactionPart:
-    check_leaf(wish.category_id)
+def _check_part(
+    tree: CategoryTree, wish: PartWish, amount_minor: int, left_minor: int, currency: str
+) -> TransactionPart:
+    check_leaf(tree, wish.category_id)
     if wish.currency != currency:
         raise InvalidInput(f"The transaction is in {currency}, so no part of it is in {shown(wish.currency)}.")
     minor = parse_minor(wish.amount, currency)

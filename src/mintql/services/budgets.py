@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
-from mintql.data import load_categories, load_template
+from mintql.data import load_template
 from mintql.domain.budgets import (
     NOTHING_SPENT,
     THRESHOLDS_DEFAULT,
     Limit,
+    LimitOrigin,
     Override,
     Spent,
     ThresholdState,
@@ -23,7 +24,7 @@ from mintql.domain.budgets import (
     spent_by_budget,
     threshold_state,
 )
-from mintql.domain.categories import Category
+from mintql.domain.categories import Category, CategoryTree
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import CategoryId, UserId
 from mintql.domain.money import Money
@@ -31,6 +32,7 @@ from mintql.domain.months import add_months, first_day, local_date, month_text, 
 from mintql.domain.recommendations import COMPLETE_MONTHS_MAX, Recommendation, recommend
 from mintql.services import alerts
 from mintql.services.effects import Effects
+from mintql.services.personal_categories import tree_of
 from mintql.store import budgets as store
 from mintql.store import spending as spending_store
 from mintql.store.budgets import PlanRow
@@ -47,12 +49,26 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A budget in one month: the limit that holds, the override it comes from if any, what was spent."""
+    """A budget in one month: the limit that holds, the override it comes from if any, what was spent.
 
-    category: Category
+    `tree` is the person's, which the category of the limit is in.
+    """
+
+    tree: CategoryTree
     limit: Limit
     override: Override | None
     spent: Spent
+
+    @property
+    def category(self) -> Category:
+        """The category or group it is for."""
+        return self.tree.by_id[self.limit.category_id]
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether it is the template's for a hidden group in which nothing was spent."""
+        unused = self.limit.origin is LimitOrigin.TEMPLATE and self.spent == NOTHING_SPENT
+        return unused and self.category.hidden
 
     @property
     def remaining_minor(self) -> int:
@@ -71,11 +87,14 @@ class Budget:
 
 
 async def list_budgets(conn: Conn, user_id: UserId, month: date) -> list[Budget]:
-    """Return the budgets that hold in a month (its first day), in the order of the categories."""
+    """Return the budgets that hold in a month (its first day), in the order of the categories.
+
+    The template's for groups that the person has hidden are left out while nothing is spent in them.
+    """
     plan = await _plan(conn, user_id)
     overrides = await store.overrides_until(conn, user_id, month)
     sums = await spending_store.sums_between(conn, user_id, month, month)
-    tree = load_categories()
+    tree = await tree_of(conn, user_id)
     limits = limits_for_month(load_template(), plan.plan, overrides, month)
     spent = {
         currency: spent_by_budget(tree, sums, currency) for currency in {limit.currency for limit in limits.values()}
@@ -85,15 +104,16 @@ async def list_budgets(conn: Conn, user_id: UserId, month: date) -> list[Budget]
         for category_id in limits
         if (override := override_in_force(overrides, category_id, month)) is not None
     }
-    return [
+    budgets = [
         Budget(
-            category=tree.by_id[category_id],
+            tree=tree,
             limit=limits[category_id],
             override=in_force.get(category_id),
             spent=spent[limits[category_id].currency].get(category_id, NOTHING_SPENT),
         )
         for category_id in sorted(limits)
     ]
+    return [budget for budget in budgets if not budget.is_noise]
 
 
 def override_in_force(overrides: Sequence[Override], category_id: CategoryId, month: date) -> Override | None:
@@ -128,10 +148,10 @@ async def set_override(
         InvalidInput: The category cannot have a budget, the limit is below zero or not in the person's
             currency, or the thresholds cannot be used.
     """
-    check_budget_category(load_categories(), category_id)
     check_limit(limit.amount_minor, limit.currency)
     given = None if thresholds is None else check_thresholds(thresholds)
     await lock_users(conn, [user_id])
+    check_budget_category(await tree_of(conn, user_id), category_id)
     plan = await _plan(conn, user_id)
     if limit.currency != plan.plan.currency:
         raise InvalidInput(f"Your budgets are in {plan.plan.currency}, not in {limit.currency}.", field="limit")
@@ -172,8 +192,9 @@ async def remove_override(
         InvalidInput: The category cannot have a budget.
         NotFound: Nothing is set that could be taken back.
     """
-    category = load_categories().by_id[check_budget_category(load_categories(), category_id)]
     await lock_users(conn, [user_id])
+    tree = await tree_of(conn, user_id)
+    category = tree.by_id[check_budget_category(tree, category_id)]
     plan = await _plan(conn, user_id)
     rows = await store.overrides_of(conn, user_id, category_id)
     if scope is Scope.THIS_MONTH:
@@ -191,15 +212,19 @@ async def remove_override(
     return await _find_budget(conn, user_id, category_id, month), effects
 
 
-async def recommendations(conn: Conn, user_id: UserId, now: datetime) -> list[Recommendation]:
-    """Return a limit that fits for each group, from the person's complete months or else the template."""
+async def recommendations(conn: Conn, user_id: UserId, now: datetime) -> tuple[list[Recommendation], CategoryTree]:
+    """Return a limit that fits for each group, from the person's complete months or else the template.
+
+    With them comes the person's tree, which the groups are of.
+    """
     plan = await _plan(conn, user_id)
     month = first_day(local_date(now, plan.time_zone))
     # One month more than are looked at: the first one seen is taken for cut off.
     first = add_months(month, -COMPLETE_MONTHS_MAX - 1)
     sums = await spending_store.sums_between(conn, user_id, first, add_months(month, -1))
-    found = recommend(load_categories(), sums, load_template(), plan.plan, month)
-    return [found[category_id] for category_id in sorted(found)]
+    tree = await tree_of(conn, user_id)
+    found = recommend(tree, sums, load_template(), plan.plan, month)
+    return [found[category_id] for category_id in sorted(found)], tree
 
 
 def _ends_with(override: Override, month: date) -> bool:

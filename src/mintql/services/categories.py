@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from mintql.data import load_categories
+from mintql.domain.categories import check_leaf
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import CategoryId, TransactionId, UserId
 from mintql.domain.months import first_day
 from mintql.services import alerts
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
+from mintql.services.personal_categories import tree_of
 from mintql.store import categories as store
 from mintql.store import transactions_read
 from mintql.store.locks import lock_users
@@ -47,10 +48,10 @@ async def recategorize(
         InvalidInput: No ids or too many, or a category that transactions cannot carry.
         NotFound: An id is unknown, somebody else's, or of a transaction that was taken back.
     """
-    check_leaf(category_id)
     if not 1 <= len(transaction_ids) <= RECATEGORIZED_MAX:
         raise InvalidInput(f"Name 1 to {RECATEGORIZED_MAX} transactions, not {len(transaction_ids)}.", field="ids")
     await lock_users(conn, [user_id])
+    check_leaf(await tree_of(conn, user_id), category_id)
     found = await transactions_read.resolve(conn, user_id, transaction_ids)
     missing = next((asked for asked in transaction_ids if asked not in found), None)
     if missing is not None:
@@ -68,20 +69,6 @@ async def recategorize(
         effects.merge(await alerts.evaluate(conn, {user_id: months}, now))
     current = await transactions_read.resolve(conn, user_id, wanted)
     return [current[transaction_id] for transaction_id in wanted], effects
-
-
-def check_leaf(category_id: CategoryId, *, field: str = "categoryId") -> CategoryId:
-    """Return the id when transactions can carry the category, else raise `InvalidInput`."""
-    tree = load_categories()
-    category = tree.by_id.get(category_id)
-    if category is None:
-        raise InvalidInput(f"There is no category {category_id}.", field=field)
-    if tree.is_group(category_id):
-        raise InvalidInput(
-            f"{category.name} is a group; choose one of its categories, such as {tree.children(category_id)[0].name}.",
-            field=field,
-        )
-    return category_id
 
 
 async def _tell(conn: Conn, user_id: UserId, changed: Sequence[TransactionId]) -> Effects:

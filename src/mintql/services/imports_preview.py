@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AccountId, CategoryId, ImportId, TransactionId, UserId
 from mintql.domain.ingest import StoredRow, fold
 from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
@@ -77,9 +78,13 @@ class PreviewedStatement:
 
 @dataclass(frozen=True, slots=True)
 class Previewed:
-    """An import that waits for its person: what was found out, how surely, and what would happen."""
+    """An import that waits for its person: what was found out, how surely, and what would happen.
+
+    Categories of rows are of the person's `tree`.
+    """
 
     row: ImportRow
+    tree: CategoryTree
     encoding: str
     evidence: tuple[str, ...]
     unsure: tuple[str, ...]
@@ -117,6 +122,7 @@ async def build(
     knowledge = await _knowledge(conn, user_id, parts)
     return Previewed(
         row=row,
+        tree=knowledge.tree,
         encoding=found.parsed.encoding,
         evidence=tuple(dict.fromkeys((*found.evidence, *targets.evidence))),
         unsure=tuple(dict.fromkeys((*targets.unsure, *found.unsure))),

@@ -1,33 +1,49 @@
 """What persons said about where transactions belong, and how that is joined with what everybody knows.
 
 A transaction that comes in is categorized by, strongest first: the person's rules, what they chose for the seller
-before, and `services.categorize`. What they chose for the transaction itself is never touched by any of it.
+before, and `services.categorize`. What they chose for the transaction itself is never touched by any of it. Nothing
+is put into a category that the person has hidden, and what belongs into one they merged goes where they merged it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from mintql.domain.categories import CERTAIN, Categorization, CategorySource
+from mintql.data import load_categories
+from mintql.domain.categories import CERTAIN, UNCATEGORIZED, Categorization, CategorySource, CategoryTree
 from mintql.domain.ids import CategoryId, UserId
 from mintql.services.categorize import Categorizer, Clues
+from mintql.services.personal_categories import trees_of
 from mintql.store import knowledge as store
 from mintql.store.queries import Conn
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What one person said. `memory` is the category they chose for a seller, by merchant key."""
+    """What one person said. `memory` is the category they chose for a seller, by merchant key; `tree` is theirs."""
 
     memory: Mapping[str, CategoryId] = field(default_factory=dict)
+    tree: CategoryTree = field(default_factory=load_categories)
 
     def categorize(self, categorizer: Categorizer, clues: Clues, crowd: Categorization | None = None) -> Categorization:
         """Return the category of a transaction of this person with its reason."""
         remembered = self.memory.get(clues.merchant_key)
         if remembered is not None:
-            return Categorization(remembered, CategorySource.MEMORY, clues.merchant_key, CERTAIN)
-        return categorizer.categorize(clues, crowd)
+            chosen = self.redirected(Categorization(remembered, CategorySource.MEMORY, clues.merchant_key, CERTAIN))
+            if chosen is not None:
+                return chosen
+        if not self.tree.redirects:
+            return categorizer.categorize(clues, crowd)
+        reasons = (self.redirected(reason) for reason in categorizer.alternatives(clues, crowd))
+        return next((reason for reason in reasons if reason is not None), UNCATEGORIZED)
+
+    def redirected(self, reason: Categorization) -> Categorization | None:
+        """Return a reason with the category that takes what it speaks for; None where the person has that hidden."""
+        category_id = self.tree.redirect(reason.category_id)
+        if category_id is None or category_id == reason.category_id:
+            return None if category_id is None else reason
+        return replace(reason, category_id=category_id)
 
 
 NOTHING_KNOWN = Knowledge()
@@ -38,4 +54,5 @@ async def load_knowledge(
 ) -> dict[UserId, Knowledge]:
     """Return what these persons said that bears on transactions of these sellers."""
     memories = await store.seller_memories(conn, user_ids, merchant_keys)
-    return {user_id: Knowledge(memory) for user_id, memory in memories.items()}
+    trees = await trees_of(conn, user_ids)
+    return {user_id: Knowledge(memories.get(user_id, {}), trees[user_id]) for user_id in user_ids}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from mintql.data import load_categories, load_template
+from mintql.data import load_template
 from mintql.domain.budgets import NOTHING_SPENT, MonthlySum, crossed, limits_for_month, spent_by_budget
 from mintql.domain.categories import UNCATEGORIZED_ID, CategorySource
 from mintql.domain.ids import AccountId, CategoryId, ConnectionId, ImportId, TransactionId, UserId
@@ -32,6 +32,7 @@ from mintql.domain.months import first_day, month_text
 from mintql.services.alerts import is_news
 from mintql.services.extract import Workplace
 from mintql.services.pages import Work, read_run
+from mintql.services.personal_categories import tree_of
 from mintql.services.rows import VANISHED_DAYS
 from mintql.store import alerts as alert_rows
 from mintql.store import replay as store
@@ -296,10 +297,11 @@ async def _compare_alerts(
         (row["category_id"], row["month"], row["threshold_percent"], row["revision"])
         for row in (await alert_rows.list_by_month(conn, user_id, months[0]) if months else [])
     }
+    tree = await tree_of(conn, user_id)
     for month in months:
         of_month = [item for item in sums if item.month == month]
         for category_id, limit in limits_for_month(load_template(), plan, overrides, month).items():
-            spent = spent_by_budget(load_categories(), of_month, limit.currency).get(category_id, NOTHING_SPENT)
+            spent = spent_by_budget(tree, of_month, limit.currency).get(category_id, NOTHING_SPENT)
             for threshold in crossed(limit, spent.total_minor):
                 report.alerts += 1
                 if (category_id, month, threshold, limit.revision) not in raised:

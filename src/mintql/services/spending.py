@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from mintql.data import load_categories
 from mintql.domain.budgets import MonthlySum
-from mintql.domain.categories import Category, CategoryKind
+from mintql.domain.categories import Category, CategoryKind, CategoryTree
 from mintql.domain.ids import UserId
 from mintql.domain.months import check_range, months_between
+from mintql.services.personal_categories import tree_of
 from mintql.store import spending as store
 from mintql.store.queries import Conn
 
@@ -44,9 +44,13 @@ class CurrencyTotal:
 
 @dataclass(frozen=True, slots=True)
 class MonthSpending:
-    """One month: its categories, largest first within kind and currency, and a total for each currency."""
+    """One month: its categories, largest first within kind and currency, and a total for each currency.
+
+    The categories are of the person's `tree`.
+    """
 
     month: date
+    tree: CategoryTree
     categories: list[CategorySpending] = field(default_factory=list)
     totals: list[CurrencyTotal] = field(default_factory=list)
 
@@ -64,12 +68,12 @@ async def spending(conn: Conn, user_id: UserId, first: date, last: date) -> list
     by_month: dict[date, list[MonthlySum]] = {}
     for item in await store.sums_between(conn, user_id, first, last):
         by_month.setdefault(item.month, []).append(item)
-    return [_month(month, by_month.get(month, ())) for month in months_between(first, last)]
+    tree = await tree_of(conn, user_id)
+    return [_month(month, tree, by_month.get(month, ())) for month in months_between(first, last)]
 
 
-def _month(month: date, sums: Sequence[MonthlySum]) -> MonthSpending:
-    tree = load_categories()
-    found = MonthSpending(month)
+def _month(month: date, tree: CategoryTree, sums: Sequence[MonthlySum]) -> MonthSpending:
+    found = MonthSpending(month, tree)
     totals: dict[str, CurrencyTotal] = {}
     for item in sums:
         category = tree.by_id[item.category_id]

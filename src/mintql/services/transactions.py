@@ -8,8 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TypeVar
 
-from mintql.data import load_categories
-from mintql.domain.categories import UNCATEGORIZED_ID
+from mintql.domain.categories import UNCATEGORIZED_ID, CategoryTree, check_in_use
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import AccountId, CategoryId, TransactionId, UserId
 from mintql.domain.money import AMOUNT_MINOR_MAX
@@ -134,6 +133,7 @@ async def _any_from(
 
 
 def check_filter(
+    tree: CategoryTree,
     *,
     account_ids: Collection[AccountId] | None = None,
     category_ids: Collection[CategoryId] | None = None,
@@ -147,7 +147,7 @@ def check_filter(
     tags: Collection[str] | None = None,
     has_note: bool | None = None,
 ) -> TransactionFilter:
-    """Return the filter that a person's wishes come to; a group of categories stands for its leaves.
+    """Return the filter that a person's wishes come to; a group of their tree stands for its leaves.
 
     Raises:
         InvalidInput: A wish cannot be met; the message says which and why.
@@ -158,7 +158,7 @@ def check_filter(
         raise InvalidInput(f"The greatest amount ({greatest}) is below the least ({least}).", field="maxAmount")
     return TransactionFilter(
         account_ids=_at_most(account_ids, "accountIds"),
-        category_ids=_leaves(_at_most(category_ids, "categoryIds"), uncategorized),
+        category_ids=_leaves(tree, _at_most(category_ids, "categoryIds"), uncategorized),
         first_day=first,
         last_day=last,
         least=_amount(least, "minAmount"),
@@ -176,14 +176,14 @@ def _at_most(ids: Collection[Id] | None, field: str) -> frozenset[Id] | None:
     return None if ids is None else frozenset(ids)
 
 
-def _leaves(category_ids: frozenset[CategoryId] | None, uncategorized: bool | None) -> frozenset[CategoryId] | None:
-    tree = load_categories()
+def _leaves(
+    tree: CategoryTree, category_ids: frozenset[CategoryId] | None, uncategorized: bool | None
+) -> frozenset[CategoryId] | None:
     leaves: set[CategoryId] | None = None
     if category_ids is not None:
         leaves = set()
         for category_id in category_ids:
-            if category_id not in tree.by_id:
-                raise InvalidInput(f"There is no category {category_id}.", field="categoryIds")
+            check_in_use(tree, category_id, field="categoryIds")
             leaves |= {leaf.category_id for leaf in tree.children(category_id)} or {category_id}
     if uncategorized is not None:
         asked = {leaf.category_id for leaf in tree.leaves if (leaf.category_id == UNCATEGORIZED_ID) is uncategorized}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -90,16 +90,14 @@ async def raise_alerts(conn: Conn, crossings: Sequence[Crossing], now: datetime)
     return [Raised(**dict(row)) for row in rows]
 
 
-async def note_causes(
-    conn: Conn, raised: Sequence[Raised], leaves: Mapping[CategoryId, Sequence[CategoryId]], limit: int
-) -> None:
-    """Write onto each alert the largest purchases of its category and month, at most `limit`."""
+async def note_causes(conn: Conn, raised: Sequence[Raised], leaves: Sequence[Sequence[CategoryId]], limit: int) -> None:
+    """Write onto each alert the largest purchases of its leaves and month, at most `limit`; `leaves` in their order."""
     if not raised:
         return
     rows = await conn.fetch(
         SQL.largest,
         [item.user_id for item in raised],
-        [_array(leaves[item.category_id]) for item in raised],
+        [_array(of_one) for of_one in leaves],
         [item.month for item in raised],
         [item.currency for item in raised],
         limit,

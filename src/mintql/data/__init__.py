@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
+from mintql.data.dictionary import read_dictionary
 from mintql.domain.categories import Category, CategoryKind, CategoryTree
 from mintql.domain.countries import EVERYWHERE
 from mintql.domain.hints import CategoryHint
@@ -80,7 +81,9 @@ def load_sellers() -> Mapping[str, Seller]:
 @cache
 def load_seller_index() -> SellerIndex:
     """Return what finds sellers: the project's own list before the large one."""
-    return SellerIndex(curated=_own_sellers(), listed=SellerColumns())
+    category_ids = {slug: category.category_id for slug, category in load_categories().by_slug.items()}
+    packed = files(__name__).joinpath("sellers.dat").read_bytes()
+    return SellerIndex(curated=_own_sellers(), listed=read_dictionary(packed, category_ids))
 
 
 def _own_sellers() -> SellerColumns:

@@ -20,7 +20,7 @@ from mintql.api.schema import build_schema
 from mintql.domain.errors import Failure
 from mintql.domain.months import MONTHS_PER_RANGE_MAX
 from mintql.jobs import EVENTS_KEPT_DAYS
-from mintql.services import alerts, connections, sync, transactions
+from mintql.services import alerts, category_changes, connections, sync, transactions
 from mintql.services.categories import RECATEGORIZED_MAX
 from mintql.settings import Settings
 from support.examples import Example, fill, matching, read_examples
@@ -165,7 +165,7 @@ def test_the_limits_are_those_of_the_code():
             paging.PAGE_SIZE_MAX, requests.BODY_BYTES_MAX, limits.TOKENS_MAX, limits.DEPTH_MAX, limits.FIELDS_MAX,
             limits.ALIASES_MAX, limits.DIRECTIVES_MAX, limits.FRAGMENTS_MAX, limits.SAME_KEY_MAX, limits.MUTATIONS_MAX,
             limits.COST_MAX, http.OPERATIONS_PER_SOCKET_MAX, RECATEGORIZED_MAX, transactions.FILTER_IDS_MAX,
-            MONTHS_PER_RANGE_MAX, connections.CONNECTIONS_MAX,
+            MONTHS_PER_RANGE_MAX, connections.CONNECTIONS_MAX, category_changes.OWN_MAX,
         ]
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from mintql.api.alerts import AlertsQuery
 from mintql.api.annotations import AnnotationsMutation, AnnotationsQuery
 from mintql.api.budgets import BudgetsMutation, BudgetsQuery
 from mintql.api.categories import CategoriesMutation, CategoriesQuery
+from mintql.api.category_changes import CATEGORY_HANDLERS, CategoryChangesMutation
 from mintql.api.connecting import ConnectionsMutation
 from mintql.api.connections import ConnectionsQuery
 from mintql.api.context import Context
@@ -63,6 +64,7 @@ class Mutation(
     ConnectionsMutation,
     AnnotationsMutation,
     CategoriesMutation,
+    CategoryChangesMutation,
     BudgetsMutation,
     ImportsMutation,
     AccountMergesMutation,
@@ -123,7 +125,7 @@ def build_schema() -> Schema:
         subscription=Subscription,
         extensions=[DressErrors, prepare],
         config=StrawberryConfig(scalar_map={**SCALARS, **IMPORT_SCALARS}),
-        exception_handlers=(*HANDLERS, *IMPORT_HANDLERS),
+        exception_handlers=(*HANDLERS, *IMPORT_HANDLERS, *CATEGORY_HANDLERS),
     )
     schema.documents = prepare.documents = Documents(schema._schema)  # noqa: SLF001 - strawberry gives no other way
     return schema

@@ -22,6 +22,20 @@ OWN_ID_MIN = CategoryId(10_000)
 """Ids from here on are of categories that persons made, each counting for themselves; below are the standard ones."""
 
 
+KEPT_SLUGS = frozenset(
+    {
+        "uncategorized",
+        "transfers",
+        "account-transfer",
+        "credit-card-payment",
+        "savings-transfer",
+        "investment-transfer",
+    }
+)
+"""Standard categories that cannot be hidden or merged away: what has no other, and money moved between own accounts,
+which would otherwise count as spending or income."""
+
+
 class CategoryKind(StrEnum):
     """What money in a category is. Only `expense` counts as spending; `transfer` counts as nothing."""
 

@@ -32,6 +32,22 @@ class NotFound(Failure):
     code = "NOT_FOUND"
 
 
+class CategoryInUse(Failure):
+    """A category of a person's own is to be deleted, and it was not said where what is in it goes.
+
+    `transactions`, `parts` (of splits), `sellers` (remembered for it) and `budgets` (limits set for it) say how many.
+    """
+
+    code = "CATEGORY_IN_USE"
+
+    def __init__(self, message: str, *, transactions: int, parts: int, sellers: int, budgets: int) -> None:
+        super().__init__(message, field="moveTo")
+        self.transactions = transactions
+        self.parts = parts
+        self.sellers = sellers
+        self.budgets = budgets
+
+
 class NotSignedIn(Failure):
     """The request carries no session, or one that has ended."""
 

@@ -24,18 +24,19 @@ def transactions_changed(
     added: Sequence[TransactionId] = (),
     changed: Sequence[TransactionId] = (),
     removed: Sequence[TransactionId] = (),
+    changed_count: int | None = None,
     removed_count: int | None = None,
 ) -> NewEvent:
     """Return the event that tells of changed transactions: all counts, but at most `EVENT_IDS_MAX` ids of each.
 
-    `removed_count` is for a caller that has not read more ids of removed ones than an event can name.
+    `changed_count` and `removed_count` are for a caller that has not read more ids than an event can name.
     """
     payload = {
         "added": list(added[:EVENT_IDS_MAX]),
         "changed": list(changed[:EVENT_IDS_MAX]),
         "removed": list(removed[:EVENT_IDS_MAX]),
         "added_count": len(added),
-        "changed_count": len(changed),
+        "changed_count": len(changed) if changed_count is None else changed_count,
         "removed_count": len(removed) if removed_count is None else removed_count,
     }
     return NewEvent(user_id, "transactions_changed", payload)

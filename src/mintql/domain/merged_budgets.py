@@ -1,0 +1,89 @@
+"""What becomes of two categories' budgets when one is merged into the other: no limit vanishes unsaid.
+
+Where both have a limit, it is the two together; where one has, it is that one. Months keep their own limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from mintql.domain.budgets import Override
+from mintql.domain.ids import CategoryId
+from mintql.domain.money import AMOUNT_MINOR_MAX, Money
+from mintql.domain.months import month_text
+
+
+@dataclass(frozen=True, slots=True)
+class MergedOverride:
+    """A limit of the category that stays, as it is after the merge, and in words what became of the other's.
+
+    `words` is empty where the other category had none then.
+    """
+
+    override: Override
+    words: str
+
+
+def merge_overrides(
+    gone: Sequence[Override], stays: Sequence[Override], stays_id: CategoryId, revision: int
+) -> list[MergedOverride]:
+    """Return all overrides of the leaf that stays, from those of both leaves. The template has none for leaves.
+
+    `revision` is for limits that change; the others keep theirs, so that no alert is repeated.
+    """
+    merged: list[MergedOverride] = []
+    for recurring in (True, False):
+        rows = [row for row in (*gone, *stays) if row.recurring is recurring]
+        for month, place in sorted({row.month: replace(row, category_id=stays_id) for row in rows}.items()):
+            before = _limit_at(gone, month, recurring=recurring), _limit_at(stays, month, recurring=recurring)
+            merged.append(_together(*before, place, revision))
+    return merged
+
+
+def ended(gone: Sequence[Override]) -> Iterator[str]:
+    """Yield in words which limits end when their category goes and nothing takes its place."""
+    for row in sorted(gone, key=lambda row: (row.month, row.recurring)):
+        if row.limit_minor is not None:
+            yield f"Its limit of {Money(row.limit_minor, row.currency)} {_when(row)} has ended."
+
+
+def _limit_at(rows: Sequence[Override], month: date, *, recurring: bool) -> Override | None:
+    """Return the row whose limit holds from a month on (`recurring`) or in that month; None where there is no limit."""
+    from_then_on = [row for row in rows if row.recurring and row.month <= month]
+    then_alone = [row for row in rows if not row.recurring and row.month == month and not recurring]
+    found = max([*from_then_on, *then_alone], key=lambda row: (not row.recurring, row.month), default=None)
+    return None if found is None or found.limit_minor is None else found
+
+
+def _together(gone: Override | None, stays: Override | None, place: Override, revision: int) -> MergedOverride:
+    """Return the limit at the place of a row: of which category, from which month on or in which one."""
+    if gone is None:
+        held = replace(place, limit_minor=None) if stays is None else stays
+        return MergedOverride(_put(held, place), "")
+    theirs, when = _shown(gone), _when(place)
+    if stays is None:
+        taken_over = replace(_put(gone, place), revision=revision)
+        return MergedOverride(taken_over, f"The limit of {theirs} {when} was taken over.")
+    if gone.currency != stays.currency:
+        return MergedOverride(
+            _put(stays, place), f"The limit of {theirs} {when} has ended: that of {_shown(stays)} holds."
+        )
+    total_minor = min((gone.limit_minor or 0) + (stays.limit_minor or 0), AMOUNT_MINOR_MAX)
+    total = replace(_put(stays, place), limit_minor=total_minor, revision=revision)
+    words = f"The limit {when} is {_shown(total)} now: {_shown(stays)} and {theirs} together."
+    return MergedOverride(total, words)
+
+
+def _put(row: Override, place: Override) -> Override:
+    return replace(row, category_id=place.category_id, month=place.month, recurring=place.recurring)
+
+
+def _shown(row: Override) -> str:
+    return str(Money(row.limit_minor or 0, row.currency))
+
+
+def _when(row: Override) -> str:
+    month = month_text(row.month)
+    return f"from {month} on" if row.recurring else f"in {month}"

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
-from entries import Entry, Site, Told, read_table, read_words
+from entries import Entry, Site, Told, domain_word, read_table, read_words
 
 from mintql.data import load_categories
 from mintql.domain.countries import EVERYWHERE, NOWHERE, country_set
+from mintql.domain.merchants import normalize
 
+DROP = "drop"
 CLEAR_SHARE = 0.6
 """Of two kinds under one name in one country, one is meant when so much of what the map has is of that kind."""
+SAME_VISIT = {"fuel", "convenience-stores", "auto-service"}
+"""A fuel station, its shop and its car wash: whichever the map has more often is meant."""
 FIRST_NAME_COUNT_MIN = 100
 """A first name alone is a seller only if the map has it so often; else it is a person who was paid."""
 LETTERS_MIN = 5
 SHORT_LETTERS_MIN = 4
 SHORT_COUNT_MIN = 200
 """A first word of four letters is telling only for large chains."""
+CHAIN_COUNT_MIN = 200
+"""Of words that only describe, a chain as large as this has made a name: `the north face`."""
 ACRONYM_LENGTH_MAX = 5
 ACRONYM_COUNT_MIN = 500
 DOMAIN_WORD_LETTERS_MIN = 7
@@ -57,37 +64,63 @@ class Words:
         return not core or (core != key and core in self.plain) or core in self.first_names
 
 
+class Traps:
+    """What the table of traps decides about keys that look like something else."""
+
+    def __init__(self) -> None:
+        rows = read_table("seller_traps.tsv")
+        self._decisions = [(re.compile(row["pattern"]), row["decision"]) for row in rows]
+
+    def decision(self, key: str) -> str:
+        """Return `drop`, the category that a key means whatever the package says, or nothing. The last line wins."""
+        found = [decision for pattern, decision in self._decisions if pattern.fullmatch(key)]
+        return found[-1] if found else ""
+
+
 def rows_of(entries: Iterable[Entry], words: Words) -> list[Row]:
     """Return the rows, ascending by key; those of one key by their countries."""
     by_key: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_key[entry.key].append(entry)
-    traps = {row["key"]: row["decision"] for row in read_table("seller_traps.tsv")}
+    traps = Traps()
     beginners = _beginners(by_key)
     rows: list[Row] = []
     for key in sorted(by_key):
-        decision = traps.get(key, "")
-        if decision == "drop" or not _is_name(key, by_key[key], words):
+        decision = traps.decision(key)
+        if decision == DROP or not _is_name(key, by_key[key], words):
             continue
-        for slug, countries in sorted(_meanings(by_key[key]).items(), key=lambda meaning: (meaning[1], meaning[0])):
-            meant = [entry for entry in by_key[key] if entry.slug == slug]
-            telling = decision != "whole key" and _is_telling(key, meant, words, beginners)
+        told = [replace(entry, slug=decision) for entry in by_key[key]] if decision else by_key[key]
+        for slug, countries in sorted(_meanings(told).items(), key=lambda meaning: (meaning[1], meaning[0])):
+            meant = [entry for entry in told if entry.slug == slug]
+            telling = _is_telling(key, meant, words, beginners)
             rows.append(Row(key, _shown(meant), slug, countries, telling))
     return rows
 
 
 def sites_of(sites: Iterable[Site], rows: Iterable[Row]) -> dict[str, tuple[str, str]]:
     """Return key and category of each domain that is one seller's."""
-    known = {(row.key, row.slug) for row in rows}
+    slugs: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        slugs[row.key].add(row.slug)
     by_domain: dict[str, list[Site]] = defaultdict(list)
-    for site in sites:
-        if (site.key, site.slug) in known:
-            by_domain[site.domain].append(site)
+    for told in sites:
+        word = normalize(domain_word(told.domain)).key
+        # Where the house has only a branch's entry with its domain, the domain is still the house's: not the express
+        # shop's, but the supermarket's.
+        site = replace(told, key=word) if word in slugs and told.key.startswith(f"{word} ") else told
+        known = slugs.get(site.key, set())
+        if site.slug in known or len(known) == 1:
+            by_domain[site.domain].append(site if site.slug in known else replace(site, slug=min(known)))
     found: dict[str, tuple[str, str]] = {}
-    for domain, told in sorted(by_domain.items()):
-        surest = min(site.told for site in told)
-        sure = [site for site in told if site.told is surest]
-        slug = _clear(Counter({slug: sum(s.count for s in sure if s.slug == slug) for slug in {s.slug for s in sure}}))
+    for domain, reasons in sorted(by_domain.items()):
+        word = normalize(domain_word(domain)).key
+        surest = min(site.told for site in reasons)
+        # A seller named like its domain comes before other sellers of the same house.
+        sure = [site for site in reasons if site.key == word] or [site for site in reasons if site.told is surest]
+        counts: Counter[str] = Counter()
+        for site in sure:
+            counts[site.slug] += site.count
+        slug = _clear(counts)
         if slug:
             best = min((site for site in sure if site.slug == slug), key=lambda site: (-site.count, site.key))
             found[domain] = best.key, slug
@@ -97,21 +130,21 @@ def sites_of(sites: Iterable[Site], rows: Iterable[Row]) -> dict[str, tuple[str,
 def _is_name(key: str, entries: Iterable[Entry], words: Words) -> bool:
     """Whether a key is a name at all."""
     if " " in key:
-        return bool(words.core(key))
+        return bool(words.core(key)) or any(entry.told is Told.NAME for entry in entries)
     if key in words.generic:
         return False
     counts = [entry.count for entry in entries if entry.told is Told.NAME]
     if key in words.first_names:
         return max(counts, default=0) >= FIRST_NAME_COUNT_MIN
-    return key not in words.plain or any(entry.told is not Told.DOMAIN_WORD for entry in entries)
+    return key not in words.plain or bool(counts)
 
 
 def _is_telling(key: str, entries: list[Entry], words: Words, beginners: Mapping[str, Mapping[str, set[str]]]) -> bool:
     """Whether a longer key that begins with this one is the seller's, too."""
-    if " " in key:
-        return not words.only_describes(key)
     surest = min(entry.told for entry in entries)
     count = max(entry.count for entry in entries)
+    if " " in key:
+        return not words.only_describes(key) or (surest is Told.NAME and count >= CHAIN_COUNT_MIN)
     if not key.isascii() or key in words.plain or key in words.generic:
         return False
     if surest is Told.DOMAIN_WORD:
@@ -197,13 +230,16 @@ def _clear(counts: Counter[str]) -> str:
     ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     slug, count = ranked[0]
     by_slug = load_categories().by_slug
-    one_group = len({by_slug[other].parent_id for other in counts}) == 1
+    one_group = len({by_slug[other].parent_id for other in counts}) == 1 or set(counts) <= SAME_VISIT
     return slug if one_group or count >= CLEAR_SHARE * counts.total() else ""
 
 
 def _shown(entries: list[Entry]) -> str:
-    """Return the display name of the entry that is surest, then most common."""
-    return min(entries, key=lambda entry: (entry.told, -entry.count, entry.shown)).shown
+    """Return the display name that the key itself is of, else that of the entry that is surest and most common."""
+    best = min(
+        entries, key=lambda entry: (normalize(entry.shown).key != entry.key, entry.told, -entry.count, entry.shown)
+    )
+    return best.shown
 
 
 @cache

@@ -514,7 +514,6 @@ async def test_a_standard_category_is_not_deleted_and_a_group_only_when_it_is_em
 
 
 async def test_every_column_that_names_a_category_goes_along_when_one_is_merged(conn):
-    """A new table that names categories has to be taken along in `services.category_moves`, or be history like these."""
     columns = await conn.fetch(
         "SELECT table_name, column_name FROM information_schema.columns"
         " WHERE table_schema = 'public' AND column_name LIKE '%category_id%'"
@@ -528,4 +527,6 @@ async def test_every_column_that_names_a_category_goes_along_when_one_is_merged(
     }
     by_triggers = {("monthly_spending", "category_id")}
     history = {("alerts", "category_id"), ("reconcile_findings", "category_id")}
-    assert {tuple(row) for row in columns} == taken_along | by_triggers | history
+    assert {tuple(row) for row in columns} == taken_along | by_triggers | history, (
+        "take a new column that names categories along in services.category_moves, or say here why it stays"
+    )

@@ -7,10 +7,14 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
+from mintql.api.context import Context, Viewer
 from mintql.api.nodes import encode_id, split_id
+from mintql.domain.ids import SessionId
+from mintql.services import category_changes
+from mintql.services.category_changes import NewCategory
 from support.clients import client_of, socket_of
-from support.factories import Person, create_account, create_connection, create_transaction
-from support.people import category
+from support.factories import Person, create_account, create_connection, create_person, create_transaction
+from support.people import acting_as, category
 
 TODAY = datetime.now(UTC).date()
 FOOD, COFFEE, GROCERIES = (encode_id("Category", category(slug)) for slug in ("food-and-dining", "coffee", "groceries"))
@@ -157,10 +161,24 @@ async def test_ids_of_own_categories_mean_nothing_to_others(conn, server, client
     assert (await client.ask(NODE, id=own_id))["node"]["name"] == "Secret hobby"
 
 
+async def test_a_tree_that_is_older_than_a_row_is_read_anew(api_runtime, conn):
+    ada = await create_person(conn)
+    context = Context(api_runtime, Viewer(ada.user_id, SessionId(1), datetime.now(UTC)))
+    async with context.person() as reading:
+        before = await context.category_tree(reading)
+        async with acting_as(conn, ada.user_id):
+            wish = NewCategory("Lunch at work", category("food-and-dining"))
+            made, _ = await category_changes.add(conn, ada.user_id, wish)
+        assert await context.category_tree(reading, [category("coffee")]) is before
+        assert (await context.category_tree(reading, [made])).by_id[made].name == "Lunch at work"
+
+
 async def test_a_kept_answer_is_not_given_after_a_change(client):
     assert (await tops(client))["food-and-dining"]["children"][0]["name"] == "Groceries"
     await client.ask(RENAME, id=GROCERIES, name="Food shopping")
     assert (await tops(client))["food-and-dining"]["children"][0]["name"] == "Food shopping"
+    empty = (await client.ask(RENAME, id=GROCERIES, name=""))["changeCategory"]
+    assert empty["message"] == "A name has 1 to 60 characters; '' has 0."
     changed = (await client.ask(RENAME, id=GROCERIES, name=None))["changeCategory"]
     assert changed["category"] == {"slug": "groceries", "name": "Groceries"}
 

@@ -171,6 +171,7 @@ async def test_own_categories_are_their_persons_alone(conn, ada):
         ("  ", {}, "A name has 1 to 60 characters; '' has 0."),
         ("x" * 61, {}, f"A name has 1 to 60 characters; {'x' * 40 + '…'!r} has 61."),
         ("a\nb", {}, "The name 'a\\nb' holds a character that cannot be shown on a line."),
+        ("\u200b\u200d", {}, "The name '\\u200b\\u200d' holds nothing that can be seen."),
         ("gROCERIES", {}, "There is a category Groceries already; choose another name."),
         ("travel", {}, "There is a category Travel already; choose another name."),
         ("New", {"group_id": None}, "Give the group it goes into, or for a new group its kind; one of the two."),

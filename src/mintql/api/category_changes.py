@@ -190,7 +190,7 @@ class CategoryChangesMutation:
         chosen = decode_category_id(id, field="id")
         wish = service.CategoryWish(
             changes_name=name is not strawberry.UNSET,
-            name=name or None if name is not strawberry.UNSET else None,
+            name=name if name is not strawberry.UNSET else None,
             changes_icon=icon is not strawberry.UNSET,
             icon=icon if icon is not strawberry.UNSET else None,
             group_id=None if group_id is None else decode_category_id(group_id, field="groupId"),

@@ -38,6 +38,8 @@ OWN_MAX = 200
 """Own categories of a person at a time: more than the standard ones, and few enough to choose from."""
 OWN_EVER_MAX = 1_000
 """With deleted ones, whose rows stay because alerts of the past name them: what every read of a tree goes through."""
+SEEN: Final = "LNPS"
+"""First letters of Unicode's general categories that show by themselves: letters, numbers, punctuation, symbols."""
 ICON: Final = re.compile(r"[a-z0-9-]{1,50}")
 ICON_DEFAULT = "tag"
 
@@ -154,6 +156,8 @@ def check_name(tree: CategoryTree, text: str, *, besides: CategoryId | None = No
         )
     if any(unicodedata.category(character) in NOT_IN_TAGS for character in name):
         raise InvalidInput(f"The name {shown(name)} holds a character that cannot be shown on a line.", field="name")
+    if not any(unicodedata.category(character)[0] in SEEN for character in name):
+        raise InvalidInput(f"The name {shown(name)} holds nothing that can be seen.", field="name")
     check_name_is_free(tree, name, besides=besides, field="name")
     return name
 

@@ -119,7 +119,7 @@ class Bench:
             records = [
                 (
                     key[0], next(ids), accounts[key], row.external_id, row.posted_on, row.amount_minor, row.currency,
-                    row.pending, 601, "dictionary", row.description, row.description, row.description, "", None,
+                    row.pending, 601, "dictionary", row.description, row.description, row.description, "", "", None,
                 )
                 for key, rows in batch.rows.items()
                 for row in rows

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from _samples import Sample, card_purchases, labelled
+
 from mintql.data import load_categories, load_category_hints, load_keywords, load_merchant_codes, load_sellers
 from mintql.domain.categories import UNCATEGORIZED_ID, Categorization
 from mintql.domain.ids import CategoryId

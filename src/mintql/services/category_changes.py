@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from mintql.data import load_categories
@@ -126,14 +126,14 @@ async def change(
     if wish.hidden is not None:
         _check_hiding(tree, category, hidden=wish.hidden)
         row = replace(row, hidden=wish.hidden)
-    moved = wish.group_id is not None and wish.group_id != category.parent_id
-    if moved and wish.group_id is not None:
+    moved_months: set[date] = set()
+    if wish.group_id is not None and wish.group_id != category.parent_id:
         _check_move(tree, category, wish.group_id)
         row = replace(row, parent_id=wish.group_id)
+        moved_months = alerts.recent_months(now)
     await store.put(conn, user_id, row)
     effects = Effects(changed={user_id})
-    if moved:
-        effects.merge(await alerts.evaluate(conn, {user_id: alerts.recent_months(now)}, now))
+    effects.merge(await alerts.evaluate(conn, {user_id: moved_months}, now))
     return category_id, effects
 
 

@@ -122,10 +122,13 @@ def load_keywords() -> tuple[Keyword, ...]:
 def load_merchant_codes() -> Mapping[str, MerchantCode]:
     """Return what merchant category codes mean, by four digits."""
     by_slug = load_categories().by_slug
+    described = {row["code"]: row["description"] for row in read_rows("mcc_descriptions.tsv")}
     codes: dict[str, MerchantCode] = {}
     for row in read_rows("mcc.tsv"):
-        code = MerchantCode(by_slug[row["category"]].category_id, row["vague"] == "yes", "")
-        codes.update((f"{number:04d}", code) for number in range(int(row["first"]), int(row["last"]) + 1))
+        category_id, vague = by_slug[row["category"]].category_id, row["vague"] == "yes"
+        for number in range(int(row["first"]), int(row["last"]) + 1):
+            code = f"{number:04d}"
+            codes[code] = MerchantCode(category_id, vague, described.get(code, ""))
     return codes
 
 

@@ -60,7 +60,7 @@ class Keyword:
 class MerchantCode:
     """What an ISO 18245 code means. A `vague` one covers too many trades to outrank a seller's name.
 
-    `description` names the trade in a few words.
+    `description` names the trade, or the company whose own code it is, in a few words; empty for codes of no known use.
     """
 
     category_id: CategoryId

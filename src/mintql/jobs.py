@@ -81,6 +81,7 @@ def workplace(runtime: Runtime) -> Workplace:
         runtime.vault,
         runtime.connectors,
         history_days=runtime.settings.history_days,
+        crowd=runtime.crowd,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import asyncpg
@@ -24,6 +24,7 @@ from mintql.gateways.queue import Queue, deserialize, serialize
 from mintql.gateways.vault import Vault
 from mintql.institutions.base import Connector
 from mintql.institutions.registry import build_connectors
+from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects
 from mintql.settings import Settings
 from mintql.store.queries import Conn
@@ -55,6 +56,7 @@ class Runtime:
     vault: Vault
     connectors: Mapping[str, Connector]
     passwords: Passwords
+    crowd: CrowdCache = field(default_factory=CrowdCache)
 
     @asynccontextmanager
     async def person(self, user_id: UserId) -> AsyncIterator[Conn]:

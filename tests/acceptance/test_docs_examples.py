@@ -21,7 +21,7 @@ from mintql.domain.errors import Failure
 from mintql.domain.months import MONTHS_PER_RANGE_MAX
 from mintql.jobs import EVENTS_KEPT_DAYS
 from mintql.services import alerts, category_changes, connections, sync, transactions
-from mintql.services.categories import RECATEGORIZED_MAX
+from mintql.services.choices import RECATEGORIZED_MAX
 from mintql.settings import Settings
 from support.examples import Example, fill, matching, read_examples
 from support.local import local_client

@@ -23,7 +23,7 @@ from mintql.services.annotations import (
     split,
     tag,
 )
-from mintql.services.categories import Scope, recategorize
+from mintql.services.choices import Scope, recategorize
 from mintql.services.effects import Effects
 from mintql.store.reconcile import differences
 from support.factories import create_override, create_person, create_transaction

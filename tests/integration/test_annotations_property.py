@@ -13,7 +13,7 @@ import pytest
 from mintql.domain.categories import UNCATEGORIZED_ID
 from mintql.domain.money import to_decimal_text
 from mintql.services.annotations import PartWish, split
-from mintql.services.categories import Scope, recategorize
+from mintql.services.choices import Scope, recategorize
 from mintql.store.reconcile import differences
 from support.factories import create_person, create_transaction
 from support.people import acting_as, category

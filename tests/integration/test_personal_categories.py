@@ -16,9 +16,9 @@ from mintql.services import category_changes, category_moves
 from mintql.services.annotations import PartWish, split
 from mintql.services.budgets import Scope as BudgetScope
 from mintql.services.budgets import list_budgets, set_override
-from mintql.services.categories import Scope, recategorize
 from mintql.services.categorize import Clues, default_categorizer
 from mintql.services.category_changes import CategoryWish, NewCategory
+from mintql.services.choices import Scope, recategorize
 from mintql.services.knowledge import load_knowledge
 from mintql.services.personal_categories import tree_of
 from mintql.services.spending import spending
@@ -528,6 +528,9 @@ async def test_every_column_that_names_a_category_goes_along_when_one_is_merged(
     }
     by_triggers = {("monthly_spending", "category_id")}
     history = {("alerts", "category_id"), ("reconcile_findings", "category_id")}
+    # Choices are led on when they are taken back; a vote stays for what was chosen then, and counts are of everybody.
+    history |= {("category_choices", "category_id"), ("category_choices", "before_category_id")}
+    history |= {("seller_votes", "category_id"), ("crowd_counts", "category_id"), ("crowd_sellers", "top_category_id")}
     assert {tuple(row) for row in columns} == taken_along | by_triggers | history, (
         "take a new column that names categories along in services.category_moves, or say here why it stays"
     )

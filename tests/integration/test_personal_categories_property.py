@@ -17,8 +17,8 @@ from mintql.services import category_changes, category_moves
 from mintql.services.annotations import PartWish, split
 from mintql.services.budgets import Scope as BudgetScope
 from mintql.services.budgets import list_budgets, set_override
-from mintql.services.categories import Scope, recategorize
 from mintql.services.category_changes import CategoryWish, NewCategory
+from mintql.services.choices import Scope, recategorize
 from mintql.services.personal_categories import tree_of
 from mintql.services.spending import spending
 from mintql.store.reconcile import differences

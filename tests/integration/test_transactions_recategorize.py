@@ -10,7 +10,7 @@ import pytest
 
 from mintql.domain.categories import UNCATEGORIZED_ID, CategorySource
 from mintql.domain.errors import InvalidInput, NotFound
-from mintql.services.categories import RECATEGORIZED_MAX, Scope, recategorize
+from mintql.services.choices import RECATEGORIZED_MAX, Scope, recategorize
 from mintql.services.effects import Effects
 from mintql.services.events import EVENT_IDS_MAX
 from support.factories import create_override, create_person, create_transaction

@@ -7,33 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated
 
 import strawberry
 
 from mintql.api.context import Context, Info
-from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
 from mintql.api.nodes import Node, decode_id, encode_id, register_node
 from mintql.data import load_categories
 from mintql.domain import categories as domain
 from mintql.domain.categories import CategoryKind, CategoryTree
-from mintql.domain.ids import CategoryId, TransactionId
-from mintql.services import categories as service
+from mintql.domain.ids import CategoryId
 from mintql.services.personal_categories import TREES_KEPT_MAX
-
-if TYPE_CHECKING:
-    from mintql.api.transactions import Transaction
 
 strawberry.enum(
     CategoryKind,
     description="What money in a category is. EXPENSE counts as spending and INCOME as received; TRANSFER is "
     "money moved between own accounts and counts as neither.",
-)
-strawberry.enum(
-    service.Scope,
-    name="RecategorizeScope",
-    description="What a choice of category is meant for. ONCE: the named transactions. SELLER_FROM_NOW_ON: those, and "
-    "transactions of the same sellers that come later; earlier ones that are not named stay as they are.",
 )
 
 
@@ -138,21 +127,6 @@ async def load_category_nodes(context: Context, category_ids: list[int]) -> Sequ
 register_node("Category", load_category_nodes)
 
 
-@strawberry.type(description="The transactions are in the category now.")
-class RecategorizeSuccess:
-    """What `recategorize` gives when it worked."""
-
-    transactions: list[Annotated[Transaction, strawberry.lazy("mintql.api.transactions")]] = strawberry.field(
-        description="The transactions in the order they were named, each once, as they are now."
-    )
-
-
-RecategorizePayload: TypeAlias = Annotated[
-    RecategorizeSuccess | InvalidInputError | NotFoundError | NotSignedInError,
-    strawberry.union("RecategorizePayload", description="What became of `recategorize`."),
-]
-
-
 @strawberry.type
 class CategoriesQuery:
     """Reads of categories."""
@@ -173,41 +147,3 @@ class CategoriesQuery:
                 tree = await context.category_tree(conn)
         tops = (category for category in tree.by_id.values() if category.parent_id is None)
         return [category_node(tree, top.category_id) for top in tops if _is_listed(top, include_hidden)]
-
-
-@strawberry.type
-class CategoriesMutation:
-    """Changes of categories."""
-
-    @strawberry.mutation(
-        description="Puts transactions into a category by hand; no machine changes that later. All of them, or none "
-        "when one cannot be changed."
-    )
-    async def recategorize(
-        self,
-        info: Info,
-        ids: Annotated[
-            list[strawberry.ID],
-            strawberry.argument(
-                description=f"The transactions, up to {service.RECATEGORIZED_MAX}. The id of a pending one that was "
-                "posted since stands for the posted one."
-            ),
-        ],
-        category_id: Annotated[
-            strawberry.ID, strawberry.argument(description="The category; a group cannot hold transactions.")
-        ],
-        scope: Annotated[
-            service.Scope, strawberry.argument(description="What the choice is meant for.")
-        ] = service.Scope.ONCE,
-    ) -> RecategorizePayload:
-        from mintql.api.transactions import transaction_nodes  # noqa: PLC0415 - the two types name each other
-
-        context = info.context
-        user_id = context.user_id
-        wanted = [TransactionId(decode_id("Transaction", text, field="ids")) for text in ids]
-        chosen = decode_category_id(category_id)
-        async with context.person() as conn:
-            rows, effects = await service.recategorize(conn, user_id, wanted, chosen, scope, context.now())
-            nodes = await transaction_nodes(context, conn, rows)
-        await context.runtime.perform(effects)
-        return RecategorizeSuccess(transactions=nodes)

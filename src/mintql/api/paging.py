@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Generic, TypeAlias, TypeVar
+from urllib.parse import quote, unquote
 
 import strawberry
 
@@ -182,6 +183,22 @@ def decode_pair(kind: str, text: str, field: str = "after") -> tuple[int, int]:
         return _number(first), _number(second)
     except ValueError:
         raise _not_a_cursor(text, field) from None
+
+
+def encode_text(kind: str, text: str) -> Cursor:
+    """Return the cursor of a row listed by a text; `kind` keeps cursors of different lists apart."""
+    return _encode(f"{kind}:{quote(text)}")
+
+
+def decode_text(kind: str, text: str, field: str = "after") -> str:
+    """Read a cursor made by `encode_text` for the same kind; raise `InvalidInput` for any other text."""
+    try:
+        plain = unquote(_decode(text, kind, field), errors="strict")
+    except UnicodeDecodeError:
+        raise _not_a_cursor(text, field) from None
+    if "\0" in plain:
+        raise _not_a_cursor(text, field)
+    return plain
 
 
 def encode_seq(seq: int) -> Cursor:

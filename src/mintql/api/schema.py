@@ -16,8 +16,9 @@ from mintql.api.accounts import AccountsQuery
 from mintql.api.alerts import AlertsQuery
 from mintql.api.annotations import AnnotationsMutation, AnnotationsQuery
 from mintql.api.budgets import BudgetsMutation, BudgetsQuery
-from mintql.api.categories import CategoriesMutation, CategoriesQuery
+from mintql.api.categories import CategoriesQuery
 from mintql.api.category_changes import CATEGORY_HANDLERS, CategoryChangesMutation
+from mintql.api.choices import ChoicesMutation, ChoicesQuery
 from mintql.api.connecting import ConnectionsMutation
 from mintql.api.connections import ConnectionsQuery
 from mintql.api.context import Context
@@ -48,6 +49,7 @@ class Query(
     TransactionsQuery,
     AnnotationsQuery,
     CategoriesQuery,
+    ChoicesQuery,
     SpendingQuery,
     BudgetsQuery,
     AlertsQuery,
@@ -63,7 +65,7 @@ class Mutation(
     LinkingMutation,
     ConnectionsMutation,
     AnnotationsMutation,
-    CategoriesMutation,
+    ChoicesMutation,
     CategoryChangesMutation,
     BudgetsMutation,
     ImportsMutation,

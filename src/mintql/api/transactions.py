@@ -11,6 +11,7 @@ import strawberry
 
 from mintql.api.accounts import Account, load_accounts
 from mintql.api.categories import Category, category_node, decode_category_id
+from mintql.api.categorizations import Categorization
 from mintql.api.context import Context, Info
 from mintql.api.money import Money, money
 from mintql.api.nodes import Node, decode_id, encode_id, register_node
@@ -28,7 +29,7 @@ from mintql.api.paging import (
 )
 from mintql.api.scalars import DecimalText
 from mintql.data import load_categories
-from mintql.domain.categories import CategorySource, CategoryTree
+from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AccountId, TransactionId
 from mintql.services import transactions as service
 from mintql.services.transactions import TransactionRow
@@ -36,21 +37,6 @@ from mintql.store.queries import Conn
 
 if TYPE_CHECKING:
     from mintql.api.matches import TransactionOrigin
-
-strawberry.enum(
-    CategorySource,
-    description="Who or what chose a category. MANUAL: the person. RULE: the person, for the seller. CROWD: what "
-    "others chose for the seller. INSTITUTION: the institution's own hint. DICTIONARY: the seller is known by name. "
-    "KEYWORD: a word in the description. NONE: nothing was found.",
-)
-
-
-@strawberry.type(description="How a transaction came into its category.")
-class Categorization:
-    """The reason for a category."""
-
-    source: CategorySource = strawberry.field(description="Who or what chose it.")
-    detail: str = strawberry.field(description="The rule, code or entry that decided; empty where there is none.")
 
 
 @strawberry.type(description="A part of a split: so much of a transaction, in a category of its own.")
@@ -136,7 +122,7 @@ def _transaction(row: TransactionRow, tree: CategoryTree) -> Transaction:
         merchant=row.merchant,
         pending=row.pending,
         category=category_node(tree, row.category_id),
-        categorization=Categorization(source=row.category_source, detail=row.category_detail),
+        categorization=Categorization(row=row, tree=tree),
         note=row.note,
         tags=list(row.tags),
         created_at=row.created_at,

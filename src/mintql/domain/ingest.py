@@ -128,7 +128,7 @@ class StoredRow:
 
 
 def institution_code(said: ProviderTransaction) -> str:
-    """Return what the institution said of the kind of seller, as it is kept: "mcc:5812", "pfc:...", or both."""
+    """Return what the institution said of the kind of seller, as it is kept: "mcc:5812", "pfc:...", or both so."""
     mcc = f"mcc:{said.merchant_category_code}" if said.merchant_category_code else ""
     return f"{mcc} {said.category_code}".strip()
 

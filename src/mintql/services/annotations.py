@@ -15,7 +15,7 @@ from mintql.domain.money import parse_minor, to_decimal_text
 from mintql.domain.months import first_day
 from mintql.domain.wording import shown
 from mintql.services import alerts
-from mintql.services.categories import RECATEGORIZED_MAX
+from mintql.services.choices import RECATEGORIZED_MAX
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
 from mintql.services.personal_categories import tree_of

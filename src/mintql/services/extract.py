@@ -30,6 +30,7 @@ from mintql.gateways.objects import ObjectStore
 from mintql.gateways.vault import Sealed, Vault
 from mintql.institutions.base import AccountFailure, Connector, FetchRequest, RawPage, Spend, spend_freely
 from mintql.services import alerts
+from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects, Job
 from mintql.services.sync import CARRY_SECONDS, next_daily, tell_progress
 from mintql.store import connections
@@ -83,6 +84,7 @@ class Workplace:
     connectors: Mapping[str, Connector]
     clock: Clock = field(default=utc_now)
     history_days: int = HISTORY_DAYS
+    crowd: CrowdCache = field(default_factory=CrowdCache)
 
 
 async def extract(place: Workplace, keys: Sequence[RunKey]) -> None:

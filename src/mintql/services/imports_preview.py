@@ -16,6 +16,7 @@ from mintql.institutions.files.base import ParsedFile, Statement
 from mintql.institutions.files.reading import PREVIEW_ROWS, Preview, ReadOptions
 from mintql.institutions.imported import ImportPlan, StatementPlan, apply_plan, statements_of
 from mintql.services.categorize import Clues, default_categorizer
+from mintql.services.crowd import CrowdCache
 from mintql.services.imports_reading import beside
 from mintql.services.imports_targets import FILES, Targets
 from mintql.services.knowledge import NOTHING_KNOWN, Knowledge, load_knowledge
@@ -206,7 +207,7 @@ def _why(there: StoredRow, day: date) -> str:
 async def _knowledge(conn: Conn, user_id: UserId, parts: Iterable[_Part]) -> Knowledge:
     """Return what the person said of the sellers that are shown."""
     keys = {normalize(row.description).key for part in parts for row in _shown(part)}
-    return (await load_knowledge(conn, [user_id], sorted(keys))).get(user_id, NOTHING_KNOWN)
+    return (await load_knowledge(conn, [user_id], sorted(keys), CrowdCache())).get(user_id, NOTHING_KNOWN)
 
 
 def _shown(part: _Part) -> Iterator[ProviderTransaction]:

@@ -18,6 +18,7 @@ from mintql.domain.ids import UserId
 from mintql.domain.ingest import Folded
 from mintql.domain.institutions import ProviderTransaction
 from mintql.services import alerts, rawlog
+from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events, transactions_changed
 from mintql.services.extract import CLAIMS_MAX, LEASE, Workplace, keep_leases, settle_failure
@@ -96,7 +97,7 @@ async def _write_batch(place: Workplace, batch: Sequence[Work]) -> None:
     await rawlog.write(place, [(work.run, work.folded) for work in batch])
     for slices in _slices(batch):
         async with place.begin() as conn:
-            effects = await write_slices(conn, slices, place.clock())
+            effects = await write_slices(conn, slices, place.clock(), place.crowd)
         await place.perform(effects)
     for work in batch:
         if work.dead:
@@ -154,14 +155,16 @@ def _rows(folded: Folded) -> list[ProviderTransaction]:
 # Writing
 
 
-async def write_slices(conn: Conn, pairs: Sequence[tuple[Work, Slice]], now: datetime) -> Effects:
+async def write_slices(
+    conn: Conn, pairs: Sequence[tuple[Work, Slice]], now: datetime, crowd: CrowdCache | None = None
+) -> Effects:
     """Do all of one transaction, in the order of `store.locks`; return what is to happen after its commit."""
     await lock_users(conn, [work.run.key.user_id for work, _ in pairs])
     held = await store.lock_ingesting(conn, [work.run for work, _ in pairs])
     pairs = [(work, part) for work, part in pairs if work.run.key in held]
     if not pairs:
         return Effects()
-    writer = RowWriter(conn, now)
+    writer = RowWriter(conn, now, crowd or CrowdCache())
     changes = await writer.write([part for _, part in pairs])
     for work, _ in pairs:
         work.new_accounts += changes[work.run.key].new_accounts

@@ -14,6 +14,7 @@ from mintql.data import load_categories
 from mintql.domain.categories import CERTAIN, UNCATEGORIZED, Categorization, CategorySource, CategoryTree
 from mintql.domain.ids import CategoryId, UserId
 from mintql.services.categorize import Categorizer, Clues
+from mintql.services.crowd import CrowdCache
 from mintql.services.personal_categories import trees_of
 from mintql.store import knowledge as store
 from mintql.store.queries import Conn
@@ -21,18 +22,23 @@ from mintql.store.queries import Conn
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What one person said. `memory` is the category they chose for a seller, by merchant key; `tree` is theirs."""
+    """What one person said. `memory` is the category they chose for a seller, by merchant key; `tree` is theirs.
+
+    `crowd` is what everybody together chose for sellers.
+    """
 
     memory: Mapping[str, CategoryId] = field(default_factory=dict)
     tree: CategoryTree = field(default_factory=load_categories)
+    crowd: Mapping[str, Categorization] = field(default_factory=dict)
 
-    def categorize(self, categorizer: Categorizer, clues: Clues, crowd: Categorization | None = None) -> Categorization:
+    def categorize(self, categorizer: Categorizer, clues: Clues) -> Categorization:
         """Return the category of a transaction of this person with its reason."""
         remembered = self.memory.get(clues.merchant_key)
         if remembered is not None:
             chosen = self.redirected(Categorization(remembered, CategorySource.MEMORY, clues.merchant_key, CERTAIN))
             if chosen is not None:
                 return chosen
+        crowd = self.crowd.get(clues.merchant_key)
         if not self.tree.redirects:
             return categorizer.categorize(clues, crowd)
         reasons = (self.redirected(reason) for reason in categorizer.alternatives(clues, crowd))
@@ -49,10 +55,19 @@ class Knowledge:
 NOTHING_KNOWN = Knowledge()
 
 
+def clues_of(merchant_key: str, amount_minor: int, currency: str, institution_code: str) -> Clues:
+    """Return what is known of a stored transaction; `domain.ingest.institution_code` says how its code is kept."""
+    mcc, category_code = "", institution_code
+    if institution_code.startswith("mcc:"):
+        mcc, _, category_code = institution_code.removeprefix("mcc:").partition(" ")
+    return Clues(merchant_key, amount_minor, currency, mcc, category_code)
+
+
 async def load_knowledge(
-    conn: Conn, user_ids: Sequence[UserId], merchant_keys: Sequence[str]
+    conn: Conn, user_ids: Sequence[UserId], merchant_keys: Sequence[str], crowd: CrowdCache
 ) -> dict[UserId, Knowledge]:
     """Return what these persons said that bears on transactions of these sellers."""
     memories = await store.seller_memories(conn, user_ids, merchant_keys)
     trees = await trees_of(conn, user_ids)
-    return {user_id: Knowledge(memories.get(user_id, {}), trees[user_id]) for user_id in user_ids}
+    chosen = await crowd.of(conn, merchant_keys)
+    return {user_id: Knowledge(memories.get(user_id, {}), trees[user_id], chosen) for user_id in user_ids}

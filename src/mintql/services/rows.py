@@ -17,7 +17,8 @@ from mintql.domain.institutions import RejectedRow
 from mintql.domain.matching import PENDING_MATCH_DAYS, MatchKind, MatchState
 from mintql.domain.merchants import Merchant, normalize
 from mintql.domain.months import first_day
-from mintql.services.categorize import Categorizer, Clues, default_categorizer
+from mintql.services.categorize import Clues, default_categorizer
+from mintql.services.crowd import CrowdCache
 from mintql.services.fingerprints import fingerprint, pack, unpack
 from mintql.services.knowledge import NOTHING_KNOWN, Knowledge, load_knowledge
 from mintql.services.row_plan import (
@@ -50,10 +51,11 @@ SEEN_DAYS = 45
 class RowWriter:
     """Writes the rows of several runs in one transaction."""
 
-    def __init__(self, conn: Conn, now: datetime, categorizer: Categorizer | None = None) -> None:
+    def __init__(self, conn: Conn, now: datetime, crowd: CrowdCache) -> None:
         self._conn = conn
         self._now = now
-        self._categorizer = categorizer or default_categorizer()
+        self._categorizer = default_categorizer()
+        self._crowd = crowd
         self._changes: dict[RunKey, Changes] = {}
         self._knowledge: dict[UserId, Knowledge] = {}
         self._merchants: dict[str, Merchant] = {}
@@ -69,6 +71,7 @@ class RowWriter:
             self._conn,
             sorted({item.account[0] for item in candidates}),
             sorted({item.merchant.key for item in candidates}),
+            self._crowd,
         )
         stored = await self._stored(works)
         known_rows = await self._known(works)

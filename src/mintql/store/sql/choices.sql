@@ -1,0 +1,121 @@
+-- name: keep_choices
+-- Keeps what transactions are now, before a person chooses their category; of one chosen before, what it was then.
+INSERT INTO category_choices AS choice (user_id, transaction_id, merchant_key, category_id, chosen_at, remembered,
+    memory_before, before_category_id, before_source, before_detail)
+SELECT row.user_id, row.transaction_id, row.merchant_key, $3, $4, $5, memory.category_id, row.category_id,
+    row.category_source, row.category_detail
+FROM transactions AS row
+LEFT JOIN seller_memories AS memory ON memory.user_id = row.user_id AND memory.merchant_key = row.merchant_key
+WHERE row.user_id = $1 AND row.transaction_id = ANY ($2::bigint[])
+ON CONFLICT (user_id, transaction_id) DO UPDATE SET merchant_key = excluded.merchant_key,
+    category_id = excluded.category_id, chosen_at = excluded.chosen_at,
+    remembered = choice.remembered OR excluded.remembered,
+    memory_before = CASE WHEN choice.remembered THEN choice.memory_before ELSE excluded.memory_before END
+
+-- name: recategorize
+-- Puts transactions into a category by a person's own choice; returns those that this changed.
+UPDATE transactions SET category_id = $3, category_source = 'manual', category_detail = '', updated_at = $4
+WHERE user_id = $1 AND transaction_id = ANY ($2::bigint[])
+  AND (category_id, category_source) IS DISTINCT FROM ($3, 'manual')
+RETURNING transaction_id, posted_on
+
+-- name: remember_sellers
+-- Remembers that sellers belong into a category from now on, by a person's word.
+INSERT INTO seller_memories AS memory (user_id, merchant_key, category_id)
+SELECT $1, merchant_key, $3 FROM unnest($2::text[]) AS wanted (merchant_key) ORDER BY merchant_key
+ON CONFLICT (user_id, merchant_key) DO UPDATE SET category_id = excluded.category_id, created_at = now()
+WHERE memory.category_id <> excluded.category_id
+
+-- name: follow_choices
+-- Lets choices follow their transactions to the ones that stand for them now; a choice made there already stays.
+WITH RECURSIVE chain AS (
+    SELECT row.transaction_id AS old_id, row.successor_id AS now_id, 1 AS steps
+    FROM category_choices AS choice JOIN transactions AS row USING (user_id, transaction_id)
+    WHERE choice.user_id = $1 AND row.successor_id IS NOT NULL
+      AND ($2::text[] IS NULL OR choice.merchant_key = ANY ($2))
+    UNION ALL
+    SELECT chain.old_id, row.successor_id, chain.steps + 1
+    FROM chain JOIN transactions AS row ON row.user_id = $1 AND row.transaction_id = chain.now_id
+    WHERE row.successor_id IS NOT NULL AND chain.steps < $3
+), ends AS (
+    SELECT DISTINCT ON (old_id) old_id, now_id FROM chain ORDER BY old_id, steps DESC
+), free AS (
+    SELECT DISTINCT ON (ends.now_id) ends.old_id, ends.now_id FROM ends
+    WHERE NOT EXISTS (
+        SELECT FROM category_choices AS there WHERE there.user_id = $1 AND there.transaction_id = ends.now_id
+    )
+    ORDER BY ends.now_id, ends.old_id DESC
+)
+UPDATE category_choices AS choice SET transaction_id = free.now_id
+FROM free WHERE choice.user_id = $1 AND choice.transaction_id = free.old_id
+
+-- name: take_back
+-- Forgets choices on transactions, and what later choices of the same sellers found remembered is what these found.
+WITH gone AS (
+    DELETE FROM category_choices WHERE user_id = $1 AND transaction_id = ANY ($2::bigint[])
+    RETURNING *
+), later AS (
+    SELECT DISTINCT ON (next.transaction_id) next.transaction_id, gone.memory_before
+    FROM gone
+    JOIN LATERAL (
+        SELECT choice.transaction_id FROM category_choices AS choice
+        WHERE choice.user_id = $1 AND choice.merchant_key = gone.merchant_key AND choice.remembered
+          AND choice.chosen_at >= gone.chosen_at AND choice.transaction_id <> ALL ($2::bigint[])
+        ORDER BY choice.chosen_at, choice.transaction_id LIMIT 1
+    ) AS next ON gone.remembered
+    ORDER BY next.transaction_id, gone.chosen_at
+), handed_on AS (
+    UPDATE category_choices AS choice SET memory_before = later.memory_before
+    FROM later WHERE choice.user_id = $1 AND choice.transaction_id = later.transaction_id
+)
+SELECT transaction_id, merchant_key, category_id, remembered, memory_before, before_category_id, before_source,
+    before_detail, chosen_at
+FROM gone ORDER BY chosen_at, transaction_id
+
+-- name: standing
+-- The latest choice that stands for each of these sellers, among those that were meant for the seller.
+SELECT DISTINCT ON (merchant_key) merchant_key, category_id FROM category_choices
+WHERE user_id = $1 AND merchant_key = ANY ($2::text[]) AND remembered
+ORDER BY merchant_key, chosen_at DESC, transaction_id DESC
+
+-- name: set_memories
+-- Remembers what is given of sellers; nothing of those that come with none.
+WITH said AS (
+    SELECT merchant_key, category_id FROM unnest($2::text[], $3::int[]) AS said (merchant_key, category_id)
+), forgotten AS (
+    DELETE FROM seller_memories AS memory USING said
+    WHERE memory.user_id = $1 AND memory.merchant_key = said.merchant_key AND said.category_id IS NULL
+)
+INSERT INTO seller_memories AS memory (user_id, merchant_key, category_id)
+SELECT $1, merchant_key, category_id FROM said WHERE category_id IS NOT NULL ORDER BY merchant_key
+ON CONFLICT (user_id, merchant_key) DO UPDATE SET category_id = excluded.category_id, created_at = now()
+WHERE memory.category_id <> excluded.category_id
+
+-- name: restore
+-- Gives transactions back what they were before a person chose; returns those that this changed.
+UPDATE transactions AS row SET category_id = said.category_id, category_source = said.source,
+    category_detail = said.detail, updated_at = $6
+FROM unnest($2::bigint[], $3::int[], $4::text[], $5::text[]) AS said (transaction_id, category_id, source, detail)
+WHERE row.user_id = $1 AND row.transaction_id = said.transaction_id AND row.category_source = 'manual'
+RETURNING row.transaction_id, row.posted_on
+
+-- name: memories
+-- What a person chose for sellers, by seller, after a key.
+SELECT memory.merchant_key, memory.category_id, memory.created_at, (
+        SELECT coalesce(row.display_name, row.merchant) FROM transactions AS row
+        WHERE row.user_id = memory.user_id AND row.transaction_id = (
+            SELECT choice.transaction_id FROM category_choices AS choice
+            WHERE choice.user_id = memory.user_id AND choice.merchant_key = memory.merchant_key
+            ORDER BY choice.chosen_at DESC LIMIT 1
+        )
+    ) AS merchant
+FROM seller_memories AS memory
+WHERE memory.user_id = $1 AND memory.merchant_key > $2 ORDER BY memory.merchant_key LIMIT $3
+
+-- name: forget_seller
+-- Forgets what a person chose for a seller; the choices on transactions stay, but are no longer meant for the seller.
+WITH kept AS (
+    UPDATE category_choices SET remembered = false, memory_before = NULL
+    WHERE user_id = $1 AND merchant_key = $2 AND remembered
+)
+DELETE FROM seller_memories WHERE user_id = $1 AND merchant_key = $2 RETURNING merchant_key

@@ -7,8 +7,9 @@ CREATE TABLE category_choices (
     merchant_key text NOT NULL,
     category_id int NOT NULL,
     chosen_at timestamptz NOT NULL,
-    -- Whether the choice was meant for the seller from then on, and what was remembered of it until then.
-    remembered boolean NOT NULL,
+    -- Since when it is meant for the seller; NULL where it is not.
+    remembered_at timestamptz,
+    -- What was remembered of the seller when no choice for it stood, with one at least of those that stand by now.
     memory_before int,
     before_category_id int NOT NULL,
     before_source text NOT NULL,

@@ -8,12 +8,11 @@ import pytest
 from mintql.store.migrate import migrations_directory, read_migrations
 from support.repository import ROOT
 
-# Tables that hold nothing of a person.
+# Tables that hold nothing of a person; those of the crowd count everybody's votes together.
 OF_NOBODY = {"schema_migrations", "crowd_counts", "crowd_sellers"}
 
-# Unique over all persons: the first two are looked up before it is known whose they are, the others count everybody's
-# votes together and hold no person.
-GLOBAL_KEYS = {"users_email_key", "sessions_token_hash_key", "crowd_counts_pkey", "crowd_sellers_pkey"}
+# Unique over all persons, because they are looked up before it is known whose they are.
+GLOBAL_KEYS = {"users_email_key", "sessions_token_hash_key"}
 
 TABLES = """
 SELECT relation.relname AS name, relation.relrowsecurity AS fenced,

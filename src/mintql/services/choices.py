@@ -152,11 +152,11 @@ def _before(tree: CategoryTree, choice: Choice) -> Categorization:
 def _memories(
     tree: CategoryTree, choices: Sequence[Choice], standing: Mapping[str, CategoryId]
 ) -> dict[str, CategoryId | None]:
-    """Return what is to be remembered of sellers once these choices, the oldest first, are taken back."""
+    """Return what is to be remembered of sellers once these choices are taken back."""
     memories: dict[str, CategoryId | None] = {}
     for choice in choices:
         if choice.remembered:
-            memories.setdefault(choice.merchant_key, choice.memory_before)
+            memories[choice.merchant_key] = choice.memory_before or memories.get(choice.merchant_key)
     memories |= {key: category_id for key, category_id in standing.items() if key in memories}
     return {
         key: None if category_id is None else tree.redirects.get(category_id, category_id)

@@ -18,17 +18,18 @@ SUCCESSION_STEPS_MAX = 500
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A choice that was taken back. `memory_before` is what was remembered of the seller until it was made."""
+    """A choice that was taken back.
+
+    `remembered` says that it was meant for the seller; `memory_before` is what was remembered of it before any was.
+    """
 
     transaction_id: TransactionId
     merchant_key: str
-    category_id: CategoryId
     remembered: bool
     memory_before: CategoryId | None
     before_category_id: CategoryId
     before_source: str
     before_detail: str
-    chosen_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ async def remember_sellers(conn: Conn, user_id: UserId, merchant_keys: Sequence[
 
 
 async def take_back(conn: Conn, user_id: UserId, transaction_ids: Sequence[TransactionId]) -> list[Choice]:
-    """Forget the choices on these transactions, wherever they were made; return them, the oldest first."""
+    """Forget the choices on these transactions, wherever they were made; return them."""
     await conn.execute(SQL.follow_choices, user_id, None, SUCCESSION_STEPS_MAX)
     return [Choice(**dict(row)) for row in await conn.fetch(SQL.take_back, user_id, transaction_ids)]
 

@@ -1,16 +1,21 @@
 -- name: keep_choices
 -- Keeps what transactions are now, before a person chooses their category; of one chosen before, what it was then.
-INSERT INTO category_choices AS choice (user_id, transaction_id, merchant_key, category_id, chosen_at, remembered,
+INSERT INTO category_choices AS choice (user_id, transaction_id, merchant_key, category_id, chosen_at, remembered_at,
     memory_before, before_category_id, before_source, before_detail)
-SELECT row.user_id, row.transaction_id, row.merchant_key, $3, $4, $5, memory.category_id, row.category_id,
-    row.category_source, row.category_detail
+SELECT row.user_id, row.transaction_id, row.merchant_key, $3, $4::timestamptz, CASE WHEN $5::boolean THEN $4::timestamptz END,
+    CASE WHEN $5 AND NOT EXISTS (
+        SELECT FROM category_choices AS standing
+        WHERE standing.user_id = row.user_id AND standing.merchant_key = row.merchant_key
+          AND standing.remembered_at IS NOT NULL
+    ) THEN memory.category_id END,
+    row.category_id, row.category_source, row.category_detail
 FROM transactions AS row
 LEFT JOIN seller_memories AS memory ON memory.user_id = row.user_id AND memory.merchant_key = row.merchant_key
 WHERE row.user_id = $1 AND row.transaction_id = ANY ($2::bigint[])
 ON CONFLICT (user_id, transaction_id) DO UPDATE SET merchant_key = excluded.merchant_key,
     category_id = excluded.category_id, chosen_at = excluded.chosen_at,
-    remembered = choice.remembered OR excluded.remembered,
-    memory_before = CASE WHEN choice.remembered THEN choice.memory_before ELSE excluded.memory_before END
+    remembered_at = coalesce(excluded.remembered_at, choice.remembered_at),
+    memory_before = coalesce(choice.memory_before, excluded.memory_before)
 
 -- name: recategorize
 -- Puts transactions into a category by a person's own choice; returns those that this changed.
@@ -50,33 +55,24 @@ UPDATE category_choices AS choice SET transaction_id = free.now_id
 FROM free WHERE choice.user_id = $1 AND choice.transaction_id = free.old_id
 
 -- name: take_back
--- Forgets choices on transactions, and what later choices of the same sellers found remembered is what these found.
+-- Forgets choices on transactions; what was remembered before there were any is kept with another that stands.
 WITH gone AS (
     DELETE FROM category_choices WHERE user_id = $1 AND transaction_id = ANY ($2::bigint[])
-    RETURNING *
-), later AS (
-    SELECT DISTINCT ON (next.transaction_id) next.transaction_id, gone.memory_before
-    FROM gone
-    JOIN LATERAL (
-        SELECT choice.transaction_id FROM category_choices AS choice
-        WHERE choice.user_id = $1 AND choice.merchant_key = gone.merchant_key AND choice.remembered
-          AND choice.chosen_at >= gone.chosen_at AND choice.transaction_id <> ALL ($2::bigint[])
-        ORDER BY choice.chosen_at, choice.transaction_id LIMIT 1
-    ) AS next ON gone.remembered
-    ORDER BY next.transaction_id, gone.chosen_at
+    RETURNING transaction_id, merchant_key, remembered_at IS NOT NULL AS remembered, memory_before,
+        before_category_id, before_source, before_detail
 ), handed_on AS (
-    UPDATE category_choices AS choice SET memory_before = later.memory_before
-    FROM later WHERE choice.user_id = $1 AND choice.transaction_id = later.transaction_id
+    UPDATE category_choices AS choice SET memory_before = gone.memory_before
+    FROM (SELECT merchant_key, min(memory_before) AS memory_before FROM gone GROUP BY merchant_key) AS gone
+    WHERE choice.user_id = $1 AND choice.merchant_key = gone.merchant_key AND choice.remembered_at IS NOT NULL
+      AND choice.transaction_id <> ALL ($2::bigint[]) AND gone.memory_before IS NOT NULL
 )
-SELECT transaction_id, merchant_key, category_id, remembered, memory_before, before_category_id, before_source,
-    before_detail, chosen_at
-FROM gone ORDER BY chosen_at, transaction_id
+SELECT * FROM gone ORDER BY transaction_id
 
 -- name: standing
--- The latest choice that stands for each of these sellers, among those that were meant for the seller.
+-- The latest choice that stands for each of these sellers, among those that are meant for the seller.
 SELECT DISTINCT ON (merchant_key) merchant_key, category_id FROM category_choices
-WHERE user_id = $1 AND merchant_key = ANY ($2::text[]) AND remembered
-ORDER BY merchant_key, chosen_at DESC, transaction_id DESC
+WHERE user_id = $1 AND merchant_key = ANY ($2::text[]) AND remembered_at IS NOT NULL
+ORDER BY merchant_key, remembered_at DESC, transaction_id DESC
 
 -- name: set_memories
 -- Remembers what is given of sellers; nothing of those that come with none.
@@ -115,7 +111,7 @@ WHERE memory.user_id = $1 AND memory.merchant_key > $2 ORDER BY memory.merchant_
 -- name: forget_seller
 -- Forgets what a person chose for a seller; the choices on transactions stay, but are no longer meant for the seller.
 WITH kept AS (
-    UPDATE category_choices SET remembered = false, memory_before = NULL
-    WHERE user_id = $1 AND merchant_key = $2 AND remembered
+    UPDATE category_choices SET remembered_at = NULL, memory_before = NULL
+    WHERE user_id = $1 AND merchant_key = $2 AND remembered_at IS NOT NULL
 )
 DELETE FROM seller_memories WHERE user_id = $1 AND merchant_key = $2 RETURNING merchant_key

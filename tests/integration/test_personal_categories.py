@@ -525,6 +525,9 @@ async def test_every_column_that_names_a_category_goes_along_when_one_is_merged(
         ("seller_memories", "category_id"),
         ("budget_overrides", "category_id"),
         ("personal_categories", "category_id"),
+        ("rules", "category_id"),
+        ("rule_changes", "category_id_before"),
+        ("rule_changes", "category_id_after"),
     }
     by_triggers = {("monthly_spending", "category_id")}
     history = {("alerts", "category_id"), ("reconcile_findings", "category_id")}

@@ -30,10 +30,12 @@ API_NOUNS = (
     "locks",
     "matches",
     "personal_categories",
+    "rules",
     "runs_read",
     "sessions",
     "spending",
     "transactions_read",
+    "uncategorized",
     "users",
 )
 

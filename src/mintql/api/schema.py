@@ -32,6 +32,7 @@ from mintql.api.institutions import InstitutionsQuery
 from mintql.api.linking import LinkingMutation
 from mintql.api.matches import MatchesMutation, MatchesQuery
 from mintql.api.nodes import NodesQuery
+from mintql.api.rules import RulesMutation, RulesQuery
 from mintql.api.scalars import SCALARS
 from mintql.api.spending import SpendingQuery
 from mintql.api.subscriptions import SubscriptionsSubscription
@@ -55,6 +56,7 @@ class Query(
     AlertsQuery,
     ImportsQuery,
     MatchesQuery,
+    RulesQuery,
 ):
     """The root of queries."""
 
@@ -71,6 +73,7 @@ class Mutation(
     ImportsMutation,
     AccountMergesMutation,
     MatchesMutation,
+    RulesMutation,
 ):
     """The root of mutations."""
 

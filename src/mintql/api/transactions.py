@@ -59,7 +59,10 @@ class Transaction(Node):
     )
     amount: Money = strawberry.field(description="The amount; money that left the account is negative.")
     description: str = strawberry.field(description="The institution's own words.")
-    merchant: str = strawberry.field(description="The seller, cleaned up for showing.")
+    merchant: str = strawberry.field(
+        description="The seller, cleaned up for showing, or the name that the viewer or a rule of theirs gave."
+    )
+    merchant_key: str = strawberry.field(description="What the seller is known by, as rules name it.")
     pending: bool = strawberry.field(
         description="Whether it is not booked yet: its amount can still change, and it can vanish."
     )
@@ -120,6 +123,7 @@ def _transaction(row: TransactionRow, tree: CategoryTree) -> Transaction:
         amount=money(row.amount_minor, row.currency),
         description=row.description,
         merchant=row.merchant,
+        merchant_key=row.merchant_key,
         pending=row.pending,
         category=category_node(tree, row.category_id),
         categorization=Categorization(row=row, tree=tree),

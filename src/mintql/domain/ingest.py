@@ -21,6 +21,7 @@ DESCRIPTION_CHARACTERS_MAX = 1_000
 MERCHANT_CATEGORY_CODE_CHARACTERS_MAX = 20
 CATEGORY_CODE_CHARACTERS_MAX = 100
 EXCERPT_CHARACTERS_MAX = 200
+_MCC = "mcc:"
 CONTENT_ID_PREFIX = "content:"
 """Begins the ids of rows that the institution gives none, which are made of their content."""
 
@@ -129,8 +130,16 @@ class StoredRow:
 
 def institution_code(said: ProviderTransaction) -> str:
     """Return what the institution said of the kind of seller, as it is kept: "mcc:5812", "pfc:...", or both so."""
-    mcc = f"mcc:{said.merchant_category_code}" if said.merchant_category_code else ""
+    mcc = f"{_MCC}{said.merchant_category_code}" if said.merchant_category_code else ""
     return f"{mcc} {said.category_code}".strip()
+
+
+def institution_codes(code: str) -> tuple[str, str]:
+    """Return the merchant category code and the institution's own category that `institution_code` joined."""
+    first, _, rest = code.partition(" ")
+    if first.startswith(_MCC):
+        return first.removeprefix(_MCC), rest
+    return "", code
 
 
 def fold(pages: Iterable[ParsedPage], *, complete: bool = True) -> Folded:

@@ -77,6 +77,11 @@ def normalize(description: str) -> Merchant:
     return Merchant(key, _name(text))
 
 
+def key_form(text: str) -> str:
+    """Return a text as merchant keys spell it, with nothing taken off; empty where it holds no word."""
+    return _key(_prepared(text))
+
+
 def _settled(text: str) -> str:
     """Take layers off until there are none."""
     for _ in range(LAYERS_MAX):

@@ -1,7 +1,7 @@
 """Merging a person's category into another, deleting one of their own, and bringing a merged one back.
 
 Everything that names the category goes along in the caller's transaction: transactions and parts of splits, remembered
-sellers, limits. Sums follow by the triggers, and alerts are raised for what the target then holds.
+sellers, rules, limits. Sums follow by the triggers, and alerts are raised for what the target then holds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mintql.services.category_changes import check_name_is_free, said_of, why_ke
 from mintql.services.effects import Effects
 from mintql.services.events import EVENT_IDS_MAX, append_events, transactions_changed
 from mintql.services.personal_categories import tree_of
-from mintql.store import budgets
+from mintql.store import budgets, rules
 from mintql.store import personal_categories as store
 from mintql.store.locks import lock_users
 from mintql.store.personal_categories import Holdings
@@ -181,6 +181,7 @@ async def _put_away(
     from_id, into_id = category.category_id, UNCATEGORIZED_ID if taker is None else taker.category_id
     moved = await store.move_transactions(conn, user_id, from_id, into_id, EVENT_IDS_MAX, now)
     sellers = await store.move_sellers(conn, user_id, from_id, into_id)
+    await rules.move_category(conn, user_id, from_id, into_id)
     notes = await _move_limits(conn, user_id, from_id, into_id, now)
     said = await said_of(conn, user_id, from_id)
     target = None if taker is None else into_id

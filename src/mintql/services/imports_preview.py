@@ -12,6 +12,7 @@ from mintql.domain.ingest import StoredRow, fold
 from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
 from mintql.domain.matching import SAME_PURCHASE_DAYS, Coverage, match_same_purchase, with_run
 from mintql.domain.merchants import normalize
+from mintql.domain.rules import RuleClues
 from mintql.institutions.files.base import ParsedFile, Statement
 from mintql.institutions.files.reading import PREVIEW_ROWS, Preview, ReadOptions
 from mintql.institutions.imported import ImportPlan, StatementPlan, apply_plan, statements_of
@@ -26,6 +27,8 @@ from mintql.store.imports import ImportRow, TargetAccount
 from mintql.store.queries import Conn
 
 REJECTED_SHOWN_MAX = 20
+NO_ACCOUNT = AccountId(0)
+"""Stands for an account that is made when the file goes in: no rule can name it yet."""
 STATEMENTS_SHOWN_MAX = 100
 """A file of more accounts than these is no person's; the others go in as well."""
 
@@ -228,21 +231,23 @@ def _statement(part: _Part, knowledge: Knowledge) -> PreviewedStatement:
         rows_total=len(part.rows) if part.plan.take else len(part.said.transactions),
         duplicates=certain,
         rejected=part.rejected,
-        rows=tuple(_row(row, part.duplicates.get(row.external_id), knowledge) for row in _shown(part)),
+        rows=tuple(_row(row, part, knowledge) for row in _shown(part)),
     )
 
 
-def _row(row: ProviderTransaction, duplicate: Duplicate | None, knowledge: Knowledge) -> PreviewedRow:
+def _row(row: ProviderTransaction, part: _Part, knowledge: Knowledge) -> PreviewedRow:
     merchant = normalize(row.description)
     clues = Clues(merchant.key, row.amount_minor, row.currency, row.merchant_category_code, row.category_code)
-    category = knowledge.categorize(default_categorizer(), clues)
+    account_id = NO_ACCOUNT if part.account is None else part.account.account_id
+    rule_clues = RuleClues(account_id, merchant.key, row.description, row.amount_minor, row.currency)
+    decision = knowledge.decide(default_categorizer(), rule_clues, clues)
     return PreviewedRow(
         posted_on=row.posted_on,
         amount_minor=row.amount_minor,
         currency=row.currency,
         description=row.description,
         pending=row.pending,
-        merchant=merchant.name,
-        category_id=category.category_id,
-        duplicate=duplicate,
+        merchant=decision.personal.display_name or merchant.name,
+        category_id=decision.category.category_id,
+        duplicate=part.duplicates.get(row.external_id),
     )

@@ -13,23 +13,52 @@ from dataclasses import dataclass, field, replace
 from mintql.data import load_categories
 from mintql.domain.categories import CERTAIN, UNCATEGORIZED, Categorization, CategorySource, CategoryTree
 from mintql.domain.ids import CategoryId, UserId
+from mintql.domain.ingest import Personal
+from mintql.domain.rules import NO_OUTCOME, Outcome, RuleBook, RuleClues
 from mintql.services.categorize import Categorizer, Clues
 from mintql.services.crowd import CrowdCache
 from mintql.services.personal_categories import trees_of
 from mintql.store import knowledge as store
+from mintql.store import rules as rule_rows
 from mintql.store.queries import Conn
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
-    """What one person said. `memory` is the category they chose for a seller, by merchant key; `tree` is theirs.
+class Decision:
+    """Where a transaction that comes in goes, and what the person's rules write onto it."""
 
-    `crowd` is what everybody together chose for sellers.
+    category: Categorization
+    personal: Personal
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What one person said.
+
+    `memory` is the category they chose for a seller, by merchant key; `tree` and `rules` are theirs. `crowd` is what
+    everybody together chose for sellers.
     """
 
     memory: Mapping[str, CategoryId] = field(default_factory=dict)
     tree: CategoryTree = field(default_factory=load_categories)
     crowd: Mapping[str, Categorization] = field(default_factory=dict)
+    rules: RuleBook = field(default_factory=RuleBook)
+
+    def decide(self, categorizer: Categorizer, rule_clues: RuleClues, clues: Clues) -> Decision:
+        """Return where a transaction of this person goes, by their rules, their memory and what everybody knows."""
+        outcome = self.by_rules(rule_clues)
+        if outcome.category is not None:
+            return Decision(outcome.category, outcome.personal)
+        return Decision(self.categorize(categorizer, clues), outcome.personal)
+
+    def by_rules(self, clues: RuleClues) -> Outcome:
+        """Return what the person's rules come to for a transaction; no category where they have hidden it."""
+        if not self.rules:
+            return NO_OUTCOME
+        outcome = self.rules.outcome(clues)
+        if outcome.category is None:
+            return outcome
+        return replace(outcome, category=self.redirected(outcome.category))
 
     def categorize(self, categorizer: Categorizer, clues: Clues) -> Categorization:
         """Return the category of a transaction of this person with its reason."""
@@ -70,4 +99,8 @@ async def load_knowledge(
     memories = await store.seller_memories(conn, user_ids, merchant_keys)
     trees = await trees_of(conn, user_ids)
     chosen = await crowd.of(conn, merchant_keys)
-    return {user_id: Knowledge(memories.get(user_id, {}), trees[user_id], chosen) for user_id in user_ids}
+    rules = await rule_rows.of_users(conn, user_ids)
+    return {
+        user_id: Knowledge(memories.get(user_id, {}), trees[user_id], chosen, RuleBook(rules.get(user_id, ())))
+        for user_id in user_ids
+    }

@@ -24,6 +24,8 @@ from mintql.domain.matching import (
     with_run,
 )
 from mintql.domain.merchants import Merchant
+from mintql.domain.rules import RuleClues
+from mintql.services.categorize import Clues
 from mintql.store.ingest import Account
 from mintql.store.sync import Ingestion, RunKey
 
@@ -77,6 +79,19 @@ class Candidate:
     merchant: Merchant
     object_id: RawObjectId | None
     id_known: bool
+
+    @property
+    def clues(self) -> Clues:
+        """What tells where it belongs without knowing the person."""
+        row = self.row
+        key, mcc = self.merchant.key, row.merchant_category_code
+        return Clues(key, row.amount_minor, row.currency, mcc, row.category_code)
+
+    @property
+    def rule_clues(self) -> RuleClues:
+        """What rules of its person look at."""
+        row = self.row
+        return RuleClues(self.account[1], self.merchant.key, row.description, row.amount_minor, row.currency)
 
 
 @dataclass(slots=True)
@@ -210,3 +225,14 @@ def take_over(gives_way: StoredRow, stands: StoredRow) -> StoredRow:
         category_source=gives_way.category_source,
         category_detail=gives_way.category_detail,
     )
+
+
+def keeps_category(before: StoredRow, merchant: Merchant, kind: MatchKind) -> bool:
+    """Tell whether a row takes over the category of the one that gives way to it.
+
+    Nothing that has a category gets another one by itself; but where only the amount says that the two are one
+    purchase, and the sellers differ, the category goes along only if the person chose it.
+    """
+    if before.category_source in (CategorySource.NONE, CategorySource.MANUAL):
+        return before.category_source == CategorySource.MANUAL
+    return kind is MatchKind.PENDING_LINK or before.merchant_key == merchant.key

@@ -14,13 +14,13 @@ from mintql.domain.categories import Categorization, CategorySource
 from mintql.domain.ids import AccountId, RawObjectId, TransactionId, UserId
 from mintql.domain.ingest import NOTHING_PERSONAL, AccountRows, Folded, Personal, StoredRow, institution_code, merge
 from mintql.domain.institutions import RejectedRow
-from mintql.domain.matching import PENDING_MATCH_DAYS, MatchKind, MatchState
+from mintql.domain.matching import PENDING_MATCH_DAYS, MatchState
 from mintql.domain.merchants import Merchant, normalize
 from mintql.domain.months import first_day
-from mintql.services.categorize import Clues, default_categorizer
+from mintql.services.categorize import default_categorizer
 from mintql.services.crowd import CrowdCache
 from mintql.services.fingerprints import fingerprint, pack, unpack
-from mintql.services.knowledge import NOTHING_KNOWN, Knowledge, load_knowledge
+from mintql.services.knowledge import NOTHING_KNOWN, Decision, Knowledge, load_knowledge
 from mintql.services.row_plan import (
     AccountWork,
     Candidate,
@@ -30,6 +30,7 @@ from mintql.services.row_plan import (
     RowName,
     Slice,
     by_name,
+    keeps_category,
     take_over,
     taken_back,
 )
@@ -240,11 +241,14 @@ class RowWriter:
             personal = personal.over(before.personal.in_currency(before.currency, row.currency))
         for before in gave_way:
             kind = plan.matches[item.account, before.external_id].kind
-            if _keeps_category(before, item.merchant, kind):
+            if keeps_category(before, item.merchant, kind):
                 source = CategorySource(before.category_source)
                 category = Categorization(before.category_id, source, before.category_detail, 0)
                 break
-        category = category or self._categorize(item)
+        if not gave_way or category is None:
+            outcome = self._decide(item)
+            category = category or outcome.category
+            personal = personal if gave_way else outcome.personal
         return NewRow(
             user_id=item.account[0],
             transaction_id=transaction_id,
@@ -267,10 +271,9 @@ class RowWriter:
             personal=personal,
         )
 
-    def _categorize(self, item: Candidate) -> Categorization:
-        row = item.row
-        clues = Clues(item.merchant.key, row.amount_minor, row.currency, row.merchant_category_code, row.category_code)
-        return self._knowledge.get(item.account[0], NOTHING_KNOWN).categorize(self._categorizer, clues)
+    def _decide(self, item: Candidate) -> Decision:
+        known = self._knowledge.get(item.account[0], NOTHING_KNOWN)
+        return known.decide(self._categorizer, item.rule_clues, item.clues)
 
     async def _change(self, plan: Plan) -> None:
         """Write the rows that the institution now describes otherwise."""
@@ -288,7 +291,7 @@ class RowWriter:
             if after == before:
                 continue
             if after.category_source == CategorySource.NONE:
-                category = self._categorize(item)
+                category = self._decide(item).category
                 after = replace(
                     after,
                     category_id=category.category_id,
@@ -371,17 +374,6 @@ class RowWriter:
             elif work.account in self._taken_from or window is not None:
                 lists.append((*work.account, pack([]) if work.account in self._taken_from else None, *covered))
         await store.write_seen(self._conn, lists)
-
-
-def _keeps_category(before: StoredRow, merchant: Merchant, kind: MatchKind) -> bool:
-    """Tell whether a row takes over the category of the one that gives way to it.
-
-    Nothing that has a category gets another one by itself; but where only the amount says that the two are one
-    purchase, and the sellers differ, the category goes along only if the person chose it.
-    """
-    if before.category_source in (CategorySource.NONE, CategorySource.MANUAL):
-        return before.category_source == CategorySource.MANUAL
-    return kind is MatchKind.PENDING_LINK or before.merchant_key == merchant.key
 
 
 def _object_id(part: Slice, said: AccountRows, external_id: str) -> RawObjectId | None:

@@ -19,6 +19,7 @@ from mintql.services.budgets import list_budgets, set_override
 from mintql.services.categorize import Clues, default_categorizer
 from mintql.services.category_changes import CategoryWish, NewCategory
 from mintql.services.choices import Scope, recategorize
+from mintql.services.crowd import CrowdCache
 from mintql.services.knowledge import load_knowledge
 from mintql.services.personal_categories import tree_of
 from mintql.services.spending import spending
@@ -105,7 +106,7 @@ async def limit(conn, person, category_id, limit_minor):
 
 async def categorized(conn, person, merchant_key):
     """Where a purchase of a seller would be put that came in now."""
-    known = await load_knowledge(conn, [person.user_id], [merchant_key])
+    known = await load_knowledge(conn, [person.user_id], [merchant_key], CrowdCache())
     found = known[person.user_id].categorize(default_categorizer(), Clues(merchant_key, -100, "USD"))
     return found.category_id, found.source.value
 

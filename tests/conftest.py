@@ -1,34 +1,45 @@
 """Fixtures on real servers. Nothing starts until a test asks for it.
 
-One PostgreSQL cluster per run; its template database is migrated once, and each test gets a copy of it. Each
-process of the run has a Valkey of its own. With xdist the controller starts the cluster and tells the others.
+One PostgreSQL cluster per run; its template database is migrated once, and each test has a copy of it to itself,
+which is cleaned for the next test. Each process of the run has a Valkey of its own. With xdist the controller starts
+the cluster and tells the others.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 from contextlib import ExitStack
 from pathlib import Path
 
+import argon2
 import pytest
 import redis as redis_client
 from hypothesis import settings as hypothesis_settings
 
 from mintql.embedded.valkey import running_valkey
+from mintql.gateways import passwords
 from mintql.settings import Settings
+from support.databases import Databases
 from support.local import local_client
-from support.servers import BankServer, Cluster, fresh_database, running_cluster, serving
+from support.servers import BankServer, Cluster, running_cluster, serving
 
 HISTORY_DAYS = 60
 """Enough to see months and budgets; two years are read where a test says that it is about them."""
 EVENT_POLL_SECONDS = 0.5
 SWEEP_SECONDS = 1
+CHEAP_PASSWORDS = argon2.Parameters(
+    type=argon2.Type.ID,
+    version=argon2.low_level.ARGON2_VERSION,
+    salt_len=16,
+    hash_len=32,
+    time_cost=1,
+    memory_cost=64,
+    parallelism=1,
+)
 
 _cluster_key = pytest.StashKey[Cluster]()
 _stack_key = pytest.StashKey[ExitStack]()
-_database_serial = itertools.count(1)
 
 
 # The same examples every time, so that a change is judged by what it changes; `MINTQL_HYPOTHESIS=search` looks
@@ -72,11 +83,15 @@ def _valkey(cluster: Cluster):
         yield server
 
 
+@pytest.fixture(scope="session")
+def _databases(cluster: Cluster) -> Databases:
+    return Databases(cluster, f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}")
+
+
 @pytest.fixture
-async def database_url(cluster: Cluster):
-    """A migrated database of this test's own."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    async with fresh_database(cluster, f"test_{worker}_{next(_database_serial)}") as url:
+async def database_url(_databases: Databases):
+    """A migrated database of this test's own, with nothing in it."""
+    async with _databases.lend() as url:
         yield url
 
 
@@ -89,8 +104,18 @@ def redis_url(_valkey) -> str:
 
 
 @pytest.fixture
-def settings(request: pytest.FixtureRequest, database_url: str, redis_url: str, tmp_path: Path) -> Settings:
-    """Settings for the servers of this test; the sandbox bank is among them when the test asks for `bank`."""
+def settings(
+    request: pytest.FixtureRequest,
+    database_url: str,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Settings:
+    """Settings for the servers of this test; the sandbox bank is among them when the test asks for `bank`.
+
+    Passwords cost next to nothing here: most tests begin with somebody who signs up.
+    """
+    monkeypatch.setattr(passwords, "PARAMETERS", CHEAP_PASSWORDS)
     wants_bank = "bank" in request.fixturenames
     return Settings(
         DATABASE_URL=database_url,

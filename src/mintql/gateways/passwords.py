@@ -1,7 +1,4 @@
-"""Passwords as argon2id hashes, worked out in threads, a bounded number at a time.
-
-Parameters are the second recommendation of RFC 9106, section 4: 3 passes over 64 MiB with 4 lanes.
-"""
+"""Passwords as argon2id hashes, worked out in threads, a bounded number at a time."""
 
 from __future__ import annotations
 
@@ -15,6 +12,8 @@ from mintql.domain.errors import RateLimited
 
 T = TypeVar("T")
 
+PARAMETERS = argon2.profiles.RFC_9106_LOW_MEMORY
+"""The second recommendation of RFC 9106, section 4: 3 passes over 64 MiB with 4 lanes."""
 WAITING_MAX = 64
 """How many callers may wait for their turn; more are turned away, so that a flood cannot pile up."""
 
@@ -23,7 +22,7 @@ class Passwords:
     """Hashes and checks passwords, `concurrency` of them at the same time."""
 
     def __init__(self, concurrency: int) -> None:
-        self._hasher = argon2.PasswordHasher.from_parameters(argon2.profiles.RFC_9106_LOW_MEMORY)
+        self._hasher = argon2.PasswordHasher.from_parameters(PARAMETERS)
         self._turns = asyncio.Semaphore(concurrency)
         self._waiting = 0
         self._decoy: str | None = None

@@ -25,7 +25,7 @@ from mintql.runtime import Runtime, open_runtime
 from mintql.services import extract as extraction
 from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
-from mintql.services import link_visits, removal, sync, webhooks
+from mintql.services import link_visits, removal, sync, transfers, webhooks
 from mintql.services import notify as notification
 from mintql.services import reconcile as reconciliation
 from mintql.services.effects import Effects, Job
@@ -180,7 +180,34 @@ async def reconcile_all(runtime: Runtime) -> int:
     return wrong
 
 
-FUNCTIONS: tuple[JobFunction, ...] = (extract, ingest, notify, farewell, open_link, daily_refresh, sweep, reconcile)
+@guarded
+async def search_transfers(context: Context) -> None:
+    """Look through the history of persons for transfers where that was never done, a bounded number of persons."""
+    runtime = _runtime(context)
+    after, left = UserId(0), transfers.PERSONS_PER_SEARCH_MAX
+    while left > 0:
+        async with runtime.system() as conn:
+            user_ids = await transfers.unsearched(conn, after)
+        for user_id in user_ids[:left]:
+            async with runtime.system() as conn:
+                effects = await transfers.search(conn, user_id, utc_now())
+            await runtime.perform(effects)
+        if not user_ids:
+            return
+        after, left = user_ids[-1], left - len(user_ids)
+
+
+FUNCTIONS: tuple[JobFunction, ...] = (
+    extract,
+    ingest,
+    notify,
+    farewell,
+    open_link,
+    daily_refresh,
+    sweep,
+    reconcile,
+    search_transfers,
+)
 
 
 def cron_jobs(settings: Settings) -> list[CronJob]:
@@ -193,6 +220,7 @@ def cron_jobs(settings: Settings) -> list[CronJob]:
         cron(sweep, **(once | {"second": seconds})),
         cron(daily_refresh, **once, minute=5),
         cron(reconcile, **once, hour=4, minute=30),
+        cron(search_transfers, **once, hour=3, minute=15),
     ]
 
 

@@ -27,7 +27,7 @@ from mintql.domain.matching import (
 )
 from mintql.domain.months import first_day
 from mintql.gateways.objects import ObjectStoreDown
-from mintql.services import alerts
+from mintql.services import alerts, transfers
 from mintql.services.account_merges_files import Reread, move_file
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
@@ -35,6 +35,7 @@ from mintql.services.imports import ImportPlace, plan_key
 from mintql.services.imports_reading import beside
 from mintql.services.imports_targets import FILES
 from mintql.services.row_plan import take_over
+from mintql.services.transfer_pairs import Settled, Touched, settle
 from mintql.store import account_merges as store
 from mintql.store import imports as imports_store
 from mintql.store import ingest, succession
@@ -147,6 +148,7 @@ async def _merge(
     found = _Found()
     same = await store.same_rows(conn, user_id, from_id, into_id)
     await _move_along(conn, user_id, list(same.items()), found)
+    settled = await settle(conn, {user_id: Touched(changed=[*same, *same.values()])}, now, same) if same else {}
     found.days = await store.drop_same_rows(conn, user_id, same, now)
     matched = len(found.days)
     await _match(conn, user_id, wanted, reread, found)
@@ -155,9 +157,14 @@ async def _merge(
     moved = await store.move_rows(conn, user_id, from_id, into_id, now)
     await store.move_imports(conn, user_id, [file.moved for file in reread], now)
     await store.absorb(conn, user_id, from_id, into_id)
-    changes = transactions_changed(user_id, changed=moved, removed=sorted(found.days))
+    gave_way = [transaction_id for pair in found.links for transaction_id in pair]
+    after = await transfers.follow(conn, user_id, [*moved, *gave_way], now)
+    before = settled.get(user_id, Settled())
+    changed = sorted({*moved, *after.changed, *before.changed} - found.days.keys())
+    changes = transactions_changed(user_id, changed=changed, removed=sorted(found.days))
     _, effects = await append_events(conn, [changes])
-    effects.merge(await alerts.evaluate(conn, {user_id: {first_day(day) for day in found.days.values()}}, now))
+    months = {first_day(day) for day in found.days.values()} | before.months | after.months
+    effects.merge(await alerts.evaluate(conn, {user_id: months}, now))
     effects.changed.add(user_id)
     matched += len(found.links)
     suggested = len(found.matches) - len(found.links)

@@ -14,7 +14,7 @@ from mintql.domain.ids import CategoryId, TransactionId, UserId
 from mintql.domain.money import parse_minor, to_decimal_text
 from mintql.domain.months import first_day
 from mintql.domain.wording import shown
-from mintql.services import alerts
+from mintql.services import alerts, transfers
 from mintql.services.choices import RECATEGORIZED_MAX
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
@@ -125,9 +125,11 @@ async def split(
     (row,) = await _find(conn, user_id, [transaction_id], "id")
     parts = check_parts(await tree_of(conn, user_id), wishes, row.amount_minor, row.currency)
     posted_on = await store.set_parts(conn, user_id, row.transaction_id, parts, now)
-    effects = await _tell(conn, user_id, [] if posted_on is None else [row.transaction_id])
+    effects = Effects()
     if posted_on is not None:
-        effects.merge(await alerts.evaluate(conn, {user_id: {first_day(posted_on)}}, now))
+        settled = await transfers.follow(conn, user_id, [row.transaction_id], now)
+        effects = await _tell(conn, user_id, sorted({row.transaction_id} | settled.changed))
+        effects.merge(await alerts.evaluate(conn, {user_id: {first_day(posted_on)} | settled.months}, now))
     (row,) = await _find(conn, user_id, [row.transaction_id], "id")
     return row, effects
 

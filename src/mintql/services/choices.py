@@ -17,7 +17,7 @@ from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import CategoryId, TransactionId, UserId
 from mintql.domain.months import first_day
 from mintql.domain.reasons import reason
-from mintql.services import alerts, crowd
+from mintql.services import alerts, crowd, transfers
 from mintql.services.crowd import NO_SELLER
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
@@ -168,8 +168,10 @@ async def _follow(conn: Conn, user_id: UserId, changed: Mapping[TransactionId, d
     """Tell of changed transactions, and raise the alerts that their months call for."""
     if not changed:
         return Effects()
-    _, effects = await append_events(conn, [transactions_changed(user_id, changed=sorted(changed))])
+    settled = await transfers.follow(conn, user_id, changed, now)
+    told = transactions_changed(user_id, changed=sorted(changed.keys() | settled.changed))
+    _, effects = await append_events(conn, [told])
     effects.changed.add(user_id)
-    months = {first_day(posted_on) for posted_on in changed.values()}
+    months = {first_day(posted_on) for posted_on in changed.values()} | settled.months
     effects.merge(await alerts.evaluate(conn, {user_id: months}, now))
     return effects

@@ -21,6 +21,7 @@ from mintql.services.farewells import KEPT as FAREWELL_KEPT
 from mintql.services.logins import login_hint, login_key, webhook_key
 from mintql.services.pace import Pace, wait_in_words
 from mintql.services.sync import open_or_join_run, tell_progress
+from mintql.services.transfer_pairs import release
 from mintql.store import connections as store
 from mintql.store import link_visits as visits
 from mintql.store.connections import LastRefresh, LockedConnection
@@ -286,13 +287,16 @@ async def _remove(conn: Conn, user_id: UserId, found: LockedConnection, now: dat
     ids, count = await store.transactions_of(conn, user_id, connection_id, EVENT_IDS_MAX)
     for folder_id in (connection_id, *found.former_ids):
         await store.doom_objects(conn, user_id, f"raw/{user_id}/{folder_id}/", now)
+    settled = await release(conn, user_id, connection_id, now)
     # However long a history is, no statement is; what few rows are left go with the connection.
     rows_max = ROWS_PER_STATEMENT_MAX
     while await store.delete_transactions(conn, user_id, connection_id, rows_max) == rows_max:
         pass
     await store.delete(conn, user_id, connection_id)
-    effects = await alerts.evaluate(conn, {user_id: alerts.recent_months(now)}, now)
+    effects = await alerts.evaluate(conn, {user_id: alerts.recent_months(now) | settled.months}, now)
     if count:
-        _, told = await append_events(conn, [transactions_changed(user_id, removed=ids, removed_count=count)])
+        changed = sorted(settled.changed)
+        event = transactions_changed(user_id, changed=changed, removed=ids, removed_count=count)
+        _, told = await append_events(conn, [event])
         effects.merge(told)
     return effects

@@ -10,7 +10,7 @@ from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import AccountId, ConnectionId, ImportId, UserId
 from mintql.domain.months import first_day
 from mintql.institutions.imported import ImportPlan, StatementPlan
-from mintql.services import alerts
+from mintql.services import alerts, transfers
 from mintql.services.effects import Effects, Job
 from mintql.services.events import append_events, transactions_changed
 from mintql.services.sync import CARRY_SECONDS, tell_progress
@@ -73,13 +73,19 @@ async def undo(conn: Conn, user_id: UserId, import_id: ImportId, now: datetime) 
     if run is not None and run.state not in ("succeeded", "failed"):
         raise InvalidInput("The file is just being read; undo it when that is done.", field="id")
     taken = await store.take_back(conn, user_id, import_id, now)
+    settled = await transfers.follow(conn, user_id, taken.removed.keys() | taken.restored.keys(), now)
     await store.settle(conn, user_id, [import_id], "undone", now)
     effects = await _read_others_again(conn, user_id, row.connection_id, taken.account_ids, now)
     if taken.removed or taken.restored:
-        changes = transactions_changed(user_id, added=sorted(taken.restored), removed=sorted(taken.removed))
+        changes = transactions_changed(
+            user_id,
+            added=sorted(taken.restored),
+            changed=sorted(settled.changed - taken.restored.keys()),
+            removed=sorted(taken.removed),
+        )
         _, told = await append_events(conn, [changes])
         effects.merge(told)
-    months = {first_day(day) for day in (*taken.removed.values(), *taken.restored.values())}
+    months = {first_day(day) for day in (*taken.removed.values(), *taken.restored.values())} | settled.months
     effects.merge(await alerts.evaluate(conn, {user_id: months}, now))
     effects.changed.add(user_id)
     return replace(row, state="undone", decided_at=now), len(taken.removed), effects

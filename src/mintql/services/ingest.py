@@ -10,13 +10,15 @@ known are dropped by their fingerprints, or found by their unique key and compar
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
 
 from mintql.domain.errors import FileLost, InternalFailure, ProtocolError, failure_of
-from mintql.domain.ids import UserId
+from mintql.domain.ids import TransactionId, UserId
 from mintql.domain.ingest import Folded
 from mintql.domain.institutions import ProviderTransaction
+from mintql.domain.months import first_day
+from mintql.domain.transfers import TRANSFER_DAYS_MAX
 from mintql.services import alerts, rawlog
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects
@@ -27,6 +29,7 @@ from mintql.services.row_plan import Changes, Slice
 from mintql.services.rows import RowWriter
 from mintql.services.sync import next_daily, open_or_join_run, progress_events
 from mintql.services.taking_up import take_up
+from mintql.services.transfer_pairs import Touched, settle
 from mintql.store import imports
 from mintql.store import ingest as accounts
 from mintql.store import sync as store
@@ -168,6 +171,7 @@ async def write_slices(
     changes = await writer.write([part for _, part in pairs])
     for work, _ in pairs:
         work.new_accounts += changes[work.run.key].new_accounts
+    await _settle_transfers(conn, changes, now)
     works = [work for work, part in pairs if part.closing]
     files = [(run.key.user_id, run.import_id) for run in (work.run for work in works) if run.import_id is not None]
     await imports.take_up(conn, files, now)
@@ -179,6 +183,22 @@ async def write_slices(
     effects.merge(await _read_accounts_whole(conn, works, now))
     effects.merge(await alerts.evaluate(conn, _months(pairs, changes), now))
     return effects
+
+
+async def _settle_transfers(conn: Conn, changes: Mapping[RunKey, Changes], now: datetime) -> None:
+    """Pair transfers among the rows written and those there, and count what that changed to a run of the person."""
+    touched: dict[UserId, tuple[list[TransactionId], list[TransactionId]]] = {}
+    for run, of_run in changes.items():
+        added, changed = touched.setdefault(run.user_id, ([], []))
+        added += of_run.added
+        changed += [*of_run.changed, *of_run.removed]
+    settled = await settle(conn, {user_id: Touched(*rows) for user_id, rows in touched.items() if any(rows)}, now)
+    for run, of_run in changes.items():
+        moved = settled.pop(run.user_id, None)
+        if moved is not None:
+            told = {row_id for rows in touched[run.user_id] for row_id in rows}
+            of_run.changed += sorted(moved.changed - told)
+            of_run.months |= moved.months
 
 
 async def _settle(conn: Conn, works: Sequence[Work], now: datetime) -> None:
@@ -276,6 +296,9 @@ def _months(pairs: Sequence[tuple[Work, Slice]], changes: dict[RunKey, Changes])
             continue
         months = set(changes[work.run.key].months)
         if part.done:
-            months |= {row.posted_on.replace(day=1) for row in _rows(work.folded)}
+            # Earlier slices may have paired these rows with such of the days around them.
+            margin = timedelta(days=TRANSFER_DAYS_MAX)
+            days = {row.posted_on for row in _rows(work.folded)}
+            months |= {first_day(near) for day in days for near in (day - margin, day, day + margin)}
         touched.setdefault(work.run.key.user_id, set()).update(months)
     return touched

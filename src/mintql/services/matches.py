@@ -9,7 +9,7 @@ from mintql.domain.ids import TransactionId, UserId
 from mintql.domain.ingest import StoredRow
 from mintql.domain.matching import MatchKind, MatchState
 from mintql.domain.months import first_day
-from mintql.services import alerts
+from mintql.services import alerts, transfers
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
 from mintql.services.row_plan import take_over
@@ -141,8 +141,11 @@ async def _tell(
     changed: list[TransactionId] | None = None,
     removed: list[TransactionId] | None = None,
 ) -> Effects:
-    event = transactions_changed(user_id, added=added or (), changed=changed or (), removed=removed or ())
+    settled = await transfers.follow(conn, user_id, [row.transaction_id for row in rows], now)
+    told = sorted({*(changed or ()), *(settled.changed - set(added or ()))})
+    event = transactions_changed(user_id, added=added or (), changed=told, removed=removed or ())
     _, effects = await append_events(conn, [event])
     effects.changed.add(user_id)
-    effects.merge(await alerts.evaluate(conn, {user_id: {first_day(row.posted_on) for row in rows}}, now))
+    months = {first_day(row.posted_on) for row in rows} | settled.months
+    effects.merge(await alerts.evaluate(conn, {user_id: months}, now))
     return effects

@@ -233,6 +233,7 @@ def keeps_category(before: StoredRow, merchant: Merchant, kind: MatchKind) -> bo
     Nothing that has a category gets another one by itself; but where only the amount says that the two are one
     purchase, and the sellers differ, the category goes along only if the person chose it.
     """
-    if before.category_source in (CategorySource.NONE, CategorySource.MANUAL):
+    # A side of a transfer is one by its amount: the row that stands for it is paired anew.
+    if before.category_source in (CategorySource.NONE, CategorySource.TRANSFER, CategorySource.MANUAL):
         return before.category_source == CategorySource.MANUAL
     return kind is MatchKind.PENDING_LINK or before.merchant_key == merchant.key

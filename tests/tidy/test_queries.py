@@ -36,6 +36,7 @@ API_NOUNS = (
     "spending",
     "transactions_read",
     "uncategorized",
+    "transfers",
     "users",
 )
 

@@ -37,6 +37,7 @@ from mintql.api.scalars import SCALARS
 from mintql.api.spending import SpendingQuery
 from mintql.api.subscriptions import SubscriptionsSubscription
 from mintql.api.transactions import TransactionsQuery
+from mintql.api.transfers import TransfersMutation, TransfersQuery
 
 
 @strawberry.type(description="What can be read.")
@@ -57,6 +58,7 @@ class Query(
     ImportsQuery,
     MatchesQuery,
     RulesQuery,
+    TransfersQuery,
 ):
     """The root of queries."""
 
@@ -74,6 +76,7 @@ class Mutation(
     AccountMergesMutation,
     MatchesMutation,
     RulesMutation,
+    TransfersMutation,
 ):
     """The root of mutations."""
 

@@ -37,6 +37,7 @@ from mintql.store.queries import Conn
 
 if TYPE_CHECKING:
     from mintql.api.matches import TransactionOrigin
+    from mintql.api.transfers import TransactionTransfer
 
 
 @strawberry.type(description="A part of a split: so much of a transaction, in a category of its own.")
@@ -103,6 +104,16 @@ class Transaction(Node):
         from mintql.api.matches import transaction_origin  # noqa: PLC0415 - the two types name each other
 
         return await transaction_origin(info.context, self.row.transaction_id)
+
+    @strawberry.field(
+        description="The transfer between the viewer's own accounts that it is a side of, or may be; null for none."
+    )
+    async def transfer(
+        self, info: Info
+    ) -> Annotated[TransactionTransfer, strawberry.lazy("mintql.api.transfers")] | None:
+        from mintql.api.transfers import load_transfers_of  # noqa: PLC0415 - the two types name each other
+
+        return await info.context.loader(load_transfers_of).load(self.row.transaction_id)
 
 
 async def transaction_nodes(context: Context, conn: Conn, rows: Sequence[TransactionRow]) -> list[Transaction]:

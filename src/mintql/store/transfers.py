@@ -16,6 +16,7 @@ from mintql.store.ingest import columns_of
 from mintql.store.queries import Conn, load
 
 SQL = load("transfers")
+SEARCHES_SQL = load("transfer_searches")
 
 RowKey = tuple[UserId, TransactionId]
 """A transaction by its person and id."""
@@ -137,7 +138,7 @@ async def near(conn: Conn, keys: Sequence[RowKey], telling: Iterable[CategoryId]
 
 async def all_ids(conn: Conn, user_id: UserId) -> list[TransactionId]:
     """Return all of a person's transactions that count."""
-    return [row["transaction_id"] for row in await conn.fetch(SQL.all_ids, user_id)]
+    return [row["transaction_id"] for row in await conn.fetch(SEARCHES_SQL.all_ids, user_id)]
 
 
 async def of_rows(conn: Conn, keys: Sequence[RowKey]) -> list[Pair]:
@@ -238,12 +239,12 @@ async def suggested(conn: Conn, user_id: UserId, before: TransferId, limit: int)
 
 async def unsearched(conn: Conn, after: UserId, limit: int) -> list[UserId]:
     """Return persons after one whose history was never looked through."""
-    return [row["user_id"] for row in await conn.fetch(SQL.unsearched, after, limit)]
+    return [row["user_id"] for row in await conn.fetch(SEARCHES_SQL.unsearched, after, limit)]
 
 
 async def note_search(conn: Conn, user_id: UserId, now: datetime) -> None:
     """Note that a person's history was looked through."""
-    await conn.execute(SQL.note_search, user_id, now)
+    await conn.execute(SEARCHES_SQL.note_search, user_id, now)
 
 
 def _transfer(row: asyncpg.Record) -> TransferRow:

@@ -39,10 +39,6 @@ SELECT user_id, transaction_id, external_id, account_id, posted_on, amount_minor
     category_source, category_detail, is_split
 FROM near WHERE has_twin
 
--- name: all_ids
--- Transactions of a person that count.
-SELECT transaction_id FROM transactions WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
-
 -- name: of_rows
 -- Transfers that have one of these transactions (person, id) as a side, with both sides as they are now.
 SELECT pair.user_id, pair.transfer_id, pair.out_id, pair.in_id, pair.state, pair.out_category_id,
@@ -148,16 +144,3 @@ WHERE pair.user_id = $1 AND pair.state = 'suggested' AND pair.transfer_id < $2
   AND gone.successor_id IS NULL AND gone.removed_at IS NULL
   AND come.successor_id IS NULL AND come.removed_at IS NULL
 ORDER BY pair.transfer_id DESC LIMIT $3
-
--- name: unsearched
--- Persons after one with two accounts or more whose history was never looked through for transfers, in order.
-SELECT account.user_id FROM accounts AS account
-WHERE account.user_id > $1
-  AND NOT EXISTS (SELECT FROM transfer_searches AS search WHERE search.user_id = account.user_id)
-GROUP BY account.user_id HAVING count(*) > 1
-ORDER BY account.user_id LIMIT $2
-
--- name: note_search
--- Notes that a person's history was looked through.
-INSERT INTO transfer_searches (user_id, searched_at) VALUES ($1, $2)
-ON CONFLICT (user_id) DO UPDATE SET searched_at = excluded.searched_at

@@ -6,7 +6,8 @@ CREATE TABLE transfers (
     out_id bigint NOT NULL,
     in_id bigint NOT NULL CHECK (in_id <> out_id),
     state text NOT NULL CHECK (state IN ('applied', 'suggested', 'dismissed', 'undone')),
-    -- What each side's category was, and why, before the pair was applied. NULL where the pair left it as it was.
+    -- What each side's category was, and why, before the pair was applied. NULL where the pair left it as it was, and
+    -- once the side has it back. One that the person put elsewhere may come back, when they take that back.
     out_category_id int,
     out_category_source text,
     out_category_detail text,
@@ -14,7 +15,8 @@ CREATE TABLE transfers (
     in_category_source text,
     in_category_detail text,
     created_at timestamptz NOT NULL DEFAULT now(),
-    -- When the person made, confirmed, dismissed or undid it; NULL while it is the machine's word alone.
+    -- When the person made, confirmed, dismissed or undid it; NULL while it is the machine's word alone, and where it
+    -- ended because a side was put into a category of spending or income.
     decided_at timestamptz,
     PRIMARY KEY (user_id, transfer_id),
     UNIQUE (user_id, out_id, in_id),
@@ -22,7 +24,7 @@ CREATE TABLE transfers (
     FOREIGN KEY (user_id, in_id) REFERENCES transactions ON DELETE CASCADE,
     CHECK (num_nulls(out_category_id, out_category_source, out_category_detail) IN (0, 3)),
     CHECK (num_nulls(in_category_id, in_category_source, in_category_detail) IN (0, 3)),
-    CHECK (state = 'applied' OR (out_category_id IS NULL AND in_category_id IS NULL))
+    CHECK (state IN ('applied', 'undone') OR (out_category_id IS NULL AND in_category_id IS NULL))
 );
 CREATE INDEX transfers_in_idx ON transfers (user_id, in_id);
 -- A transaction is a side of one transfer at most, and of one suggestion at most.

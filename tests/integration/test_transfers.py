@@ -12,7 +12,8 @@ from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import TransactionId, TransferId
 from mintql.services import annotations, transfers
 from mintql.services.annotations import PartWish
-from mintql.services.categories import Scope, recategorize
+from mintql.services.choices import Scope, recategorize
+from mintql.services.choices import undo as undo_choice
 from mintql.services.connections import disconnect
 from mintql.services.reconcile import reconcile_page
 from support.factories import create_account, create_person, create_transaction
@@ -298,6 +299,31 @@ async def test_a_side_put_elsewhere_by_hand_is_no_transfer_any_more(pipeline, ow
     assert await pairs_of(pipeline, user_id) == [("pay", "paid", "undone")]
     rows = await rows_of(pipeline, user_id)
     assert (rows["pay"], rows["paid"]) == (("uncategorized", "none", ""), ("clothing", "manual", ""))
+    await is_sound(pipeline, user_id)
+
+
+@pytest.mark.parametrize("word", ["category alone", "undone before", "other side gone"])
+async def test_taking_back_a_choice_makes_a_side_what_it_was_before_the_choice(pipeline, owner, word):
+    user_id, connection_id = owner
+    await pipeline.refresh(user_id, connection_id, said(PAYMENT | {"description": "XQJ 771"}, RECEIVED))
+    before = await rows_of(pipeline, user_id)
+    chosen = await transaction_id(pipeline, user_id, "pay")
+    async with pipeline.begin() as conn:
+        await recategorize(conn, user_id, [chosen], category("wire-transfer"), Scope.ONCE, NOW)
+        if word == "undone before":
+            await transfers.undo(conn, user_id, await transfer_id(pipeline, user_id), NOW)
+        await recategorize(conn, user_id, [chosen], category("clothing"), Scope.ONCE, NOW)
+    if word == "other side gone":
+        await pipeline.refresh(user_id, connection_id, said(removed=[["card", "paid"]]))
+    async with pipeline.begin() as conn:
+        await undo_choice(conn, user_id, [chosen], NOW)
+    rows = await rows_of(pipeline, user_id)
+    if word == "category alone":
+        assert rows == before
+        assert await pairs_of(pipeline, user_id) == [("pay", "paid", "applied")]
+    else:
+        assert rows["pay"] == ("uncategorized", "none", "")
+        assert "applied" not in {pair[2] for pair in await pairs_of(pipeline, user_id)}
     await is_sound(pipeline, user_id)
 
 

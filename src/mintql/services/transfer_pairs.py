@@ -134,7 +134,8 @@ class Settling:
             return
         await self.know(pair.user_id for pair in pairs)
         followed = await self._follow(pairs, heirs)
-        others = await store.of_rows(self._conn, [row.key for row in followed.values()])
+        ended = [side.key for pair in pairs if pair.state is TransferState.UNDONE for side in (pair.out, pair.into)]
+        others = await store.of_rows(self._conn, sorted({row.key for row in followed.values()} | set(ended)))
         known = {(pair.user_id, *pair.ids) for pair in others}
         taken = {side.key for pair in others if pair.state is TransferState.APPLIED for side in (pair.out, pair.into)}
         for pair in pairs:
@@ -144,7 +145,9 @@ class Settling:
             if pair.state in (TransferState.DISMISSED, TransferState.UNDONE):
                 if moved:
                     self._drop(pair)
-                    self._put += [self._moved(pair, out, into)] if free else []
+                    pair = replace(pair, out=out, into=into)  # noqa: PLW2901 - from here on it is about these
+                    self._put += [_as_it_is(pair)] if free else []
+                self._review_ended(pair, free=taken.isdisjoint({out.key, into.key}))
             elif not moved:
                 self._review_unmoved(pair)
             elif pair.state is TransferState.SUGGESTED or pair.decided_at is None:
@@ -182,7 +185,7 @@ class Settling:
             if not match_transfers(self._trees[pair.user_id], [self.side(pair.out), self.side(pair.into)]):
                 self.void(pair)
         elif self._said_otherwise(pair, pair.out) or self._said_otherwise(pair, pair.into):
-            self.end(pair)
+            self.end(pair, TransferState.UNDONE, None)
 
     def _is_transfer(self, user_id: UserId, out: SideRow, into: SideRow) -> bool:
         """Tell whether two transactions still are of opposite amounts, and both count."""
@@ -214,9 +217,18 @@ class Settling:
         if free and self._is_transfer(pair.user_id, out, into):
             self.apply(out, into, pair.created_at, pair.decided_at)
 
-    def _moved(self, pair: Pair, out: SideRow, into: SideRow) -> NewPair:
-        ids = (out.transaction_id, into.transaction_id)
-        return NewPair(pair.user_id, *ids, pair.state, None, None, pair.created_at, pair.decided_at)
+    def _review_ended(self, pair: Pair, *, free: bool) -> None:
+        """Let a side that is one again, because a choice of category was taken back, be one, or what it was before."""
+        claims = [
+            (side, before) for side, before, other in _sides(pair) if before is not None and _is_side_with(side, other)
+        ]
+        if not claims:
+            return
+        for side, before in claims:
+            self._rows[side.key] = side
+            self._wanted[side.key] = self._back(pair.user_id, before)
+        if pair.decided_at is None and free and self._is_transfer(pair.user_id, pair.out, pair.into):
+            self.apply(pair.out, pair.into, pair.created_at, None)
 
     # What is done
 
@@ -225,10 +237,14 @@ class Settling:
         self._give_back(pair)
         self._drop(pair)
 
-    def end(self, pair: Pair, state: TransferState = TransferState.UNDONE) -> None:
-        """End a pair by a person's word, so that it is not found again; its sides get back what they were."""
+    def end(self, pair: Pair, state: TransferState, decided_at: datetime | None) -> None:
+        """End a pair by a person's word, so that it is not found again; its sides get back what they were.
+
+        `decided_at` is None where the word was about a side's category. What such a side was is kept with the pair.
+        """
         self._give_back(pair)
-        self._put.append(NewPair(pair.user_id, *pair.ids, state, None, None, pair.created_at, self._now))
+        kept = [None if _is_side_with(side, other) else before for side, before, other in _sides(pair)]
+        self._put.append(NewPair(pair.user_id, *pair.ids, state, kept[0], kept[1], pair.created_at, decided_at))
 
     def apply(self, out: SideRow, into: SideRow, created_at: datetime, decided_at: datetime | None) -> None:
         """Make two transactions a transfer: each gets the category that the kinds of the accounts call for."""
@@ -258,12 +274,9 @@ class Settling:
     def _give_back(self, pair: Pair) -> None:
         if pair.state is not TransferState.APPLIED:
             return
-        for side, before, other in (
-            (pair.out, pair.out_before, pair.into), (pair.into, pair.in_before, pair.out)
-        ):  # fmt: skip
+        for side, before, other in _sides(pair):
             self._rows[side.key] = side
-            ours = side.reason.source is CategorySource.TRANSFER and side.reason.detail == str(other.transaction_id)
-            if before is not None and ours:
+            if before is not None and _is_side_with(side, other):
                 self._wanted[side.key] = self._back(pair.user_id, before)
 
     def _back(self, user_id: UserId, before: Reason) -> Reason:
@@ -362,3 +375,19 @@ class Settling:
 
 def _state(item: Found) -> TransferState:
     return TransferState.APPLIED if item.certain else TransferState.SUGGESTED
+
+
+def _sides(pair: Pair) -> list[tuple[SideRow, Reason | None, SideRow]]:
+    """Return each side with what it was and the other one."""
+    return [(pair.out, pair.out_before, pair.into), (pair.into, pair.in_before, pair.out)]
+
+
+def _is_side_with(side: SideRow, other: SideRow) -> bool:
+    """Tell whether a transaction is in its category as one side, with this other one."""
+    return side.reason.source is CategorySource.TRANSFER and side.reason.detail == str(other.transaction_id)
+
+
+def _as_it_is(pair: Pair) -> NewPair:
+    return NewPair(
+        pair.user_id, *pair.ids, pair.state, pair.out_before, pair.in_before, pair.created_at, pair.decided_at
+    )  # fmt: skip

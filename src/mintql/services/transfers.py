@@ -12,6 +12,7 @@ from mintql.domain.categories import CategorySource, CategoryTree
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import TransactionId, TransferId, UserId
 from mintql.domain.money import to_decimal_text
+from mintql.domain.months import first_day
 from mintql.domain.transfers import TransferState, may_be_side
 from mintql.domain.wording import shown
 from mintql.services import alerts
@@ -121,8 +122,13 @@ async def follow(conn: Conn, user_id: UserId, changed: Iterable[TransactionId], 
     For writers of one person's rows, under the person's lock: the caller tells of `changed` with its own, and gives
     `months` to `alerts.evaluate` along with its own.
     """
-    settled = await settle(conn, {user_id: Touched(changed=sorted(set(changed)))}, now)
-    return settled.get(user_id, Settled())
+    touched = sorted(set(changed))
+    settled = (await settle(conn, {user_id: Touched(changed=touched)}, now)).get(user_id, Settled())
+    # A choice of category that was taken back may have made one a side again whose transfer is gone since.
+    for row_id, posted_on in (await store.forget_lone_sides(conn, user_id, touched, now)).items():
+        settled.changed.add(row_id)
+        settled.months.add(first_day(posted_on))
+    return settled
 
 
 async def unsearched(conn: Conn, after: UserId) -> list[UserId]:
@@ -172,7 +178,7 @@ async def _apply(conn: Conn, user_id: UserId, out: SideRow, into: SideRow, pair:
 async def _end(conn: Conn, user_id: UserId, pair: Pair, state: TransferState, now: datetime) -> Effects:
     settling = Settling(conn, now, await store.accounts(conn, [user_id]))
     await settling.know([user_id])
-    settling.end(pair, state)
+    settling.end(pair, state, now)
     await settling.write()
     # The two sides may belong to others.
     await settling.find([pair.out.key, pair.into.key], [user_id], ())

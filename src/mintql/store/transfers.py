@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 import asyncpg
 
-from mintql.domain.categories import OWN_ID_MIN, CategorySource
+from mintql.domain.categories import OWN_ID_MIN, UNCATEGORIZED_ID, CategorySource
 from mintql.domain.ids import AccountId, CategoryId, ConnectionId, TransactionId, TransferId, UserId
 from mintql.domain.institutions import AccountKind
 from mintql.domain.transfers import OwnAccount, Reason, TransferState
@@ -202,6 +202,14 @@ async def categorize(conn: Conn, wanted: Mapping[RowKey, Reason], now: datetime)
     if wanted:
         records = [(*key, *reason) for key, reason in sorted(wanted.items())]
         await conn.execute(SQL.categorize, *[list(column) for column in zip(*records, strict=True)], now)
+
+
+async def forget_lone_sides(
+    conn: Conn, user_id: UserId, transaction_ids: Sequence[TransactionId], now: datetime
+) -> dict[TransactionId, date]:
+    """Leave those of these that say that they are sides of a transfer, and are not, uncategorized; return days."""
+    found = await conn.fetch(SQL.forget_lone_sides, user_id, transaction_ids, UNCATEGORIZED_ID, now)
+    return {row["transaction_id"]: row["posted_on"] for row in found if row["counts"]}
 
 
 async def lock(conn: Conn, user_id: UserId, transfer_id: TransferId) -> tuple[TransactionId, TransactionId] | None:

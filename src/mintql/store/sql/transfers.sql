@@ -115,6 +115,18 @@ FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[])
     AS said (user_id, transaction_id, category_id, category_source, category_detail)
 WHERE row.user_id = said.user_id AND row.transaction_id = said.transaction_id
 
+-- name: forget_lone_sides
+-- Leaves those of these transactions that say that they are sides of a transfer, and are not, uncategorized ($3).
+UPDATE transactions AS row SET category_id = $3, category_source = 'none', category_detail = '', updated_at = $4
+WHERE row.user_id = $1 AND row.transaction_id = ANY ($2::bigint[]) AND row.category_source = 'transfer'
+  AND NOT EXISTS (
+      SELECT FROM transfers AS pair
+      WHERE pair.user_id = $1 AND pair.state = 'applied'
+        AND ((pair.out_id = row.transaction_id AND pair.in_id::text = row.category_detail)
+          OR (pair.in_id = row.transaction_id AND pair.out_id::text = row.category_detail))
+  )
+RETURNING row.transaction_id, row.posted_on, row.successor_id IS NULL AND row.removed_at IS NULL AS counts
+
 -- name: lock
 -- The two sides of a person's transfer, locked.
 SELECT out_id, in_id FROM transfers WHERE user_id = $1 AND transfer_id = $2 FOR UPDATE

@@ -14,7 +14,7 @@ from mintql.domain.ids import TransactionId, UserId
 from mintql.domain.ingest import NOTHING_PERSONAL, institution_codes
 from mintql.domain.months import first_day
 from mintql.domain.rules import Rule, RuleClues, matches
-from mintql.services import alerts
+from mintql.services import alerts, transfers
 from mintql.services.categorize import Clues, default_categorizer
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects
@@ -67,9 +67,11 @@ async def categorize_uncategorized(
         before, left = rows[-1].transaction_id, left - limit
     if not changed:
         return 0, Effects()
-    _, effects = await append_events(conn, [transactions_changed(user_id, changed=sorted(changed, reverse=True))])
+    settled = await transfers.follow(conn, user_id, changed, now)
+    told = sorted(changed.keys() | settled.changed, reverse=True)
+    _, effects = await append_events(conn, [transactions_changed(user_id, changed=told)])
     effects.changed.add(user_id)
-    months = {first_day(posted_on) for posted_on in changed.values()}
+    months = {first_day(posted_on) for posted_on in changed.values()} | settled.months
     effects.merge(await alerts.evaluate(conn, {user_id: months}, now))
     return len(changed), effects
 

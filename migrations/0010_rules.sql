@@ -87,6 +87,29 @@ CREATE FUNCTION merged_tags(had text[], added text[]) RETURNS text[] LANGUAGE sq
     ), '{}') END
 $$;
 
+-- What a rule, as JSON with the columns of `rules`, would set on a person's transactions that count: a line for each
+-- that it holds for, with what there is and, where that would change, what there would be. What a person chose stays,
+-- and so do transfers between accounts and what `earlier` rules decided.
+CREATE FUNCTION rule_targets(owner bigint, rule jsonb, earlier text[]) RETURNS TABLE (
+    transaction_id bigint, posted_on date, currency char(3), pending boolean, amount_minor bigint, category_id int,
+    category_source text, category_detail text, excluded_from_budgets boolean, part_category_ids int[],
+    part_amounts_minor bigint[], manual boolean, category_id_after int, display_name_after text, tags_added text[],
+    excluded_after boolean
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT one.transaction_id, one.posted_on, one.currency, one.pending, one.amount_minor, one.category_id,
+        one.category_source, one.category_detail, one.excluded_from_budgets, one.part_category_ids,
+        one.part_amounts_minor,
+        said.category_id IS NOT NULL AND one.category_source = 'manual',
+        CASE WHEN one.category_id <> said.category_id AND one.category_source NOT IN ('manual', 'transfer')
+            AND NOT (one.category_source = 'rule' AND split_part(one.category_detail, ' ', 1) = ANY (earlier))
+            THEN said.category_id END,
+        CASE WHEN one.display_name IS NULL THEN said.display_name END,
+        nullif((merged_tags(one.tags, said.tags))[coalesce(cardinality(one.tags), 0) + 1:], '{}'),
+        CASE WHEN one.excluded_from_budgets IS NULL AND said.excluded_from_budgets THEN true END
+    FROM jsonb_populate_record(NULL::rules, rule) AS said, transactions AS one
+    WHERE one.user_id = owner AND one.successor_id IS NULL AND one.removed_at IS NULL AND rule_matches(said, one)
+$$;
+
 -- Transactions that nothing is known of, for what becomes known later.
 CREATE INDEX transactions_uncategorized_idx ON transactions (user_id, transaction_id)
     WHERE category_source = 'none' AND successor_id IS NULL AND removed_at IS NULL;
@@ -96,7 +119,7 @@ CREATE POLICY own_rows ON rules USING (user_id = (SELECT current_user_id()));
 GRANT SELECT, INSERT, UPDATE, DELETE ON rules TO mintql_api;
 ALTER TABLE rule_applications ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON rule_applications USING (user_id = (SELECT current_user_id()));
-GRANT SELECT, INSERT, UPDATE ON rule_applications TO mintql_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON rule_applications TO mintql_api;
 ALTER TABLE rule_changes ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON rule_changes USING (user_id = (SELECT current_user_id()));
 GRANT SELECT, INSERT, UPDATE ON rule_changes TO mintql_api;

@@ -31,6 +31,7 @@ API_NOUNS = (
     "matches",
     "personal_categories",
     "rules",
+    "rules_past",
     "runs_read",
     "sessions",
     "spending",

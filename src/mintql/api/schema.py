@@ -33,6 +33,7 @@ from mintql.api.linking import LinkingMutation
 from mintql.api.matches import MatchesMutation, MatchesQuery
 from mintql.api.nodes import NodesQuery
 from mintql.api.rules import RulesMutation, RulesQuery
+from mintql.api.rules_past import RulesPastMutation, RulesPastQuery
 from mintql.api.scalars import SCALARS
 from mintql.api.spending import SpendingQuery
 from mintql.api.subscriptions import SubscriptionsSubscription
@@ -59,6 +60,7 @@ class Query(
     MatchesQuery,
     RulesQuery,
     TransfersQuery,
+    RulesPastQuery,
 ):
     """The root of queries."""
 
@@ -77,6 +79,7 @@ class Mutation(
     MatchesMutation,
     RulesMutation,
     TransfersMutation,
+    RulesPastMutation,
 ):
     """The root of mutations."""
 

@@ -31,6 +31,10 @@ from mintql.store.queries import Conn
 from mintql.store.rules_past import Application, Reach
 from mintql.store.transactions_read import TransactionRow
 
+__all__ = [
+    "Application", "BudgetChange", "Preview", "SumChange", "apply", "list_applications", "preview", "undo",
+]  # fmt: skip
+
 TRANSACTIONS_SHOWN_MAX: Final = 20
 """Transactions that a preview shows: enough to see whether the rule means the right ones."""
 MONTHS_SHOWN_MAX: Final = 24
@@ -123,7 +127,7 @@ async def apply(
     application_id, reach = await store.apply(conn, user_id, rule, _earlier(rules, rule), EVENT_IDS_MAX, now)
     if application_id is None:
         return None, reach, Effects()
-    (application,) = await store.applications(conn, user_id, 1, application_id)
+    (application,) = await store.applications(conn, user_id, 1, [application_id])
     return application, reach, await _tell(conn, user_id, reach.transaction_ids, reach.changed, reach.months, now)
 
 
@@ -138,19 +142,21 @@ async def undo(
         NotFound: There is no such application.
     """
     await lock_users(conn, [user_id])
-    found = await store.applications(conn, user_id, 1, application_id)
+    found = await store.applications(conn, user_id, 1, [application_id])
     if not found:
         raise NotFound("There is no application of a rule with this id; nothing was changed.", field="id")
     if found[0].undone_at is not None:
         return found[0], Effects()
     changed, ids, months = await store.undo(conn, user_id, application_id, EVENT_IDS_MAX, now)
-    (application,) = await store.applications(conn, user_id, 1, application_id)
+    (application,) = await store.applications(conn, user_id, 1, [application_id])
     return application, await _tell(conn, user_id, ids, changed, months, now)
 
 
-async def list_applications(conn: Conn, user_id: UserId) -> list[Application]:
-    """Return a person's applications of rules to the past, the latest first, a bounded number."""
-    return await store.applications(conn, user_id, APPLICATIONS_LISTED_MAX)
+async def list_applications(
+    conn: Conn, user_id: UserId, application_ids: Sequence[RuleApplicationId] | None = None
+) -> list[Application]:
+    """Return a person's applications of rules to the past, the latest first, a bounded number; or some by id."""
+    return await store.applications(conn, user_id, APPLICATIONS_LISTED_MAX, application_ids)
 
 
 async def _check_offered(conn: Conn, user_id: UserId, rule: Rule) -> None:

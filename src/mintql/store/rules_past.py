@@ -15,6 +15,10 @@ from mintql.store.transactions_read import SUCCESSION_STEPS_MAX
 
 SQL = load("rules_past")
 
+STATEMENT_SECONDS_MAX = 60
+"""For one statement over all of a person's transactions: a hundred thousand take nearly all the time that other
+statements are given, where the machine is busy."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -63,9 +67,18 @@ async def apply(
     conn: Conn, user_id: UserId, rule: Rule, earlier: Sequence[RuleId], ids_max: int, now: datetime
 ) -> tuple[RuleApplicationId | None, Reach]:
     """Apply a rule to the past in one statement; return the application, None where there was nothing to change."""
+    await _give_time(conn, user_id)
     opened = await conn.fetchval(SQL.open_application, user_id, rule.rule_id, rule.name, now)
     row = await conn.fetchrow(
-        SQL.apply, user_id, as_json(user_id, rule), _texts(earlier), opened, rule.detail, now, ids_max
+        SQL.apply,
+        user_id,
+        as_json(user_id, rule),
+        _texts(earlier),
+        opened,
+        rule.detail,
+        now,
+        ids_max,
+        timeout=STATEMENT_SECONDS_MAX + 1,
     )
     reach = NOTHING_REACHED
     if row is not None:
@@ -82,9 +95,11 @@ async def undo(
     conn: Conn, user_id: UserId, application_id: RuleApplicationId, ids_max: int, now: datetime
 ) -> tuple[int, tuple[TransactionId, ...], frozenset[date]]:
     """Give transactions back what they were before an application; return how many, some ids and the months."""
-    row = await conn.fetchrow(SQL.undo, user_id, application_id, now, SUCCESSION_STEPS_MAX, ids_max)
+    await _give_time(conn, user_id)
+    patience = STATEMENT_SECONDS_MAX + 1
+    row = await conn.fetchrow(SQL.undo, user_id, application_id, now, SUCCESSION_STEPS_MAX, ids_max, timeout=patience)
     changed = 0 if row is None else row["changed"]
-    await conn.execute(SQL.undo_behind, user_id, application_id)
+    await conn.execute(SQL.undo_behind, user_id, application_id, timeout=patience)
     await conn.execute(SQL.close_undoing, user_id, application_id, now, changed)
     if row is None:
         return 0, (), frozenset()
@@ -92,11 +107,15 @@ async def undo(
 
 
 async def applications(
-    conn: Conn, user_id: UserId, limit: int, application_id: RuleApplicationId | None = None
+    conn: Conn, user_id: UserId, limit: int, application_ids: Sequence[RuleApplicationId] | None = None
 ) -> list[Application]:
-    """Return a person's applications, the latest first; or the one asked for."""
-    rows = await conn.fetch(SQL.applications, user_id, application_id, limit)
+    """Return a person's applications, the latest first; or those asked for."""
+    rows = await conn.fetch(SQL.applications, user_id, application_ids, limit)
     return [Application(**dict(row)) for row in rows]
+
+
+async def _give_time(conn: Conn, user_id: UserId) -> None:
+    await conn.execute(SQL.give_time, user_id, f"{STATEMENT_SECONDS_MAX}s")
 
 
 def _texts(rule_ids: Sequence[RuleId]) -> list[str]:

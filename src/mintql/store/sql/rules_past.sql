@@ -42,6 +42,10 @@ SELECT date_trunc('month', posted_on)::date AS month, category_id, currency,
     coalesce(sum(sign * amount_minor) FILTER (WHERE left_out AND pending), 0)::bigint AS excluded_pending_minor
 FROM sides GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3
 
+-- name: give_time
+-- Lets statements of this transaction run for longer, for what is done to all rows of one person at once.
+SELECT set_config('statement_timeout', $2, true) FROM users WHERE user_id = $1
+
 -- name: open_application
 -- Begins an application of a rule to the past; returns its id.
 INSERT INTO rule_applications (user_id, rule_id, rule_name, matched_count, changed_count, manual_count, applied_at)
@@ -93,7 +97,7 @@ DELETE FROM rule_applications WHERE user_id = $1 AND application_id = $2
 -- A person's applications of rules to the past, the latest first.
 SELECT application_id, rule_id, rule_name, matched_count, changed_count, manual_count, applied_at, undone_at,
     undone_count
-FROM rule_applications WHERE user_id = $1 AND ($2::bigint IS NULL OR application_id = $2)
+FROM rule_applications WHERE user_id = $1 AND ($2::bigint[] IS NULL OR application_id = ANY ($2))
 ORDER BY application_id DESC LIMIT $3
 
 -- name: undo

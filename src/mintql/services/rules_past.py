@@ -18,9 +18,9 @@ from mintql.domain.categories import CategoryTree
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import CategoryId, RuleApplicationId, RuleId, TransactionId, UserId
 from mintql.domain.rules import Rule
-from mintql.services import alerts
+from mintql.services import alerts, transfers
 from mintql.services.effects import Effects
-from mintql.services.events import EVENT_IDS_MAX, append_events, transactions_changed
+from mintql.services.events import append_events, transactions_changed
 from mintql.services.personal_categories import tree_of
 from mintql.services.rules import RuleWish, checked, find, list_rules
 from mintql.store import alerts as alert_rows
@@ -39,6 +39,9 @@ TRANSACTIONS_SHOWN_MAX: Final = 20
 """Transactions that a preview shows: enough to see whether the rule means the right ones."""
 MONTHS_SHOWN_MAX: Final = 24
 """Months whose sums and budgets a preview shows, the latest; earlier ones are changed as well."""
+FOLLOWED_MAX: Final = 5_000
+"""Transactions, the newest, that transfers are looked for again among: for more a request has no time, and what is
+older has found its other side long ago."""
 APPLICATIONS_LISTED_MAX: Final = 200
 """More than anybody looks through; earlier ones can still be undone by their ids."""
 
@@ -124,7 +127,7 @@ async def apply(
         and not (await tree_of(conn, user_id)).by_id[rule.actions.category_id].offered
     ):
         raise InvalidInput("You have hidden the category of this rule; show it first.", field="id")
-    application_id, reach = await store.apply(conn, user_id, rule, _earlier(rules, rule), EVENT_IDS_MAX, now)
+    application_id, reach = await store.apply(conn, user_id, rule, _earlier(rules, rule), FOLLOWED_MAX, now)
     if application_id is None:
         return None, reach, Effects()
     (application,) = await store.applications(conn, user_id, 1, [application_id])
@@ -147,7 +150,7 @@ async def undo(
         raise NotFound("There is no application of a rule with this id; nothing was changed.", field="id")
     if found[0].undone_at is not None:
         return found[0], Effects()
-    changed, ids, months = await store.undo(conn, user_id, application_id, EVENT_IDS_MAX, now)
+    changed, ids, months = await store.undo(conn, user_id, application_id, FOLLOWED_MAX, now)
     (application,) = await store.applications(conn, user_id, 1, [application_id])
     return application, await _tell(conn, user_id, ids, changed, months, now)
 
@@ -172,9 +175,12 @@ async def _tell(
 ) -> Effects:
     effects = Effects(changed={user_id})
     if count:
-        _, telling = await append_events(conn, [transactions_changed(user_id, changed=ids, changed_count=count)])
+        settled = await transfers.follow(conn, user_id, ids, now)
+        more = sorted(settled.changed.difference(ids), reverse=True)
+        told = transactions_changed(user_id, changed=[*ids, *more], changed_count=count + len(more))
+        _, telling = await append_events(conn, [told])
         effects.merge(telling)
-        effects.merge(await alerts.evaluate(conn, {user_id: set(months)}, now))
+        effects.merge(await alerts.evaluate(conn, {user_id: set(months) | settled.months}, now))
     return effects
 
 

@@ -1,6 +1,6 @@
 """How fast rows go in, against plain COPY of the same rows into the same table in the same run.
 
-    ./dev bench ingest [--accounts 60] [--rows 40] [--batches 20] [--repeat 3]
+    ./dev bench ingest [--accounts 60] [--rows 40] [--batches 20] [--repeat 3] [--accounts-each 1]
 
 R is COPY of each batch's rows into `transactions`, in a transaction of its own, with the table's keys, indexes
 and foreign key but without its triggers. Against it, batch by batch, the ingestion's database transaction
@@ -9,6 +9,8 @@ and foreign key but without its triggers. Against it, batch by batch, the ingest
     new      rows nobody has seen
     refresh  of a day's rows 93 % are known, 6 % new, and 1 % pending ones that post under a new id
     replay   the same rows once more
+
+With `--accounts-each` above 1 persons have so many accounts, and every tenth row is a side of a transfer between two.
 
 Two figures stand for each: rows a second as a ratio to R, and WAL bytes a row. Rounds alternate, and the median
 is printed, because the machine is shared.
@@ -100,14 +102,15 @@ class Bench:
         self.conn = conn
         self.runs = 0
 
-    async def people(self, count: int) -> list[tuple[int, int]]:
-        """Add persons with a connection each."""
+    async def people(self, count: int, each: int) -> list[tuple[int, int]]:
+        """Add so many connections, of an account each, and persons who have `each` of them."""
         rows = await self.conn.fetch(
             "WITH people AS (INSERT INTO users (email, password_hash, name) SELECT 'p' || n || '-' || random(), '', ''"
             " FROM generate_series(1, $1) AS n RETURNING user_id), counters AS (INSERT INTO user_counters (user_id)"
             " SELECT user_id FROM people) INSERT INTO connections (user_id, institution_id) SELECT user_id, 'bench'"
-            " FROM people RETURNING user_id, connection_id",
-            count,
+            " FROM people, generate_series(1, $2) RETURNING user_id, connection_id",
+            count // each,
+            each,
         )
         return [tuple(row) for row in rows]
 
@@ -197,8 +200,15 @@ async def one_round(bench: Bench, options: argparse.Namespace, seed: int) -> dic
 
 
 async def batch_of(bench: Bench, dice: random.Random, options: argparse.Namespace) -> Batch:
-    people = await bench.people(options.accounts)
-    return Batch({key: first_rows(dice, key[1], options.rows) for key in people})
+    people = sorted(await bench.people(options.accounts, options.accounts_each))
+    batch = Batch({key: first_rows(dice, key[1], options.rows) for key in people})
+    if options.accounts_each > 1:
+        for place, rows in enumerate(batch.rows.values()):
+            sign = 1 if place % options.accounts_each % 2 else -1
+            for number in range(0, len(rows), 10):
+                amount_minor = sign * (50_000 + 100 * number)
+                rows[number] = replace(rows[number], amount_minor=amount_minor, description="ONLINE TRANSFER")
+    return batch
 
 
 @asynccontextmanager
@@ -223,11 +233,12 @@ async def main() -> None:
     parser.add_argument("--rows", type=int, default=40, help="rows an account")
     parser.add_argument("--batches", type=int, default=20, help="batches a round")
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
+    parser.add_argument("--accounts-each", type=int, default=1, help="accounts a person")
     options = parser.parse_args()
     normalize("warm up")
     async with database() as conn:
         bench = Bench(conn)
-        await one_round(bench, argparse.Namespace(accounts=5, rows=20, batches=2), 0)
+        await one_round(bench, argparse.Namespace(accounts=6, rows=20, batches=2, accounts_each=1), 0)
         rounds = [await one_round(bench, options, seed + 1) for seed in range(options.repeat)]
         stored = await conn.fetchval("SELECT count(*) FROM transactions")
     print(f"{options.accounts} accounts x {options.rows} rows a batch, {options.batches} batches a round, "

@@ -11,10 +11,15 @@ WHERE owned > 1
 -- Transactions around some of these persons' that may be sides of transfers ($3: categories that speak for it, $4: ids
 -- from which on categories are persons' own), up to $5 days before and after: those of which the opposite amount is
 -- there as well, on another account. Each person's days are walked once, whatever the number of rows.
-WITH touched AS (
+WITH touched AS MATERIALIZED (
     SELECT row.user_id, min(row.posted_on) - $5::int AS first_day, max(row.posted_on) + $5::int AS last_day
     FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, transaction_id)
-    JOIN transactions AS row ON row.user_id = asked.user_id AND row.transaction_id = asked.transaction_id
+    -- OFFSET 0: each is looked up by its key, and each person's days by theirs, whatever the planner believes.
+    CROSS JOIN LATERAL (
+        SELECT * FROM transactions AS named
+        WHERE named.user_id = asked.user_id AND named.transaction_id = asked.transaction_id
+        OFFSET 0
+    ) AS row
     WHERE row.successor_id IS NULL AND row.removed_at IS NULL AND row.amount_minor <> 0
       AND (row.category_source IN ('none', 'keyword', 'transfer') OR row.category_id = ANY ($3::int[])
         OR row.category_id >= $4::int OR row.category_detail LIKE '% vague')
@@ -29,10 +34,12 @@ WITH touched AS (
     CROSS JOIN LATERAL (
         SELECT * FROM transactions AS counted
         WHERE counted.user_id = touched.user_id AND counted.posted_on BETWEEN touched.first_day AND touched.last_day
-          AND counted.successor_id IS NULL AND counted.removed_at IS NULL AND counted.amount_minor <> 0
-          AND (counted.category_source IN ('none', 'keyword', 'transfer') OR counted.category_id = ANY ($3::int[])
-            OR counted.category_id >= $4::int OR counted.category_detail LIKE '% vague')
+          AND counted.successor_id IS NULL AND counted.removed_at IS NULL
+        OFFSET 0
     ) AS row
+    WHERE row.amount_minor <> 0
+      AND (row.category_source IN ('none', 'keyword', 'transfer') OR row.category_id = ANY ($3::int[])
+        OR row.category_id >= $4::int OR row.category_detail LIKE '% vague')
     WINDOW twins AS (PARTITION BY row.user_id, row.currency, abs(row.amount_minor))
 )
 SELECT user_id, transaction_id, external_id, account_id, posted_on, amount_minor, currency, category_id,

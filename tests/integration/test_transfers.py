@@ -10,6 +10,7 @@ import pytest
 
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import TransactionId, TransferId
+from mintql.jobs import search_transfers
 from mintql.services import annotations, transfers
 from mintql.services.annotations import PartWish
 from mintql.services.choices import Scope, recategorize
@@ -17,6 +18,7 @@ from mintql.services.choices import undo as undo_choice
 from mintql.services.connections import disconnect
 from mintql.services.reconcile import reconcile_page
 from support.factories import create_account, create_person, create_transaction
+from support.importer import Importer
 from support.people import acting_as, category
 from support.pipeline import open_pipeline
 from support.scripted import row
@@ -510,3 +512,76 @@ async def test_transfers_of_others_are_neither_found_nor_changed(database):
         with pytest.raises(NotFound):
             await transfers.pair_by_hand(conn, theirs.user_id, ids[0][0], ids[0][1], NOW)
     assert await database.fetchval("SELECT state FROM transfers") == "applied"
+
+
+TABLE = b"Date,Description,Amount\n2026-11-03,Online transfer to savings,-500.00\n2026-11-04,Blue Bottle,-5.00\n"
+INTO_SAVINGS = on("savings", "into", 50_000, "XQJ 771", day=1)
+
+
+async def test_a_transfer_with_a_file_ends_when_the_import_is_undone(pipeline, owner):
+    user_id, connection_id = owner
+    ada = Importer(pipeline, user_id)
+    await pipeline.refresh(user_id, connection_id, said(INTO_SAVINGS, accounts=("savings",)))
+    taken = await ada.take_in(TABLE)
+    assert [(pair[1], pair[2]) for pair in await pairs_of(pipeline, user_id)] == [("into", "applied")]
+    assert (await sums_of(pipeline, user_id))["savings-transfer"] == 0
+    await ada.undo(taken)
+    assert await pairs_of(pipeline, user_id) == []
+    assert await rows_of(pipeline, user_id) == {"into": ("uncategorized", "none", "")}
+    assert await ada.differences() == []
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_a_transfer_of_an_account_of_files_goes_on_in_the_account_it_is_merged_into(pipeline, owner, by_hand):
+    user_id, savings = owner
+    ada = Importer(pipeline, user_id)
+    await pipeline.refresh(user_id, savings, said(INTO_SAVINGS, accounts=("savings",)))
+    await ada.take_in(TABLE)
+    if by_hand:
+        async with pipeline.begin() as conn:
+            await transfers.confirm(conn, user_id, await transfer_id(pipeline, user_id), NOW)
+    live = await pipeline.link(user_id)
+    rows = [
+        on("checking", "live", -50_000, "ONLINE TRANSFER TO SAV"),
+        on("checking", "cup", -500, "BLUE BOTTLE", day=1),
+    ]
+    days = ["checking", "2026-10-20", "2026-11-12"]
+    await pipeline.refresh(user_id, live, said(*rows, accounts=("checking",), windows=[days]))
+    await ada.merge(await ada.account(), await ada.account(live))
+    assert await pairs_of(pipeline, user_id) == [("live", "into", "applied")]
+    assert (await rows_of(pipeline, user_id))["into"] == ("savings-transfer", "transfer", "live")
+    assert await ada.differences() == []
+    decided = await pipeline.value("SELECT decided_at IS NOT NULL FROM transfers WHERE user_id = $1", user_id)
+    assert decided is by_hand
+
+
+async def test_accounts_that_turn_out_to_be_one_have_no_transfer_between_them(pipeline, owner):
+    user_id, live = owner
+    ada = Importer(pipeline, user_id)
+    rows = [on("checking", "back", 50_000, "ONLINE TRANSFER FROM SAV", day=1)]
+    await pipeline.refresh(user_id, live, said(*rows, accounts=("checking",)))
+    await ada.take_in(TABLE)
+    assert [pair[1:] for pair in await pairs_of(pipeline, user_id)] == [("back", "applied")]
+    await ada.merge(await ada.account(), await ada.account(live))
+    assert await pairs_of(pipeline, user_id) == []
+    assert {source for _, source, _ in (await rows_of(pipeline, user_id)).values()} == {"keyword", "dictionary"}
+    assert await ada.differences() == []
+
+
+async def test_the_nightly_search_pairs_what_was_there_before(runtime):
+    async with runtime.system() as conn:
+        person = await create_person(conn)
+        savings = await create_account(conn, person.user_id, person.connection_id, kind="savings")
+        await create_transaction(conn, person.user_id, person.account_id, amount_minor=-50_000)
+        await create_transaction(
+            conn, person.user_id, savings, amount_minor=50_000, category_id=category("savings-transfer"),
+            category_source="keyword", category_detail="bank: to savings",
+        )  # fmt: skip
+    for _ in range(2):
+        await search_transfers({"runtime": runtime})
+    async with runtime.system() as conn:
+        assert await conn.fetchval("SELECT array_agg(state) FROM transfers") == ["applied"]
+        told = await conn.fetchval(
+            "SELECT count(*) FROM events WHERE user_id = $1 AND kind = 'transactions_changed'", person.user_id
+        )
+    assert told == 1

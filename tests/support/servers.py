@@ -143,7 +143,11 @@ class _PromptServer(uvicorn.Server):
 @asynccontextmanager
 async def serving(app: Any) -> AsyncIterator[HttpServer]:
     """Serve an ASGI app on a free loopback port, in this event loop, for the length of the block."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    # The protocol has to be named: asyncio sends small answers at once on such sockets only, and a client would wait
+    # 40 ms for each.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
     server = _PromptServer(uvicorn.Config(app, log_level="warning", lifespan="on", ws="websockets-sansio"))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -25,7 +25,7 @@ from mintql.runtime import Runtime, open_runtime
 from mintql.services import extract as extraction
 from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
-from mintql.services import link_visits, removal, sync, transfers, webhooks
+from mintql.services import link_visits, removal, sync, transfers, uncategorized, webhooks
 from mintql.services import notify as notification
 from mintql.services import reconcile as reconciliation
 from mintql.services.effects import Effects, Job
@@ -197,6 +197,39 @@ async def search_transfers(context: Context) -> None:
         after, left = user_ids[-1], left - len(user_ids)
 
 
+@guarded
+async def categorize_again(context: Context) -> None:
+    """Put uncategorized transactions where they belong by what the dictionary and the crowd know by now."""
+    await categorize_all(_runtime(context))
+
+
+async def categorize_all(runtime: Runtime) -> int:
+    """Do it for a bounded number of persons; return how many transactions have a category now."""
+    async with runtime.system() as conn:
+        after = start = await uncategorized.first_person(conn, utc_now().date())
+    left, count, round_over = uncategorized.PERSONS_PER_NIGHT_MAX, 0, False
+    while left > 0:
+        async with runtime.system() as conn:
+            user_ids = await uncategorized.next_persons(conn, after)
+        wanted = [user_id for user_id in user_ids if not round_over or user_id <= start][:left]
+        for user_id in wanted:
+            count += await _categorize(runtime, user_id)
+        left -= len(wanted)
+        if round_over and (not user_ids or len(wanted) < len(user_ids)):
+            break
+        after, round_over = (user_ids[-1], round_over) if user_ids else (UserId(0), True)
+    return count
+
+
+async def _categorize(runtime: Runtime, user_id: UserId) -> int:
+    async with runtime.system() as conn:
+        count, effects = await uncategorized.categorize_uncategorized(
+            conn, user_id, utc_now(), rows_max=uncategorized.ROWS_PER_NIGHT_MAX, crowd=runtime.crowd
+        )
+    await runtime.perform(effects)
+    return count
+
+
 FUNCTIONS: tuple[JobFunction, ...] = (
     extract,
     ingest,
@@ -207,6 +240,7 @@ FUNCTIONS: tuple[JobFunction, ...] = (
     sweep,
     reconcile,
     search_transfers,
+    categorize_again,
 )
 
 
@@ -221,6 +255,7 @@ def cron_jobs(settings: Settings) -> list[CronJob]:
         cron(daily_refresh, **once, minute=5),
         cron(reconcile, **once, hour=4, minute=30),
         cron(search_transfers, **once, hour=3, minute=15),
+        cron(categorize_again, **once, hour=2, minute=15),
     ]
 
 

@@ -29,6 +29,11 @@ BATCH: Final = 10_000
 """Rows read and written at once: some megabytes, and a second of categorizing."""
 ROWS_MAX: Final = 200_000
 """Rows that one call looks at, the newest first: what is asked of them fits into a request."""
+PERSONS_PER_NIGHT_MAX: Final = 20_000
+"""Persons that a night has time for; with more, each night begins further on."""
+PERSONS_PER_PAGE: Final = 200
+ROWS_PER_NIGHT_MAX: Final = 2_000
+"""Of each person, the newest: what is older was tried many nights."""
 _NEWEST: Final = 2**63 - 1
 
 
@@ -98,3 +103,13 @@ def _decision(known: Knowledge, row: UncategorizedRow) -> Decided:
 
 def _rule_clues(row: UncategorizedRow) -> RuleClues:
     return RuleClues(row.account_id, row.merchant_key, row.description, row.amount_minor, row.currency)
+
+
+async def next_persons(conn: Conn, after: UserId) -> list[UserId]:
+    """Return persons after one that have uncategorized transactions, a bounded number."""
+    return await store.users(conn, after, PERSONS_PER_PAGE)
+
+
+async def first_person(conn: Conn, day: date) -> UserId:
+    """Return the id that a night's round begins after: further on each day, so that everybody's turn comes."""
+    return UserId(day.toordinal() * PERSONS_PER_NIGHT_MAX % (await store.highest_user(conn) + 1))

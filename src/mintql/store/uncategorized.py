@@ -67,3 +67,8 @@ async def write(
 async def users(conn: Conn, after: UserId, limit: int) -> list[UserId]:
     """Return persons that have uncategorized transactions, with ids above `after`, ascending."""
     return [row["user_id"] for row in await conn.fetch(SQL.users, after, limit)]
+
+
+async def highest_user(conn: Conn) -> UserId:
+    """Return the highest id that a person has, 0 where there is nobody."""
+    return UserId(await conn.fetchval(SQL.highest_user))

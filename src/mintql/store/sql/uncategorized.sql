@@ -32,3 +32,7 @@ WHERE user_id > $1 AND EXISTS (
     WHERE row.user_id = users.user_id AND row.category_source = 'none' AND row.successor_id IS NULL
       AND row.removed_at IS NULL)
 ORDER BY user_id LIMIT $2
+
+-- name: highest_user
+-- The highest id that a person has.
+SELECT coalesce(max(user_id), 0)::bigint FROM users

@@ -9,7 +9,7 @@ import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aioboto3
+import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -31,7 +31,9 @@ def s3_endpoint():
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        yield f"http://{host}:{port}"
+        endpoint = f"http://{host}:{port}"
+        httpx.put(f"{endpoint}/{BUCKET}").raise_for_status()
+        yield endpoint
     server.stop()
 
 
@@ -42,8 +44,6 @@ async def open_store(request, tmp_path):
         return lambda: open_object_store(Settings(object_store=f"file:{tmp_path}/objects"))
     endpoint = request.getfixturevalue("s3_endpoint")
     prefix = f"p-{os.urandom(4).hex()}"
-    async with aioboto3.Session().client("s3", endpoint_url=endpoint) as client:
-        await client.create_bucket(Bucket=BUCKET)
     settings = Settings(object_store=f"s3://{BUCKET}/{prefix}", s3_endpoint_url=endpoint)
     return lambda: open_object_store(settings)
 
@@ -117,21 +117,23 @@ async def test_listing_goes_on_past_one_page(store, monkeypatch):
     assert await keys(store, "raw/") == written
 
 
-@pytest.mark.parametrize(
-    "key",
-    ["", "/etc/passwd", "../outside", "a/../b", "a//b", "a/", ".partial/x", "a\\b", "ä", "a b", "k" * 513],
-)
-async def test_keys_that_could_leave_the_store_are_refused(store, key):
-    with pytest.raises(ValueError, match="not an object key"):
-        await store.put(key, b"x", "text/plain")
-    with pytest.raises(ValueError, match="not an object key"):
-        await store.get(key)
+async def is_refused(doing):
+    try:
+        await doing
+    except ValueError as error:
+        return "not an object key" in str(error)
+    return False
 
 
-@pytest.mark.parametrize("prefix", ["/", "../", "a/../", "."])
-async def test_prefixes_that_could_leave_the_store_are_refused(store, prefix):
-    with pytest.raises(ValueError, match="not an object key"):
-        await keys(store, prefix)
+async def test_keys_that_could_leave_the_store_are_refused(store):
+    outside = ["", "/etc/passwd", "../outside", "a/../b", "a//b", "a/", ".partial/x", "a\\b", "ä", "a b", "k" * 513]
+    assert [key for key in outside if not await is_refused(store.put(key, b"x", "text/plain"))] == []
+    assert [key for key in outside if not await is_refused(store.get(key))] == []
+
+
+async def test_prefixes_that_could_leave_the_store_are_refused(store):
+    outside = ["/", "../", "a/../", "."]
+    assert [prefix for prefix in outside if not await is_refused(keys(store, prefix))] == []
 
 
 async def test_a_check_leaves_nothing_behind(store):

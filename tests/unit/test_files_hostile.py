@@ -75,7 +75,7 @@ SMALL, LARGE = 8_000, 32_000
 CALLS_PER_BYTE_MAX = 64
 """The first rows of a table are looked at from all sides; other files take some ten calls a byte at the most."""
 
-TIMED_BYTES = 800_000
+TIMED_BYTES = 400_000
 MEASURED_BYTES = 100_000
 PEAK_BYTES_MAX = 48 << 20
 SECONDS_THAT_TELL = 0.4
@@ -128,8 +128,10 @@ def test_no_pattern_tries_the_same_text_over_and_over(name):
     content = repeated(name, TIMED_BYTES)
     seconds = seconds_of(content)
     if seconds > SECONDS_THAT_TELL:
-        # Four times the text takes four times as long, and sixteen times where a pattern goes over it again.
-        assert seconds <= 12 * max(seconds_of(content[: TIMED_BYTES // 4]), 0.05)
+        # Four times the text takes four times as long, and sixteen times where a pattern goes over it again. Other load
+        # of the machine slows one or the other down at times, but not each time.
+        quarter = max(seconds_of(content[: TIMED_BYTES // 4]), 0.05)
+        assert seconds <= 12 * quarter or min(seconds_of(content), seconds_of(content)) <= 12 * quarter
 
 
 @pytest.mark.parametrize("name", REPEATED)

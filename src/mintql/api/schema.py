@@ -13,6 +13,7 @@ from strawberry.types.graphql import OperationType
 
 from mintql.api.account_merges import AccountMergesMutation, AccountMergesQuery
 from mintql.api.accounts import AccountsQuery
+from mintql.api.adjustments import AdjustmentsMutation
 from mintql.api.alerts import AlertsQuery
 from mintql.api.annotations import AnnotationsMutation, AnnotationsQuery
 from mintql.api.budgets import BudgetsMutation, BudgetsQuery
@@ -71,6 +72,7 @@ class Mutation(
     LinkingMutation,
     ConnectionsMutation,
     AnnotationsMutation,
+    AdjustmentsMutation,
     ChoicesMutation,
     CategoryChangesMutation,
     BudgetsMutation,

@@ -28,6 +28,9 @@ class CategorySpending:
     pending: Money = strawberry.field(
         description="What is not booked yet, counted like `spent` or `received`, and not part of them."
     )
+    excluded: Money = strawberry.field(
+        description="What of all these, pending amounts among them, budgets leave out; counted likewise."
+    )
     count: int = strawberry.field(description="How many transactions, pending ones among them.")
 
 
@@ -105,5 +108,6 @@ def _line(tree: CategoryTree, line: service.CategorySpending) -> CategorySpendin
         spent=money(line.posted_minor if is_spending else 0, line.currency),
         received=money(0 if is_spending else line.posted_minor, line.currency),
         pending=money(line.pending_minor, line.currency),
+        excluded=money(line.excluded_minor, line.currency),
         count=line.count,
     )

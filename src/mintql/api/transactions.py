@@ -71,6 +71,9 @@ class Transaction(Node):
     categorization: Categorization = strawberry.field(description="How it came into that category.")
     note: str | None = strawberry.field(description="What the viewer wrote about it.")
     tags: list[str] = strawberry.field(description="The viewer's tags, in the order they were given.")
+    excluded_from_budgets: bool = strawberry.field(
+        description="Whether budgets leave it out, by the viewer's word or a rule of theirs; sums hold it all the same."
+    )
     created_at: datetime = strawberry.field(description="When it was first seen here.")
     updated_at: datetime = strawberry.field(description="When anything about it last changed.")
 
@@ -140,6 +143,7 @@ def _transaction(row: TransactionRow, tree: CategoryTree) -> Transaction:
         categorization=Categorization(row=row, tree=tree),
         note=row.note,
         tags=list(row.tags),
+        excluded_from_budgets=row.excluded_from_budgets,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
@@ -201,6 +205,9 @@ class TransactionFilter:
     has_note: bool | None = strawberry.field(
         default=None, description="True: only those the viewer wrote a note about. False: only the others."
     )
+    excluded_from_budgets: bool | None = strawberry.field(
+        default=None, description="True: only those that budgets leave out. False: only the others."
+    )
 
     async def check(self, context: Context, conn: Conn) -> service.TransactionFilter:
         """Return the filter for the service; raise `InvalidInput` when a part of it cannot be used."""
@@ -222,6 +229,7 @@ class TransactionFilter:
             uncategorized=self.uncategorized,
             tags=self.tags,
             has_note=self.has_note,
+            excluded_from_budgets=self.excluded_from_budgets,
         )
 
 

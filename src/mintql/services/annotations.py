@@ -91,7 +91,7 @@ async def annotate(
     tags = check_tags(wish.tags or (), "tags")
     _check_count(tags, "tags", "The transaction")
     await lock_users(conn, [user_id])
-    (row,) = await _find(conn, user_id, [transaction_id], "id")
+    (row,) = await find_transactions(conn, user_id, [transaction_id], "id")
     if wish.changes_tags:
         others = await store.tag_counts(conn, user_id, without=[row.transaction_id])
         tags = _as_spelled(tags, others)
@@ -104,7 +104,7 @@ async def annotate(
         now,
     )
     effects = await _tell(conn, user_id, [row.transaction_id] if changed else [])
-    (row,) = await _find(conn, user_id, [row.transaction_id], "id")
+    (row,) = await find_transactions(conn, user_id, [row.transaction_id], "id")
     return row, effects
 
 
@@ -122,7 +122,7 @@ async def split(
         NotFound: The id is unknown, somebody else's, or of a transaction that was taken back.
     """
     await lock_users(conn, [user_id])
-    (row,) = await _find(conn, user_id, [transaction_id], "id")
+    (row,) = await find_transactions(conn, user_id, [transaction_id], "id")
     parts = check_parts(await tree_of(conn, user_id), wishes, row.amount_minor, row.currency)
     posted_on = await store.set_parts(conn, user_id, row.transaction_id, parts, now)
     effects = Effects()
@@ -130,7 +130,7 @@ async def split(
         settled = await transfers.follow(conn, user_id, [row.transaction_id], now)
         effects = await _tell(conn, user_id, sorted({row.transaction_id} | settled.changed))
         effects.merge(await alerts.evaluate(conn, {user_id: {first_day(posted_on)} | settled.months}, now))
-    (row,) = await _find(conn, user_id, [row.transaction_id], "id")
+    (row,) = await find_transactions(conn, user_id, [row.transaction_id], "id")
     return row, effects
 
 
@@ -162,7 +162,7 @@ async def tag(
     if both is not None:
         raise InvalidInput(f"{shown(both)} is to be added and removed at once; choose one.", field="remove")
     await lock_users(conn, [user_id])
-    rows = await _find(conn, user_id, transaction_ids, "ids")
+    rows = await find_transactions(conn, user_id, transaction_ids, "ids")
     added = _as_spelled(added, await store.tag_counts(conn, user_id))
     wanted: dict[TransactionId, tuple[str, ...]] = {}
     for row in rows:
@@ -172,7 +172,7 @@ async def tag(
         wanted[row.transaction_id] = tuple(carried.values())
         _check_count(wanted[row.transaction_id], "add", f"{shown(row.merchant)} of {row.posted_on}")
     effects = await _tell(conn, user_id, sorted(await store.set_tags(conn, user_id, wanted, now)))
-    return await _find(conn, user_id, list(wanted), "ids"), effects
+    return await find_transactions(conn, user_id, list(wanted), "ids"), effects
 
 
 async def list_tags(conn: Conn, user_id: UserId) -> list[tuple[str, int]]:
@@ -264,7 +264,7 @@ def _check_count(tags: Sequence[str], field: str, whose: str) -> None:
         raise InvalidInput(f"{whose} would have {len(tags)} tags; {TAGS_MAX} is the most.", field=field)
 
 
-async def _find(
+async def find_transactions(
     conn: Conn, user_id: UserId, transaction_ids: Sequence[TransactionId], field: str
 ) -> list[TransactionRow]:
     """Return the transactions of these ids in their order, each once; raise `NotFound` when there is one without."""

@@ -133,7 +133,7 @@ async def checked(conn: Conn, user_id: UserId, wish: RuleWish) -> Rule:
     """Return a rule as it is kept, not written yet; raise `InvalidInput` when it cannot be."""
     conditions = await _check_conditions(conn, user_id, wish.conditions)
     actions = await _check_actions(conn, user_id, wish.actions)
-    name = _line(wish.name, NAME_LENGTH_MAX, "name", "The name of a rule") or _named_after(conditions)
+    name = line(wish.name, NAME_LENGTH_MAX, "name", "The name of a rule") or _named_after(conditions)
     return Rule(NEW_ID, 0, name, wish.enabled, conditions, actions)
 
 
@@ -152,7 +152,7 @@ async def _check_conditions(conn: Conn, user_id: UserId, said: Conditions) -> Co
         if not said.merchant_key.strip() or "\0" in said.merchant_key or len(said.merchant_key) > LENGTH_MAX:
             raise InvalidInput(f"{shown(said.merchant_key)} names no seller.", field="merchantKey")
         merchant_key = normalize(said.merchant_key).key
-    text = None if said.text is None else _line(said.text, TEXT_LENGTH_MAX, "text", "The text to look for")
+    text = None if said.text is None else line(said.text, TEXT_LENGTH_MAX, "text", "The text to look for")
     if said.text is not None and not text:
         raise InvalidInput("The text to look for is empty; leave it out, or write some.", field="text")
     least, most = said.amount_min_minor, said.amount_max_minor
@@ -186,7 +186,7 @@ async def _check_actions(conn: Conn, user_id: UserId, said: Actions) -> Actions:
         if not tree.by_id[said.category_id].offered:
             name = tree.by_id[said.category_id].name
             raise InvalidInput(f"You have hidden {name}; show it first.", field="categoryId")
-    display_name = _line(said.display_name or "", DISPLAY_NAME_LENGTH_MAX, "displayName", "The name to show") or None
+    display_name = line(said.display_name or "", DISPLAY_NAME_LENGTH_MAX, "displayName", "The name to show") or None
     tags = check_tags(said.tags, "tags")
     if len(tags) > TAGS_MAX:
         raise InvalidInput(f"{len(tags)} tags are too many; {TAGS_MAX} is the most.", field="tags")
@@ -199,14 +199,14 @@ async def _check_actions(conn: Conn, user_id: UserId, said: Actions) -> Actions:
     return actions
 
 
-def _line(text: str, length_max: int, field: str, what: str) -> str:
+def line(text: str, length_max: int, field: str, what: str) -> str:
     """Return a text that shows on one line, as it is kept; empty where there is none."""
-    line = unicodedata.normalize("NFC", text.strip())
-    if len(line) > length_max:
-        raise InvalidInput(f"{what} has at most {length_max} characters; this one has {len(line)}.", field=field)
-    if any(unicodedata.category(character) in NOT_IN_TAGS for character in line):
+    kept = unicodedata.normalize("NFC", text.strip())
+    if len(kept) > length_max:
+        raise InvalidInput(f"{what} has at most {length_max} characters; this one has {len(kept)}.", field=field)
+    if any(unicodedata.category(character) in NOT_IN_TAGS for character in kept):
         raise InvalidInput(f"{what} holds a character that cannot be shown on a line.", field=field)
-    return line
+    return kept
 
 
 def _named_after(conditions: Conditions) -> str:

@@ -20,7 +20,8 @@ class CategorySpending:
     """What one category came to in one month and currency.
 
     Minor units, positive for what is usual: money out of expense categories, money into income ones.
-    Refunds are netted. `count` is of posted and pending transactions together.
+    Refunds are netted. `count` is of posted and pending transactions together. `excluded_minor` is what of both
+    budgets leave out.
     """
 
     category: Category
@@ -28,6 +29,7 @@ class CategorySpending:
     posted_minor: int
     pending_minor: int
     count: int
+    excluded_minor: int = 0
 
 
 @dataclass(slots=True)
@@ -86,6 +88,7 @@ def _month(month: date, tree: CategoryTree, sums: Sequence[MonthlySum]) -> Month
             posted_minor=sign * item.posted_minor,
             pending_minor=sign * item.pending_minor,
             count=item.posted_count + item.pending_count,
+            excluded_minor=sign * (item.excluded_posted_minor + item.excluded_pending_minor),
         )
         found.categories.append(line)
         _add(totals.setdefault(item.currency, CurrencyTotal(item.currency)), line)

@@ -146,6 +146,7 @@ def check_filter(
     uncategorized: bool | None = None,
     tags: Collection[str] | None = None,
     has_note: bool | None = None,
+    excluded_from_budgets: bool | None = None,
 ) -> TransactionFilter:
     """Return the filter that a person's wishes come to; a group of their tree stands for its leaves.
 
@@ -167,6 +168,7 @@ def check_filter(
         pending=pending,
         tags=None if tags is None else frozenset(check_tags(_at_most(tags, "tags") or (), "tags")),
         has_note=has_note,
+        excluded_from_budgets=excluded_from_budgets,
     )
 
 

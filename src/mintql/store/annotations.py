@@ -55,3 +55,20 @@ async def tag_counts(conn: Conn, user_id: UserId, *, without: Sequence[Transacti
     """Return how many transactions carry each tag, the most used tag first; those `without` are not looked at."""
     rows = await conn.fetch(SQL.tag_counts, user_id, without)
     return {row["tag"]: row["transactions"] for row in rows}
+
+
+async def adjust(
+    conn: Conn,
+    user_id: UserId,
+    transaction_ids: Sequence[TransactionId],
+    *,
+    name: tuple[bool, str | None],
+    excluded: tuple[bool, bool | None],
+    now: datetime,
+) -> dict[TransactionId, date]:
+    """Write the name to show and whether budgets leave them out, each if its first value says so.
+
+    Returns the posting dates of the transactions that this changed.
+    """
+    rows = await conn.fetch(SQL.adjust, user_id, transaction_ids, *name, *excluded, now)
+    return {row["transaction_id"]: row["posted_on"] for row in rows}

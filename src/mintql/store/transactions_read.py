@@ -103,6 +103,7 @@ class TransactionFilter:
     pending: bool | None = None
     tags: frozenset[str] | None = None
     has_note: bool | None = None
+    excluded_from_budgets: bool | None = None
 
     @property
     def newest(self) -> Key:
@@ -141,6 +142,7 @@ async def page(
         _MINOR_PER_UNIT,
         None if wanted.tags is None else sorted(wanted.tags),
         wanted.has_note,
+        wanted.excluded_from_budgets,
     )
     return [_transaction(row) for row in rows]
 

@@ -29,3 +29,14 @@ FROM transactions CROSS JOIN LATERAL unnest(tags) AS carried (tag)
 WHERE user_id = $1 AND tags IS NOT NULL AND successor_id IS NULL AND removed_at IS NULL
   AND transaction_id <> ALL ($2::bigint[])
 GROUP BY tag ORDER BY transactions DESC, tag
+
+-- name: adjust
+-- Writes the name to show ($4, if $3) and whether budgets leave it out ($6, if $5) onto transactions of a person.
+UPDATE transactions SET
+    display_name = CASE WHEN $3 THEN $4 ELSE display_name END,
+    excluded_from_budgets = CASE WHEN $5 THEN $6 ELSE excluded_from_budgets END,
+    updated_at = $7
+WHERE user_id = $1 AND transaction_id = ANY ($2::bigint[])
+  AND (($3::boolean AND display_name IS DISTINCT FROM $4::text)
+    OR ($5::boolean AND excluded_from_budgets IS DISTINCT FROM $6::boolean))
+RETURNING transaction_id, posted_on

@@ -2,7 +2,8 @@
 -- $1 person; ($2, $3) newest and ($4, $5) oldest key, both included; $6 rows at most; $7 accounts; $8 categories;
 -- $9 pending; $10 pattern of text; $11 least and $12 greatest amount in whole units of the row's currency; $13
 -- minor units to the unit of currencies where that is not 100, as JSON; $14 tags, any of them, as they are spelled;
--- $15 whether there is a note. $7 to $12, $14 and $15 are NULL where not asked for.
+-- $15 whether there is a note; $16 whether budgets leave it out. $7 to $12 and $14 to $16 are NULL where not
+-- asked for.
 --
 -- Each walks one index in its order and stops: `page_*` that of the person, `tagged_page_*` that of the person's
 -- tagged rows, `account_page_*` and `category_page_*` those of each account or category, whose few rows are then
@@ -28,6 +29,7 @@ WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
   AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
   AND ($14::text[] IS NULL OR tags && $14)
   AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
+  AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
 ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 
 -- name: page_oldest_first
@@ -48,6 +50,7 @@ WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
   AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
   AND ($14::text[] IS NULL OR tags && $14)
   AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
+  AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
 ORDER BY posted_on, transaction_id LIMIT $6
 
 -- name: tagged_page_newest_first
@@ -67,6 +70,7 @@ WHERE user_id = $1 AND tags IS NOT NULL AND tags && $14::text[] AND successor_id
   AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
   AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
   AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
+  AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
 ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 
 -- name: tagged_page_oldest_first
@@ -86,6 +90,7 @@ WHERE user_id = $1 AND tags IS NOT NULL AND tags && $14::text[] AND successor_id
   AND ($11::numeric IS NULL OR amount_minor >= $11 * coalesce(($13::jsonb ->> currency)::int, 100))
   AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
   AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
+  AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
 ORDER BY posted_on, transaction_id LIMIT $6
 
 -- name: account_page_newest_first
@@ -106,6 +111,7 @@ SELECT found.* FROM unnest($7::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
       AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
       AND ($14::text[] IS NULL OR tags && $14)
       AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
+      AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
     ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 ) AS found
 ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
@@ -128,6 +134,7 @@ SELECT found.* FROM unnest($7::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
       AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
       AND ($14::text[] IS NULL OR tags && $14)
       AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
+      AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
     ORDER BY posted_on, transaction_id LIMIT $6
 ) AS found
 ORDER BY posted_on, transaction_id LIMIT $6
@@ -150,6 +157,7 @@ SELECT found.* FROM unnest($8::int[]) AS wanted (id) CROSS JOIN LATERAL (
       AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
       AND ($14::text[] IS NULL OR tags && $14)
       AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
+      AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
     ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 ) AS found
 UNION ALL
@@ -170,6 +178,7 @@ UNION ALL
       AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
       AND ($14::text[] IS NULL OR tags && $14)
       AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
+      AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
     ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 )
 ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
@@ -192,6 +201,7 @@ SELECT found.* FROM unnest($8::int[]) AS wanted (id) CROSS JOIN LATERAL (
       AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
       AND ($14::text[] IS NULL OR tags && $14)
       AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
+      AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
     ORDER BY posted_on, transaction_id LIMIT $6
 ) AS found
 UNION ALL
@@ -212,6 +222,7 @@ UNION ALL
       AND ($12::numeric IS NULL OR amount_minor <= $12 * coalesce(($13::jsonb ->> currency)::int, 100))
       AND ($14::text[] IS NULL OR tags && $14)
       AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
+      AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
     ORDER BY posted_on, transaction_id LIMIT $6
 )
 ORDER BY posted_on, transaction_id LIMIT $6

@@ -318,7 +318,7 @@ async def test_pages_walk_an_index_in_order_and_stop_whatever_the_filter(conn, a
                     api_conn, text, person.user_id, *KEY_NEWEST, *KEY_OLDEST, limit,
                     [person.account_id] if kind == "account_page" else None,
                     leaves[:2] if kind == "category_page" else None,
-                    None, None, None, None, "{}", ["trip"] if kind == "tagged_page" else None, None,
+                    None, None, None, None, "{}", ["trip"] if kind == "tagged_page" else None, None, None,
                 )  # fmt: skip
                 scans = [node for node in nodes if node.get("Relation Name") == "transactions"]
                 assert [(node["Node Type"], node["Index Name"]) for node in scans] == [

@@ -109,14 +109,22 @@ async def test_the_old_id_of_a_pending_transaction_stands_for_the_posted_one(con
 async def test_a_choice_for_the_seller_is_kept_for_what_comes_and_leaves_the_past_alone(conn):
     person = await create_person(conn)
     named, earlier = [
-        await create_transaction(conn, person.user_id, person.account_id, merchant_key="corner shop") for _ in range(2)
+        await create_transaction(
+            conn,
+            person.user_id,
+            person.account_id,
+            merchant_key="corner shop",
+            category_id=RESTAURANTS,
+            category_source="dictionary",
+        )
+        for _ in range(2)
     ]
     await choose(conn, person.user_id, [named], scope=Scope.SELLER_FROM_NOW_ON)
 
     rules = "SELECT merchant_key, category_id FROM seller_memories WHERE user_id = $1"
     assert [tuple(row) for row in await conn.fetch(rules, person.user_id)] == [("corner shop", GROCERIES)]
     kept = await conn.fetchrow("SELECT * FROM transactions WHERE transaction_id = $1", earlier)
-    assert (kept["category_id"], kept["category_source"]) == (UNCATEGORIZED_ID, "none")
+    assert (kept["category_id"], kept["category_source"]) == (RESTAURANTS, "dictionary")
 
     await choose(conn, person.user_id, [named], RESTAURANTS, Scope.SELLER_FROM_NOW_ON)
     assert [tuple(row) for row in await conn.fetch(rules, person.user_id)] == [("corner shop", RESTAURANTS)]

@@ -22,6 +22,7 @@ from mintql.services.crowd import NO_SELLER
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
 from mintql.services.personal_categories import tree_of
+from mintql.services.uncategorized import categorize_uncategorized
 from mintql.store import choices as store
 from mintql.store import transactions_read
 from mintql.store.choices import Choice, SellerMemory
@@ -51,8 +52,8 @@ async def recategorize(
 ) -> tuple[list[TransactionRow], Effects]:
     """Put transactions into a category by hand: all of them or, when one cannot be, none.
 
-    With `SELLER_FROM_NOW_ON` transactions of the same sellers that come later go there too; those that have a
-    category already and are not named stay as they are. The id of a pending transaction that was posted stands
+    With `SELLER_FROM_NOW_ON` transactions of the same sellers that come later or have no category yet go there too;
+    those that have one and are not named stay as they are. The id of a pending transaction that was posted stands
     for the posted one. Returns the transactions in the order they were named, each once.
 
     Raises:
@@ -70,6 +71,9 @@ async def recategorize(
         await store.remember_sellers(conn, user_id, keys, category_id)
     changed = await store.recategorize(conn, user_id, list(rows), category_id, now)
     effects = await _follow(conn, user_id, changed, now)
+    if remembered:
+        _, more = await categorize_uncategorized(conn, user_id, now, merchant_keys=keys)
+        effects.merge(more)
     current = await transactions_read.resolve(conn, user_id, list(rows))
     await crowd.settle_votes(conn, user_id, keys)
     return [current[transaction_id] for transaction_id in rows], effects

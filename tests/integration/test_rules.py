@@ -185,3 +185,15 @@ async def test_another_persons_rule_is_none(bank):
             with pytest.raises(NotFound):
                 await attempt()
         assert await rules.list_rules(conn, ada) == [rule]
+
+
+async def test_what_is_booked_keeps_what_the_pending_one_had_whatever_rules_say_by_then(bank):
+    ada, connection = await bank.person()
+    pending = row("p1", -10_00, DAY, pending=True, **STARBUCKS)
+    await bank.refresh(ada, connection, page(pending, window=WINDOW))
+    await write(bank, ada, {"text": "star"}, category_id=GROCERIES, tags=("late",), display_name="Late")
+    booked = row("b1", -10_00, DAY, pending_external_id="p1", **STARBUCKS)
+    await bank.refresh(ada, connection, page(booked, window=WINDOW))
+    found = (await rows(bank, ada))["b1"]
+    assert (found["category_id"], found["category_source"]) == (COFFEE, "dictionary")
+    assert (found["tags"], found["display_name"]) == (None, None)

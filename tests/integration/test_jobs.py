@@ -19,7 +19,7 @@ from mintql.jobs import reconcile_all, workplace
 from mintql.runtime import Runtime
 from mintql.services import sync
 from mintql.services.effects import Effects
-from mintql.services.extract import utc_now
+from mintql.services.extract import LEASE, utc_now
 from mintql.services.replay import replay
 from mintql.settings import Settings
 from mintql.store.sync import RunKey
@@ -61,6 +61,15 @@ async def until(runtime: Runtime, key: RunKey, *states: str) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await state_of(runtime, key) not in states:  # noqa: ASYNC110 - it becomes true in another process.
             await asyncio.sleep(0.05)
+
+
+async def let_leases_run_out(runtime: Runtime) -> None:
+    """Let the time go by that a job has before its runs count as given up."""
+    async with runtime.system() as conn:
+        await conn.execute(
+            "UPDATE sync_runs SET lease_until = lease_until - $1::interval, carried_until = carried_until - $1::interval",
+            LEASE,
+        )
 
 
 async def assert_ledger_is_what_the_bank_says(
@@ -112,6 +121,7 @@ async def test_a_run_whose_job_was_never_sent_is_found_by_the_sweeper(
     runtime: Runtime, bank: Any, worker: object
 ) -> None:
     key = await refresh(runtime, *(await customer(runtime)), send=False)
+    await let_leases_run_out(runtime)
     await until(runtime, key, "succeeded")
 
 
@@ -120,6 +130,7 @@ async def test_a_flushed_queue_loses_nothing(runtime: Runtime, bank: Any, redis_
     for _ in range(5):
         keys.append(await refresh(runtime, *(await customer(runtime))))
         await runtime.redis.flushall()
+    await let_leases_run_out(runtime)
     for key in keys:
         await until(runtime, key, "succeeded")
 
@@ -196,6 +207,7 @@ async def test_the_work_of_a_killed_worker_is_taken_up_by_another(
     await bank.control.delete(f"/control/{LOGIN}/scenario")
     async with runtime.system() as conn:
         await conn.execute("DROP TRIGGER IF EXISTS stall ON transactions")
+    await let_leases_run_out(runtime)
     async with worker_process(settings):
         await until(runtime, key, "succeeded")
     await assert_ledger_is_what_the_bank_says(runtime, bank, user_id)

@@ -20,10 +20,12 @@ from redis.asyncio import ConnectionPool
 from mintql.embedded.places import remove_home
 from mintql.embedded.valkey import ValkeyServer, running_valkey
 from mintql.gateways.queue import deserialize, serialize
+from mintql.work import PAUSE_SECONDS
 
 PATIENCE_SECONDS = 30
 AT_ONCE_SECONDS = 12
 """A machine that is busy with other tests, and jobs under way that may still come to their end."""
+LONGER_THAN_A_TRY_SECONDS = PAUSE_SECONDS + 0.5
 QUEUE = "mintql:queue"
 
 
@@ -91,14 +93,14 @@ async def test_a_worker_waits_for_redis_says_so_once_and_goes_on_after_each_outa
         url = server.url
     with worker(tmp_path, database_url, url) as running:
         await running.until_said("does not answer")
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(LONGER_THAN_A_TRY_SECONDS)
         with running_valkey(home) as server:
             await until_at_work(server)
             assert redis.from_url(url).exists(f"{QUEUE}:health-check")
             server.process.kill()
             server.process.wait()
             await running.until_said("was lost")
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(LONGER_THAN_A_TRY_SECONDS)
             server.launch()
             server.wait_until_ready()
             await running.until_said(" answers", times=2)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mintql.data import load_categories
 from mintql.domain.categories import UNCATEGORIZED_ID, CategorySource
 from mintql.domain.errors import InvalidInput, NotFound
+from mintql.services import matches
 from mintql.services.category_moves import merge
 from mintql.services.choices import RECATEGORIZED_MAX, Scope, forget_seller, list_memories, recategorize, undo
 from support.factories import Person, create_person, create_transaction
@@ -121,6 +122,8 @@ async def test_what_a_seller_is_remembered_for_can_be_forgotten_and_undoing_does
     await recategorize(conn, person.user_id, [one], GROCERIES, FROM_NOW_ON, NOW)
     with pytest.raises(NotFound, match="Nothing is remembered"):
         await forget_seller(conn, other.user_id, "blue door")
+    with pytest.raises(NotFound, match="Nothing is remembered"):
+        await forget_seller(conn, person.user_id, "blue\0door")
     await forget_seller(conn, person.user_id, "blue door")
     assert await remembered(conn, person) == {}
     assert await state(conn, one) == (GROCERIES, "manual", "")
@@ -136,6 +139,27 @@ async def test_a_choice_on_a_pending_row_is_undone_on_the_posted_one(conn):
     await conn.execute("UPDATE transactions SET successor_id = $1 WHERE transaction_id = $2", posted, pending)
     await undo(conn, person.user_id, [pending], NOW)
     assert await state(conn, posted) == (COFFEE, "dictionary", "exact: blue door")
+
+
+@pytest.mark.parametrize("undone_first", [False, True])
+async def test_a_choice_that_moved_to_a_row_of_its_own_gives_back_what_that_one_was(conn, undone_first):
+    person = await create_person(conn)
+    pending = await row(conn, person, pending=True)
+    posted = await row(conn, person, category_id=RESTAURANTS, category_source="keyword", category_detail="word: t")
+    await conn.execute(
+        "INSERT INTO transaction_matches (user_id, from_id, to_id, kind, state) VALUES ($1, $2, $3, $4, $5)",
+        person.user_id, pending, posted, "pending_tip", "suggested",
+    )  # fmt: skip
+    await recategorize(conn, person.user_id, [pending], GROCERIES, FROM_NOW_ON, NOW)
+    await matches.confirm(conn, person.user_id, pending, NOW)
+    assert (await state(conn, posted))[:2] == (GROCERIES, "manual")
+    if undone_first:
+        await matches.undo(conn, person.user_id, pending, NOW)
+    await undo(conn, person.user_id, [pending, posted], NOW)
+    assert await state(conn, posted) == (RESTAURANTS, "keyword", "word: t")
+    assert await state(conn, pending) == (COFFEE, "dictionary", "exact: blue door")
+    assert await remembered(conn, person) == {}
+    assert await conn.fetchval("SELECT count(*) FROM seller_votes") == 0
 
 
 async def test_undoing_does_not_bring_back_a_category_that_was_merged_away(conn):

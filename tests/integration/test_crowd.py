@@ -121,6 +121,14 @@ async def test_of_equal_votes_the_leading_category_stays(conn):
     assert await top(conn) == (RESTAURANTS, 1, 2)
 
 
+@pytest.mark.parametrize("key", ["check", "zelle payment", "atm withdrawal", "venmo", "unknown"])
+async def test_the_banks_own_words_are_no_seller_to_vote_on(conn, key):
+    for _ in range(VOTERS_MIN):
+        await chosen(conn, await create_person(conn), GROCERIES, key=key)
+    assert await counts(conn) == {}
+    assert await crowd_choices(conn, [key]) == {}
+
+
 async def test_votes_go_with_the_person(conn):
     people = [await create_person(conn) for _ in range(3)]
     for person in people:

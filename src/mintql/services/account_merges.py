@@ -37,8 +37,8 @@ from mintql.services.imports_targets import FILES
 from mintql.services.row_plan import take_over
 from mintql.services.transfer_pairs import Settled, Touched, settle
 from mintql.store import account_merges as store
+from mintql.store import choices, ingest, succession
 from mintql.store import imports as imports_store
-from mintql.store import ingest, succession
 from mintql.store import matches as matches_store
 from mintql.store.account_merges import MergedImport
 from mintql.store.imports import TargetAccount
@@ -263,6 +263,7 @@ async def _write(conn: Conn, user_id: UserId, found: _Found, now: datetime) -> N
     """Let rows give way, move along what the person set on them, and keep why."""
     changed = [(before, after) for before, after in found.stands.values() if before != after]
     recategorized = [after for before, after in changed if _category(before) != _category(after)]
+    await choices.hand_on(conn, [(user_id, *pair) for pair in found.links])
     await store.set_categories(conn, user_id, recategorized, now)
     annotated = [after for before, after in changed if before.personal != after.personal]
     await succession.write_personal(conn, [(user_id, row.transaction_id, row.personal) for row in annotated])

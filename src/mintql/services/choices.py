@@ -121,7 +121,8 @@ async def forget_seller(conn: Conn, user_id: UserId, merchant_key: str) -> Effec
         NotFound: Nothing is remembered of this seller.
     """
     await lock_users(conn, [user_id])
-    if not await store.forget_seller(conn, user_id, merchant_key):
+    # No key holds what cannot be shown, and the database could not even be asked for some of it.
+    if not merchant_key.isprintable() or not await store.forget_seller(conn, user_id, merchant_key):
         raise NotFound("Nothing is remembered of this seller.", field="merchantKey")
     return Effects(changed={user_id})
 

@@ -12,11 +12,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
-from mintql.data import load_categories
+from mintql.data import load_categories, load_keywords
 from mintql.domain.categories import UNCATEGORIZED_ID, Categorization, CategoryKind, CategorySource
 from mintql.domain.ids import CategoryId, UserId
 from mintql.domain.merchants import UNKNOWN_NAME
 from mintql.domain.reasons import reason
+from mintql.domain.sellers import KeywordIndex
 from mintql.store import crowd as store
 from mintql.store.crowd import CrowdRow
 from mintql.store.queries import Conn
@@ -32,6 +33,23 @@ CACHED_SELLERS_MAX = 100_000
 """A few hundred bytes each."""
 NO_SELLER = UNKNOWN_NAME.lower()
 """The key of texts that name no seller at all."""
+BARE_WORDS = frozenset(
+    [
+        "cash",
+        "check",
+        "cheque",
+        "credit",
+        "debit",
+        "deposit",
+        "fee",
+        "payment",
+        "purchase",
+        "refund",
+        "transfer",
+        "withdrawal",
+    ]
+)
+"""Keys of texts that say how money moved and nothing of where to."""
 
 
 def promoted(row: CrowdRow) -> Categorization | None:
@@ -43,7 +61,7 @@ def promoted(row: CrowdRow) -> Categorization | None:
 
 async def crowd_choices(conn: Conn, merchant_keys: Iterable[str]) -> dict[str, Categorization]:
     """Return what the crowd chose for these sellers, of those it is believed for."""
-    keys = sorted(set(merchant_keys) - {NO_SELLER})
+    keys = sorted(key for key in set(merchant_keys) if is_seller(key))
     rows = await store.of_sellers(conn, keys, VOTERS_MIN) if keys else []
     return {row.merchant_key: found for row in rows if (found := promoted(row)) is not None}
 
@@ -89,8 +107,25 @@ class CrowdCache:
 
 async def settle_votes(conn: Conn, user_id: UserId, merchant_keys: Iterable[str]) -> None:
     """Make a person's votes on these sellers what their choices say by now; the last thing a transaction does."""
-    keys = sorted(set(merchant_keys) - {NO_SELLER, ""})
+    keys = sorted(key for key in set(merchant_keys) if is_seller(key))
     await store.settle_votes(conn, user_id, keys, votable())
+
+
+def is_seller(merchant_key: str) -> bool:
+    """Tell whether votes on a key are about a seller.
+
+    A text with the bank's own words for what it did, such as a check or a payment by Zelle, names none: behind it
+    stands somebody else each time.
+    """
+    if merchant_key in (NO_SELLER, "") or merchant_key in BARE_WORDS:
+        return False
+    words = merchant_key.split(" ")
+    return not any(_bank_words().find(words, amount_minor) for amount_minor in (-1, 1))
+
+
+@cache
+def _bank_words() -> KeywordIndex:
+    return KeywordIndex(keyword for keyword in load_keywords() if keyword.of_bank)
 
 
 @cache

@@ -13,8 +13,8 @@ from mintql.services import alerts, transfers
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
 from mintql.services.row_plan import take_over
+from mintql.store import choices, succession
 from mintql.store import matches as store
-from mintql.store import succession
 from mintql.store.locks import lock_users
 from mintql.store.matches import LockedMatch, MatchedRow, MatchRow
 from mintql.store.queries import Conn
@@ -72,6 +72,7 @@ async def confirm(conn: Conn, user_id: UserId, from_id: TransactionId, now: date
         )
     await store.set_successor(conn, user_id, from_id, match.to_id, now)
     after = take_over(gives_way, stands)
+    await choices.hand_on(conn, [(user_id, from_id, match.to_id)])
     if after.category_id != stands.category_id or after.category_source != stands.category_source:
         await store.set_category(conn, user_id, after, now)
     if after.personal != stands.personal:

@@ -151,6 +151,16 @@ class Plan:
         """Tell whether the rows of an account come from a file."""
         return self.imports[account] is not None
 
+    @property
+    def handed_on(self) -> list[tuple[UserId, TransactionId, TransactionId]]:
+        """Stored rows whose category was chosen by hand, with the stored ones that take it over: (person, from, to)."""
+        return [
+            (account[0], before.transaction_id, self.rows[account, external_id].transaction_id)
+            for (account, external_id), given in self.takes_over.items()
+            for before in given
+            if before.category_source == CategorySource.MANUAL and (account, external_id) in self.rows
+        ]
+
     def gives_way_to(self, name: RowName) -> TransactionId | None:
         """Return the stored row that stands for a fresh one for certain; None where none does."""
         match = self.matches.get(name)

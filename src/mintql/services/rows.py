@@ -34,8 +34,8 @@ from mintql.services.row_plan import (
     take_over,
     taken_back,
 )
+from mintql.store import choices, succession
 from mintql.store import ingest as store
-from mintql.store import succession
 from mintql.store.ingest import Account, KnownAccount, NewRow
 from mintql.store.queries import Conn
 from mintql.store.succession import NewMatch
@@ -304,6 +304,7 @@ class RowWriter:
             if before.successor_id is not None and after.successor_id is None:
                 revived.append((user_id, after.transaction_id))
             self._note(item.run, before.posted_on, after.posted_on).changed.append(after.transaction_id)
+        await choices.hand_on(self._conn, plan.handed_on)
         await store.change_rows(self._conn, changed, self._now)
         await succession.write_personal(self._conn, personal)
         await succession.forget_matches(self._conn, revived)

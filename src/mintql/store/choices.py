@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from mintql.domain.categories import Categorization
@@ -73,9 +73,24 @@ async def remember_sellers(conn: Conn, user_id: UserId, merchant_keys: Sequence[
 
 
 async def take_back(conn: Conn, user_id: UserId, transaction_ids: Sequence[TransactionId]) -> list[Choice]:
-    """Forget the choices on these transactions, wherever they were made; return them."""
-    await conn.execute(SQL.follow_choices, user_id, None, SUCCESSION_STEPS_MAX)
-    return [Choice(**dict(row)) for row in await conn.fetch(SQL.take_back, user_id, transaction_ids)]
+    """Forget the choices on these transactions, and on those that gave way to them; return them.
+
+    A transaction that took the category of such a one over is named with what that one was, unless it has a choice
+    with what it was itself.
+    """
+    led = await conn.fetch(SQL.led_to, user_id, transaction_ids, SUCCESSION_STEPS_MAX)
+    wanted = [*transaction_ids, *(row["old_id"] for row in led)]
+    taken = {row["transaction_id"]: Choice(**dict(row)) for row in await conn.fetch(SQL.take_back, user_id, wanted)}
+    for row in led:
+        if row["now_id"] not in taken and row["old_id"] in taken:
+            taken[row["now_id"]] = replace(taken[row["old_id"]], transaction_id=row["now_id"])
+    return list(taken.values())
+
+
+async def hand_on(conn: Conn, links: Sequence[tuple[UserId, TransactionId, TransactionId]]) -> None:
+    """Let choices be known on transactions that take them over: (person, from, to), before they do."""
+    if links:
+        await conn.execute(SQL.hand_on, *[list(column) for column in zip(*links, strict=True)])
 
 
 async def standing(conn: Conn, user_id: UserId, merchant_keys: Sequence[str]) -> dict[str, CategoryId]:

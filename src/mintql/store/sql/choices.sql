@@ -31,28 +31,32 @@ SELECT $1, merchant_key, $3 FROM unnest($2::text[]) AS wanted (merchant_key) ORD
 ON CONFLICT (user_id, merchant_key) DO UPDATE SET category_id = excluded.category_id, created_at = now()
 WHERE memory.category_id <> excluded.category_id
 
--- name: follow_choices
--- Lets choices follow their transactions to the ones that stand for them now; a choice made there already stays.
+-- name: led_to
+-- Transactions that a person chose for and that gave way to others since, directly or through others: to which.
 WITH RECURSIVE chain AS (
     SELECT row.transaction_id AS old_id, row.successor_id AS now_id, 1 AS steps
     FROM category_choices AS choice JOIN transactions AS row USING (user_id, transaction_id)
     WHERE choice.user_id = $1 AND row.successor_id IS NOT NULL
-      AND ($2::text[] IS NULL OR choice.merchant_key = ANY ($2))
     UNION ALL
     SELECT chain.old_id, row.successor_id, chain.steps + 1
     FROM chain JOIN transactions AS row ON row.user_id = $1 AND row.transaction_id = chain.now_id
     WHERE row.successor_id IS NOT NULL AND chain.steps < $3
-), ends AS (
-    SELECT DISTINCT ON (old_id) old_id, now_id FROM chain ORDER BY old_id, steps DESC
-), free AS (
-    SELECT DISTINCT ON (ends.now_id) ends.old_id, ends.now_id FROM ends
-    WHERE NOT EXISTS (
-        SELECT FROM category_choices AS there WHERE there.user_id = $1 AND there.transaction_id = ends.now_id
-    )
-    ORDER BY ends.now_id, ends.old_id DESC
 )
-UPDATE category_choices AS choice SET transaction_id = free.now_id
-FROM free WHERE choice.user_id = $1 AND choice.transaction_id = free.old_id
+SELECT DISTINCT old_id, now_id FROM chain WHERE now_id = ANY ($2::bigint[]) ORDER BY old_id, now_id
+
+-- name: hand_on
+-- Copies choices to transactions that take a category chosen by hand over, with what those are until now.
+INSERT INTO category_choices (user_id, transaction_id, merchant_key, category_id, chosen_at, remembered_at,
+    memory_before, before_category_id, before_source, before_detail)
+SELECT DISTINCT ON (choice.user_id, said.to_id) choice.user_id, said.to_id, choice.merchant_key, choice.category_id,
+    choice.chosen_at, choice.remembered_at, choice.memory_before, row.category_id, row.category_source,
+    row.category_detail
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS said (user_id, from_id, to_id)
+JOIN category_choices AS choice ON choice.user_id = said.user_id AND choice.transaction_id = said.from_id
+JOIN transactions AS row ON row.user_id = said.user_id AND row.transaction_id = said.to_id
+WHERE row.category_source <> 'manual'
+ORDER BY choice.user_id, said.to_id, choice.chosen_at DESC
+ON CONFLICT (user_id, transaction_id) DO NOTHING
 
 -- name: take_back
 -- Forgets choices on transactions; what was remembered before there were any is kept with another that stands.

@@ -114,7 +114,8 @@ def print_parts(title: str, judged: Sequence[Judged]) -> None:
         by_part[one.sample.part].append(one)
     for part, ones in sorted(by_part.items()):
         print(row(f"  {part}", ones))
-    print(row("  all", judged))
+    if judged:
+        print(row("  all", judged))
 
 
 def print_reliability(judged: Sequence[Judged]) -> None:

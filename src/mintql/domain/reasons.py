@@ -38,19 +38,19 @@ _BY_SOURCE: Mapping[CategorySource, int] = MappingProxyType(
 
 _INSTITUTION = {"MCC": 90, "PFC": 85, "MCC vague": 60, "PFC vague": 55}
 _DICTIONARY = {
-    "exact": 95,
-    "beginning": 92,
-    "first word": 88,
+    "exact": 94,
+    "beginning": 91,
+    "first word": 84,
     "domain": 92,
-    "listed exact": 88,
-    "listed beginning": 82,
-    "listed first word": 70,
-    "listed domain": 85,
+    "listed exact": 82,
+    "listed beginning": 65,
+    "listed first word": 55,
+    "listed domain": 80,
 }
-_COMMON_NAME_PENALTY = 20
+_COMMON_NAME_PENALTY = 15
 """A large list's seller whose name is a common word is often not the one that is meant."""
-_ABROAD_PENALTY = 15
-_KEYWORD = {"bank": 95, "phrase": 85, "word": 80, "stem": 75}
+_ABROAD_PENALTY = 30
+_KEYWORD = {"bank": 95, "phrase": 85, "word": 70, "stem": 75}
 
 _LISTED, _COMMON, _ABROAD, _VAGUE = "listed ", ", common name", ", abroad", " vague"
 _HOW = {

@@ -33,22 +33,7 @@ CACHED_SELLERS_MAX = 100_000
 """A few hundred bytes each."""
 NO_SELLER = UNKNOWN_NAME.lower()
 """The key of texts that name no seller at all."""
-BARE_WORDS = frozenset(
-    [
-        "cash",
-        "check",
-        "cheque",
-        "credit",
-        "debit",
-        "deposit",
-        "fee",
-        "payment",
-        "purchase",
-        "refund",
-        "transfer",
-        "withdrawal",
-    ]
-)
+BARE_WORDS = frozenset(("cash", "check", "cheque", "credit", "debit", "deposit", "payment", "purchase", "refund"))
 """Keys of texts that say how money moved and nothing of where to."""
 
 

@@ -1,6 +1,7 @@
 """Databases for tests: each test has one to itself, cleaned after the test before and not made anew.
 
-To copy the template takes PostgreSQL ten times as long as to delete the rows that a test leaves.
+To copy the template, with the checkpoints of that, takes PostgreSQL far longer than to delete the rows that a test
+leaves.
 """
 
 from __future__ import annotations

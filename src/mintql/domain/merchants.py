@@ -1,178 +1,140 @@
 """From the text on a statement to the seller behind it.
 
-A descriptor such as `SQ *BLUE BOTTLE #4411 OAKLAND CA` is cleaned step by step: what bank and processor
-put before the name, then references and places behind it. No step takes the last word away.
+A descriptor such as `SQ *BLUE BOTTLE #4411 OAKLAND CA` is read word by word: what bank and processor put before the
+name is skipped, a reference ends it, places and company forms are taken off its end. The last word always stays.
+
+A result is read again until nothing changes, so that names and keys lead to themselves; most texts show by their words
+that nothing can change.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
+from mintql.domain.merchant_aliases import ALIASES
+from mintql.domain.merchant_fields import statement_fields
+from mintql.domain.merchant_leads import (
+    AFTER_LEADS,
+    CONNECTORS,
+    LEADS,
+    NEVER_BEFORE,
+    PROCESSORS,
+    PROCESSORS_WITHOUT_STAR,
+)
+from mintql.domain.merchant_names import display_name
+from mintql.domain.merchant_places import PLACES
 from mintql.domain.merchant_words import (
-    ALIASES,
+    AFTER_REFERENCES,
     ALSO_WORDS,
     BANK_MATTER,
-    BANK_PREFIX,
+    BANK_TAILS,
+    BEFORE_REFERENCES,
     CITIES,
+    CITY_ENDS,
+    CITY_WORDS_MAX,
     COLUMN_TAIL,
     COMPANY_FORMS,
     COUNTRIES,
+    DATE,
     DOMAIN,
+    GLUED_REFERENCE,
+    MONTHS,
     NEEDS_ITS_PLACE,
-    PROCESSOR_PREFIX,
+    NO_NAME_ALONE,
+    POSTCODE,
     REFERENCE,
     STATES,
+    TAILS,
 )
 
 LENGTH_MAX = 255
-LAYERS_MAX = LENGTH_MAX
-"""Each layer is at least a character."""
-CITY_WORDS_MAX = 3
+ROUNDS_MAX = LENGTH_MAX
+"""Each round but the last takes at least a character."""
+MEMO_SIZE = 1 << 15
+"""Results that a process remembers, some 500 bytes each: the sellers of a large batch, again and again."""
+REFERENCE_DIGITS_MIN = 3
+FRONT_REFERENCE_DIGITS_MIN = 5
+"""A number before the name may be a part of it, as in `407 ETR`; a longer one is a reference."""
+STAR_REFERENCE_MIN = 3
 UNKNOWN_NAME = "Unknown"
+UNKNOWN_KEY = "unknown"
 
-_DIGIT = re.compile(r"\d")
-_KEY_GAPS = re.compile(r"[^\w]+|_+")
 _LATIN_LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i", "ħ": "h", "ŧ": "t"}
 )
-_DROPPED_MARKS = str.maketrans("", "", "'`\u2018\u2019\u00b4")
-_POSTCODE = re.compile(r"[A-Z]\d[A-Z]|\d[A-Z]\d|\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]?|\d[A-Z]{2}")
-_STRAY = " *-\u2013\u2014:.#&"
-_SEPARATORS = str.maketrans(dict.fromkeys('*/,;|\\<>~^"_=+()[]{}…', " ") | {"\u2013": "-", "\u2014": "-"})
-_SMALL_WORDS = frozenset(("OF", "AND", "THE", "FOR", "TO", "DE", "DU", "LE", "VAN", "VON", "DER", "IN", "AT", "ON"))
-_ACRONYMS = """
-    ADP AMC ATM BBQ BC BMO BMW BP CBC CIBC CVS DHL EDF EV GNC HBO HMV HSBC IGA IKEA IRS JFK KFC LA LCBO MTA NHS NY
-    NYC PC RBC REI TD TJX TTC TV UK UPS US USA USPS YMCA YWCA
-"""
-_UPPER_WORDS = frozenset(_ACRONYMS.split())
+_STRAY = " -\u2013\u2014:.&!?"
+_DASHES = {"\u2013": "-", "\u2014": "-"}
+_SEPARATORS = str.maketrans(
+    dict.fromkeys('/,;|\\<>~^"_=+()[]{}…', " ") | {"*": " *", "#": " #", "`": "'", "\u2019": "'"} | _DASHES
+)
+_KEY_GAPS = str.maketrans(
+    {chr(code): " " for code in range(128) if not chr(code).isalnum()} | dict.fromkeys("'`\u2018\u2019\u00b4", "")
+)
+_SPECIAL_FIRST = frozenset((*LEADS, *PROCESSORS_WITHOUT_STAR, *ALIASES, "UPI"))
+"""First words that may be something else than the beginning of a name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Merchant:
+class Merchant(NamedTuple):
     """A seller: `key` is what rules and dictionaries are looked up by, `name` what people read.
 
-    `key` is lower case, without accents on Latin letters, words parted by single spaces; at most 255
-    characters, never empty.
+    `key` is lower case, without accents on Latin letters, words parted by single spaces; at most 255 characters,
+    never empty. `text` is the name in capitals. `domain` is the web address that the statement carries, in lower case,
+    or empty.
     """
 
     key: str
-    name: str
+    text: str
+    domain: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name as people write it."""
+        return display_name(self.text)
 
 
 def normalize(description: str) -> Merchant:
     """Return the seller that a statement's text names. Pure, and stable on its own results."""
-    text = _settled(_prepared(description))
-    key = _key(text)
+    words, domain = _read(_prepared(description))
+    text = " ".join(words)
+    if words and _is_plain(words, text):
+        return Merchant(text.lower(), text, domain)
+    text = _settled(text)
+    key = merchant_key(text)
     if not key:
-        return Merchant(UNKNOWN_NAME.lower(), UNKNOWN_NAME)
-    plain = key.upper()
-    for _ in range(LAYERS_MAX if plain != text else 0):
-        # Without its punctuation the name may show another layer, as in "SHELL-0123".
-        again = _key(_settled(plain))
-        if again == key:
+        return Merchant(UNKNOWN_KEY, UNKNOWN_NAME.upper(), domain)
+    for _ in range(ROUNDS_MAX):
+        # Without its punctuation the name may show more, as in "SHELL-0123".
+        plain = key.upper()
+        if _is_plain(plain.split(), plain):
             break
-        key, plain = again, again.upper()
-    return Merchant(key, _name(text))
-
-
-def key_form(text: str) -> str:
-    """Return a text as merchant keys spell it, with nothing taken off; empty where it holds no word."""
-    return _key(_prepared(text))
-
-
-def _settled(text: str) -> str:
-    """Take layers off until there are none."""
-    for _ in range(LAYERS_MAX):
-        shorter = _stripped(text)
-        if shorter == text:
+        again = merchant_key(_settled(plain))
+        if again == key or not again:
             break
-        text = shorter
-    return text
+        key = again
+    return Merchant(key, text, domain)
 
 
-def _prepared(description: str) -> str:
-    """Upper case, compatibility forms resolved, bounded; runs of spaces still tell columns apart."""
-    if description.isascii():
-        return description[:LENGTH_MAX].upper().strip()
-    text = unicodedata.normalize("NFKC", description[:LENGTH_MAX])
-    return unicodedata.normalize("NFKC", text.upper())[:LENGTH_MAX].strip()
+def _is_plain(words: list[str], text: str) -> bool:
+    """Tell whether reading these words again can change nothing: letters with nothing special at either end."""
+    return (
+        words[0] not in _SPECIAL_FIRST and words[-1] not in TAILS and text.isascii() and text.replace(" ", "").isalpha()
+    )
 
 
-def _stripped(text: str) -> str:
-    """Take one layer off. Each layer is taken only when letters or digits remain."""
-    if "  " in text or "\t" in text or "\n" in text:
-        text = " ".join(_or_before(COLUMN_TAIL.sub("", text), text).split())
-    text = _without_prefixes(text)
-    for pattern, canonical in ALIASES.get(text.split(" ", 1)[0].rstrip("*"), ()):
-        if pattern.match(text) is not None and BANK_MATTER.search(text) is None:
-            return canonical or text
-    if _DIGIT.search(text, 2) is not None:
-        found = REFERENCE.search(text, 2)
-        if found is not None:
-            text = _or_before(text[: found.start()], text)
-    if not text.replace(" ", "").isalnum():
-        if "." in text:
-            text = _or_before(DOMAIN.sub(r"\1", text), text)
-        text = _or_before(" ".join(text.translate(_SEPARATORS).split()), text)
-        text = text.strip(_STRAY) or text
-    return _without_tail(text)
+remembered = lru_cache(maxsize=MEMO_SIZE)(normalize)
+"""`normalize` that remembers what it was asked lately; bounded, and safe from several threads."""
 
 
-def _without_prefixes(text: str) -> str:
-    while True:
-        found = BANK_PREFIX.match(text) or PROCESSOR_PREFIX.match(text)
-        if found is None:
-            return text
-        shorter = _or_before(text[found.end() :].lstrip(_STRAY), text)
-        if shorter is text:
-            return text
-        text = shorter
-
-
-def _or_before(shorter: str, text: str) -> str:
-    """Return `shorter` unless nothing that could be a name is left of it."""
-    return shorter if any(map(str.isalnum, shorter)) else text
-
-
-def _without_tail(text: str) -> str:
-    """Take places and company forms off the end, word by word."""
-    words = text.split()
-    placed = False
-    while len(words) > 1:
-        last = words[-1].strip(".,()")
-        taken = 0
-        if last in COMPANY_FORMS and words[-2] not in {"&", "AND"}:
-            taken = 1
-        elif (last in STATES or last in COUNTRIES) and (last not in ALSO_WORDS or len(words) > 2):  # noqa: PLR2004
-            taken, placed = 1, True
-        elif placed and _POSTCODE.fullmatch(last):
-            taken = 1
-        else:
-            taken = _city_words(words)
-        if not taken or words[-taken - 1] in NEEDS_ITS_PLACE or not _names(words[:-taken]):
-            break
-        del words[-taken:]
-    return " ".join(words).rstrip(_STRAY) or text
-
-
-def _city_words(words: list[str]) -> int:
-    for count in range(min(CITY_WORDS_MAX, len(words) - 1), 0, -1):
-        if " ".join(words[-count:]) in CITIES:
-            return count
-    return 0
-
-
-def _names(words: list[str]) -> bool:
-    return any(any(map(str.isalnum, word)) for word in words)
-
-
-def _key(text: str) -> str:
-    folded = text.lower().translate(_DROPPED_MARKS)
-    if not folded.isascii():
-        folded = _ascii_folded(folded)
-    return _KEY_GAPS.sub(" ", folded).strip()[:LENGTH_MAX].rstrip()
+def merchant_key(text: str) -> str:
+    """Return a name as keys are written, nothing taken off it; empty if it has neither letters nor digits."""
+    folded = text.lower()
+    if folded.isascii():
+        return " ".join(folded.translate(_KEY_GAPS).split())[:LENGTH_MAX].rstrip()
+    folded = _ascii_folded(folded.translate(_KEY_GAPS))
+    plain = "".join(char if char.isalnum() or unicodedata.combining(char) else " " for char in folded)
+    return " ".join(plain.split())[:LENGTH_MAX].rstrip()
 
 
 def _ascii_folded(text: str) -> str:
@@ -184,19 +146,242 @@ def _ascii_folded(text: str) -> str:
     return unicodedata.normalize("NFC", "".join(kept))
 
 
-def _name(text: str) -> str:
-    first, *rest = text.split()
-    return " ".join([_cased(first), *(word.lower() if word in _SMALL_WORDS else _cased(word) for word in rest)])
+def _settled(text: str) -> str:
+    """Read again until nothing changes."""
+    for _ in range(ROUNDS_MAX):
+        shorter = " ".join(_read(text)[0])
+        if shorter == text:
+            break
+        text = shorter
+    return text
 
 
-def _cased(word: str) -> str:
-    return word if word in _UPPER_WORDS else _titled(word)
+def _prepared(description: str) -> str:
+    """Upper case, compatibility forms resolved, bounded; runs of spaces still tell columns apart."""
+    if description.isascii():
+        return description[:LENGTH_MAX].upper()
+    text = unicodedata.normalize("NFKC", description[:LENGTH_MAX])
+    return unicodedata.normalize("NFKC", text.upper())[:LENGTH_MAX]
 
 
-def _titled(word: str) -> str:
-    titled = word.title() if word.isascii() else word[0] + word[1:].lower()
-    if "'" in titled:
-        titled = titled.replace("'S", "'s").replace("'T", "'t")
-    if titled.startswith("Mc") and len(titled) > 4:  # noqa: PLR2004
-        titled = "Mc" + titled[2:].capitalize()
-    return titled
+def _read(text: str) -> tuple[list[str], str]:
+    """Return the words of the name, and the domain."""
+    if ":" in text or "@" in text or text.startswith("UPI"):
+        text = statement_fields(text)
+    if "  " in text:
+        text = COLUMN_TAIL.sub("", text.rstrip()) or text
+    words = text.split()
+    if not words:
+        return words, ""
+    first = words[0]
+    if first in _SPECIAL_FIRST or not first.isalpha() or "*" in text:
+        words = _without_leads(words)
+        name = _alias(words)
+        if name is not None:
+            return name.split(), ""
+    kept, domain = _name_words(words)
+    if not kept:
+        return _something_of(text), domain
+    if kept[-1] in TAILS or not kept[-1].isalpha():
+        kept = _without_tail(kept)
+    return kept, domain
+
+
+def _something_of(text: str) -> list[str]:
+    """Return the words of a text that has nothing like a name."""
+    return [word for word in text.translate(_SEPARATORS).split() if any(map(str.isalnum, word))]
+
+
+def _without_leads(words: list[str]) -> list[str]:
+    """Skip how it was paid, and the processor, as long as something that may be a name remains."""
+    while True:
+        shorter = _without_lead(words) or _without_processor(words)
+        if not shorter or not any(any(map(str.isalpha, word)) for word in shorter):
+            return words
+        words = shorter
+
+
+def _without_lead(words: list[str]) -> list[str] | None:
+    first = words[0].rstrip(",:.-")
+    for rest in LEADS.get(first, ()):
+        end = 1 + len(rest)
+        if len(words) > end and (not rest or [word.rstrip(",:.-") for word in words[1:end]] == list(rest)):
+            break
+    else:
+        return None
+    while end < len(words) and _follows_lead(words, end):
+        end += 1
+    if end == len(words) or words[end].strip("*-") in NEVER_BEFORE:
+        return None
+    return words[end:]
+
+
+def _follows_lead(words: list[str], at: int) -> bool:
+    word = words[at].strip(",:.-")
+    if not word or word in AFTER_LEADS or word in CONNECTORS:
+        return at + 1 < len(words)
+    if word.isalpha():
+        return word in MONTHS and words[at - 1].isdigit()
+    return word.isdigit() and (len(word) > 1 or words[at + 1 : at + 2] != []) or REFERENCE.match(word) is not None
+
+
+def _without_processor(words: list[str]) -> list[str] | None:
+    """Skip `SQ *`, `SQ*`, `TST*` and the like; a star with nothing of the kind before it parts words."""
+    first = words[0]
+    head, star, rest = first.partition("*")
+    if star:
+        if head in PROCESSORS or not head:
+            rest = rest.lstrip("*")
+            return [rest, *words[1:]] if rest else words[1:]
+        return None
+    if first in PROCESSORS and len(words) > 1 and words[1].startswith("*"):
+        rest = words[1].lstrip("*")
+        return [rest, *words[2:]] if rest else words[2:]
+    if first in PROCESSORS_WITHOUT_STAR:
+        return words[1:]
+    if first.startswith("ZETTLE_"):
+        return [first.removeprefix("ZETTLE_").lstrip("*") or "*", *words[1:]]
+    if not any(map(str.isalnum, first)):
+        return words[1:]
+    if _is_front_reference(first):
+        return words[1:]
+    return None
+
+
+def _is_front_reference(word: str) -> bool:
+    """Tell a date, a mask or a long number before the name."""
+    if word.isdigit():
+        return len(word) >= FRONT_REFERENCE_DIGITS_MIN
+    return DATE.fullmatch(word) is not None and not word.isalpha()
+
+
+def _alias(words: list[str]) -> str | None:
+    """Return the one name of a seller that writes itself in many ways."""
+    patterns = ALIASES.get(words[0].rstrip("*"))
+    if patterns is None:
+        return None
+    text = " ".join(words)
+    for pattern, canonical in patterns:
+        if pattern.match(text) is not None:
+            return canonical if canonical and BANK_MATTER.search(text) is None else None
+    return None
+
+
+def _name_words(words: list[str]) -> tuple[list[str], str]:
+    """Return the words up to the first reference, and the domain."""
+    kept: list[str] = []
+    domain = ""
+    for at, word in enumerate(words):
+        if word.isalpha():
+            kept.append(word)
+            continue
+        if kept and word.isdigit():
+            if len(word) < REFERENCE_DIGITS_MIN and not _begins_reference(kept[-1], words, at):
+                kept.append(word)
+                continue
+            _end(kept, words, at + 1)
+            break
+        rest = word
+        if "." in word:
+            host, ends, rest = _domain(word, kept)
+            domain = domain or host
+            if ends:
+                break
+        if (kept and word[0] == "#") or _takes_apart(rest, kept):
+            _end(kept, words, at + 1)
+            break
+    return kept, domain
+
+
+def _begins_reference(before: str, words: list[str], at: int) -> bool:
+    return before in BEFORE_REFERENCES or (at + 1 < len(words) and words[at + 1] in MONTHS)
+
+
+def _end(kept: list[str], words: list[str], at: int) -> None:
+    """End the name before a reference: what leads to it goes too, words of what the bank did stay."""
+    while len(kept) > 1 and (kept[-1] in BEFORE_REFERENCES or kept[-1] in MONTHS):
+        del kept[-1]
+    for word in words[at:]:
+        if word in AFTER_REFERENCES:
+            kept.append(word)
+            break
+
+
+def _domain(word: str, kept: list[str]) -> tuple[str, bool, str]:
+    """Read a web address: return its host, whether it ends the name, and what of the word is left to read."""
+    found = DOMAIN.match(word)
+    if found is None:
+        return "", False, word
+    subdomains, label, suffix, path = found.groups()
+    host = f"{subdomains}{label}.{suffix}".lower().removeprefix("www.")
+    after = word[found.end() :]
+    if not kept:
+        return host, False, f"{label} {after}" if after else label
+    known = bool(path) or bool(subdomains) or label.startswith(kept[0][:REFERENCE_DIGITS_MIN])
+    return host, known, word if known else f"{label} {after}"
+
+
+def _takes_apart(word: str, kept: list[str]) -> bool:
+    """Add the pieces of a word to the name; return True at a reference, which ends it."""
+    for raw in word.translate(_SEPARATORS).split():
+        if raw[0] == "#" and (kept or len(raw) == 1):
+            return bool(kept)
+        piece = raw.strip("*#" + _STRAY)
+        if not piece or (raw[0] == "*" and kept and piece == kept[-1]):
+            continue
+        if not piece.isalpha() and any(map(str.isdigit, piece)):
+            if not kept:
+                glued = GLUED_REFERENCE.match(piece)
+                kept.append(piece if glued is None else glued.group(1).rstrip(_STRAY))
+                if glued is not None:
+                    return True
+                continue
+            if raw[0] == "*" and len(piece) >= STAR_REFERENCE_MIN:
+                return True
+            if REFERENCE.match(piece) is not None:
+                return True
+            glued = GLUED_REFERENCE.match(piece)
+            if glued is not None:
+                kept.append(glued.group(1).rstrip(_STRAY))
+                return True
+            if kept[-1] in BEFORE_REFERENCES and piece[0].isdigit():
+                return True
+        kept.append(piece)
+    return False
+
+
+def _without_tail(words: list[str]) -> list[str]:
+    """Take places, company forms and ways of payment off the end, word by word."""
+    placed = False
+    while len(words) > 1:
+        last = words[-1]
+        taken = 0
+        if last in COMPANY_FORMS and words[-2] not in {"&", "AND"} and (last not in ALSO_WORDS or len(words) > 2):  # noqa: PLR2004
+            taken = 1
+        elif last in BANK_TAILS:
+            taken = 1
+        elif (last in STATES or last in COUNTRIES) and (last not in ALSO_WORDS or len(words) > 2):  # noqa: PLR2004
+            taken, placed = 1, True
+        elif (placed or last.isalnum()) and not last.isalpha() and POSTCODE.fullmatch(last):
+            taken = 1 if placed or _is_postcode_end(words) else 0
+        elif placed or last in CITY_ENDS:
+            taken = _city_words(words, PLACES if placed else CITIES)
+        if not taken or words[-taken - 1] in NEEDS_ITS_PLACE:
+            break
+        if len(words) == taken + 1 and words[0] in NO_NAME_ALONE:
+            break
+        words = words[:-taken]
+    return words
+
+
+def _is_postcode_end(words: list[str]) -> bool:
+    """Tell whether the last two words are the two halves of a postcode behind a state or city."""
+    return len(words) > 3 and POSTCODE.fullmatch(words[-2]) is not None  # noqa: PLR2004
+
+
+def _city_words(words: list[str], cities: frozenset[str]) -> int:
+    for count in range(min(CITY_WORDS_MAX, len(words) - 1), 0, -1):
+        name = " ".join(words[-count:])
+        if name in cities or name in CITIES:
+            return count
+    return 0

@@ -9,6 +9,7 @@ that nothing can change.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
@@ -76,6 +77,10 @@ _SPECIAL_FIRST = frozenset((*LEADS, *PROCESSORS_WITHOUT_STAR, *ALIASES, "UPI"))
 """First words that may be something else than the beginning of a name."""
 
 
+_CLEAN = re.compile(r"[A-Z](?:[A-Z&'-]*[A-Z])?(?: (?:&|[A-Z](?:[A-Z&'-]*[A-Z])?))*")
+"""Names that read as themselves, but for their first and last word: nothing in them is parted or taken off."""
+
+
 class Merchant(NamedTuple):
     """A seller: `key` is what rules and dictionaries are looked up by, `name` what people read.
 
@@ -96,16 +101,31 @@ class Merchant(NamedTuple):
 
 def normalize(description: str) -> Merchant:
     """Return the seller that a statement's text names. Pure, and stable on its own results."""
-    words, domain = _read(_prepared(description))
+    text = _prepared(description)
+    words = text.split()
+    if not words:
+        return _UNKNOWN
+    if _is_plain(words, text):
+        text = " ".join(words)
+        return Merchant(text.lower(), text)
+    words, domain = _read(text)
+    if not words:
+        return _UNKNOWN
     text = " ".join(words)
+    if len(words) == 1 and text in _CANONICAL:
+        return Merchant(_CANONICAL[text], text, domain)
     if words and _is_plain(words, text):
         return Merchant(text.lower(), text, domain)
-    text = _settled(text)
+    if words[0] in _SPECIAL_FIRST or words[-1] in TAILS or _CLEAN.fullmatch(text) is None:
+        text = _settled(text)
+    key = _settled_key(text)
+    return Merchant(key, text, domain) if key else _UNKNOWN._replace(domain=domain)
+
+
+def _settled_key(text: str) -> str:
+    """Return the key of a name that reads as itself; without punctuation it may show more, as in "SHELL-0123"."""
     key = merchant_key(text)
-    if not key:
-        return Merchant(UNKNOWN_KEY, UNKNOWN_NAME.upper(), domain)
-    for _ in range(ROUNDS_MAX):
-        # Without its punctuation the name may show more, as in "SHELL-0123".
+    for _ in range(ROUNDS_MAX if key else 0):
         plain = key.upper()
         if _is_plain(plain.split(), plain):
             break
@@ -113,7 +133,7 @@ def normalize(description: str) -> Merchant:
         if again == key or not again:
             break
         key = again
-    return Merchant(key, text, domain)
+    return key
 
 
 def _is_plain(words: list[str], text: str) -> bool:
@@ -123,6 +143,7 @@ def _is_plain(words: list[str], text: str) -> bool:
     )
 
 
+_UNKNOWN = Merchant(UNKNOWN_KEY, UNKNOWN_NAME.upper())
 remembered = lru_cache(maxsize=MEMO_SIZE)(normalize)
 """`normalize` that remembers what it was asked lately; bounded, and safe from several threads."""
 
@@ -178,8 +199,10 @@ def _read(text: str) -> tuple[list[str], str]:
         words = _without_leads(words)
         name = _alias(words)
         if name is not None:
-            return name.split(), ""
+            return [name], ""
     kept, domain = _name_words(words)
+    while kept and kept[-1] == "&":
+        del kept[-1]
     if not kept:
         return _something_of(text), domain
     if kept[-1] in TAILS or not kept[-1].isalpha():
@@ -287,7 +310,7 @@ def _name_words(words: list[str]) -> tuple[list[str], str]:
             domain = domain or host
             if ends:
                 break
-        if (kept and word[0] == "#") or _takes_apart(rest, kept):
+        if (kept and (word[0] == "#" or REFERENCE.match(rest) is not None)) or _takes_apart(rest, kept):
             _end(kept, words, at + 1)
             break
     return kept, domain
@@ -299,7 +322,7 @@ def _begins_reference(before: str, words: list[str], at: int) -> bool:
 
 def _end(kept: list[str], words: list[str], at: int) -> None:
     """End the name before a reference: what leads to it goes too, words of what the bank did stay."""
-    while len(kept) > 1 and (kept[-1] in BEFORE_REFERENCES or kept[-1] in MONTHS):
+    while len(kept) > 1 and (kept[-1] in BEFORE_REFERENCES or kept[-1] in MONTHS) and kept[0] != "THE":
         del kept[-1]
     for word in words[at:]:
         if word in AFTER_REFERENCES:
@@ -327,6 +350,8 @@ def _takes_apart(word: str, kept: list[str]) -> bool:
         if raw[0] == "#" and (kept or len(raw) == 1):
             return bool(kept)
         piece = raw.strip("*#" + _STRAY)
+        if raw == "&" and kept:
+            kept.append(raw)
         if not piece or (raw[0] == "*" and kept and piece == kept[-1]):
             continue
         if not piece.isalpha() and any(map(str.isdigit, piece)):
@@ -366,7 +391,8 @@ def _without_tail(words: list[str]) -> list[str]:
             taken = 1 if placed or _is_postcode_end(words) else 0
         elif placed or last in CITY_ENDS:
             taken = _city_words(words, PLACES if placed else CITIES)
-        if not taken or words[-taken - 1] in NEEDS_ITS_PLACE:
+        before = words[-taken - 1]
+        if not taken or before in NEEDS_ITS_PLACE or len(before) == 1:
             break
         if len(words) == taken + 1 and words[0] in NO_NAME_ALONE:
             break
@@ -385,3 +411,9 @@ def _city_words(words: list[str], cities: frozenset[str]) -> int:
         if name in cities or name in CITIES:
             return count
     return 0
+
+
+_CANONICAL = {
+    canonical: merchant_key(canonical) for patterns in ALIASES.values() for _, canonical in patterns if canonical
+}
+"""The keys of sellers known by patterns: each name is one piece, and stays as it is."""

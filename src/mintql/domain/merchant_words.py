@@ -34,7 +34,7 @@ REFERENCE = re.compile(
     | [A-Z]{{1,2}}-?\d{{3,}}[A-Z]? | \d{{3,}}[A-Z]{{1,3}}
     | (?=[A-Z]*\d[A-Z]*\d)[A-Z0-9]{{6,}}
     | (?:\+?\d{{1,2}}[.-]?)?\(?\d{{3}}\)?[./-]?\d{{3}}[./-]?\d{{4}} | \+?\(?\d[\d().+-]{{5,}}
-    | [X*•]{{2,}}-?\d* | X-?\d{{3,}} | (?:XX+|NR|NO|REF|ID|CARD|PAS|INV|STORE|STR|TR?N|ORD|ORDER)[.:#-]*[X*]*\d+
+    | \(\d+\) | [X*•]{{2,}}-?\d* | X-?\d{{3,}} | (?:XX+|NR|NO|REF|ID|CARD|PAS|INV|STORE|STR|TR?N|ORD|ORDER)[.:#-]*[X*]*\d+
     | (?:[$£€]|USD|CAD|EUR|GBP|AUD|NZD|CHF|INR)?-?\d+[.,]\d\d(?:USD|CAD|EUR|GBP|AUD|NZD|CHF|INR)?
     | [A-Z]?\d+(?:[/-]\d+)+[A-Z]? | {DATE.pattern}
     )$""",

@@ -73,6 +73,8 @@ _SEPARATORS = str.maketrans(
 _KEY_GAPS = str.maketrans(
     {chr(code): " " for code in range(128) if not chr(code).isalnum()} | dict.fromkeys("'`\u2018\u2019\u00b4", "")
 )
+_DIGIT = re.compile(r"\d")
+_LETTER = re.compile(r"[^\W\d_]")
 _SPECIAL_FIRST = frozenset((*LEADS, *PROCESSORS_WITHOUT_STAR, *ALIASES, "UPI"))
 """First words that may be something else than the beginning of a name."""
 
@@ -108,6 +110,8 @@ def normalize(description: str) -> Merchant:
     if _is_plain(words, text):
         text = " ".join(words)
         return Merchant(text.lower(), text)
+    if words[0] not in _SPECIAL_FIRST and words[-1] not in TAILS and _CLEAN.fullmatch(text) is not None:
+        return Merchant(_settled_key(text), text)
     words, domain = _read(text)
     if not words:
         return _UNKNOWN
@@ -219,7 +223,7 @@ def _without_leads(words: list[str]) -> list[str]:
     """Skip how it was paid, and the processor, as long as something that may be a name remains."""
     while True:
         shorter = _without_lead(words) or _without_processor(words)
-        if not shorter or not any(any(map(str.isalpha, word)) for word in shorter):
+        if not shorter or _LETTER.search(" ".join(shorter)) is None:
             return words
         words = shorter
 
@@ -245,30 +249,23 @@ def _follows_lead(words: list[str], at: int) -> bool:
         return at + 1 < len(words)
     if word.isalpha():
         return word in MONTHS and words[at - 1].isdigit()
-    return word.isdigit() and (len(word) > 1 or words[at + 1 : at + 2] != []) or REFERENCE.match(word) is not None
+    return word.isdigit() or REFERENCE.match(word) is not None
 
 
 def _without_processor(words: list[str]) -> list[str] | None:
     """Skip `SQ *`, `SQ*`, `TST*` and the like; a star with nothing of the kind before it parts words."""
-    first = words[0]
-    head, star, rest = first.partition("*")
-    if star:
-        if head in PROCESSORS or not head:
-            rest = rest.lstrip("*")
-            return [rest, *words[1:]] if rest else words[1:]
-        return None
-    if first in PROCESSORS and len(words) > 1 and words[1].startswith("*"):
-        rest = words[1].lstrip("*")
-        return [rest, *words[2:]] if rest else words[2:]
-    if first in PROCESSORS_WITHOUT_STAR:
-        return words[1:]
+    first, *rest = words
     if first.startswith("ZETTLE_"):
-        return [first.removeprefix("ZETTLE_").lstrip("*") or "*", *words[1:]]
-    if not any(map(str.isalnum, first)):
-        return words[1:]
-    if _is_front_reference(first):
-        return words[1:]
-    return None
+        return [first.removeprefix("ZETTLE_") or "*", *rest]
+    head, star, name = first.partition("*")
+    if star and (head in PROCESSORS or not head):
+        name = name.lstrip("*")
+        return [name, *rest] if name else rest
+    if first in PROCESSORS and rest and rest[0].startswith("*"):
+        return rest
+    if not star and (first in PROCESSORS_WITHOUT_STAR or _is_front_reference(first)):
+        return rest
+    return None if any(map(str.isalnum, first)) else rest
 
 
 def _is_front_reference(word: str) -> bool:
@@ -347,32 +344,28 @@ def _domain(word: str, kept: list[str]) -> tuple[str, bool, str]:
 def _takes_apart(word: str, kept: list[str]) -> bool:
     """Add the pieces of a word to the name; return True at a reference, which ends it."""
     for raw in word.translate(_SEPARATORS).split():
-        if raw[0] == "#" and (kept or len(raw) == 1):
-            return bool(kept)
         piece = raw.strip("*#" + _STRAY)
         if raw == "&" and kept:
             kept.append(raw)
-        if not piece or (raw[0] == "*" and kept and piece == kept[-1]):
-            continue
-        if not piece.isalpha() and any(map(str.isdigit, piece)):
-            if not kept:
-                glued = GLUED_REFERENCE.match(piece)
-                kept.append(piece if glued is None else glued.group(1).rstrip(_STRAY))
-                if glued is not None:
-                    return True
-                continue
-            if raw[0] == "*" and len(piece) >= STAR_REFERENCE_MIN:
-                return True
-            if REFERENCE.match(piece) is not None:
-                return True
-            glued = GLUED_REFERENCE.match(piece)
+        elif kept and (raw[0] == "#" or _is_reference(raw, piece, kept[-1])):
+            return True
+        elif piece and not (raw[0] == "*" and kept and piece == kept[-1]):
+            glued = None if piece.isalpha() else GLUED_REFERENCE.match(piece)
+            kept.append(piece if glued is None else glued.group(1).rstrip(_STRAY))
             if glued is not None:
-                kept.append(glued.group(1).rstrip(_STRAY))
                 return True
-            if kept[-1] in BEFORE_REFERENCES and piece[0].isdigit():
-                return True
-        kept.append(piece)
     return False
+
+
+def _is_reference(raw: str, piece: str, before: str) -> bool:
+    """Tell whether a piece of a word, behind the name, is a reference; `raw` still has the sign before it."""
+    if piece.isalpha() or _DIGIT.search(piece) is None:
+        return False
+    return (
+        (raw[0] == "*" and len(piece) >= STAR_REFERENCE_MIN)
+        or REFERENCE.match(piece) is not None
+        or (before in BEFORE_REFERENCES and piece[0].isdigit())
+    )
 
 
 def _without_tail(words: list[str]) -> list[str]:
@@ -383,7 +376,7 @@ def _without_tail(words: list[str]) -> list[str]:
         taken = 0
         if last in COMPANY_FORMS and words[-2] not in {"&", "AND"} and (last not in ALSO_WORDS or len(words) > 2):  # noqa: PLR2004
             taken = 1
-        elif last in BANK_TAILS:
+        elif last in BANK_TAILS:  # noqa: SIM114
             taken = 1
         elif (last in STATES or last in COUNTRIES) and (last not in ALSO_WORDS or len(words) > 2):  # noqa: PLR2004
             taken, placed = 1, True

@@ -7,7 +7,7 @@ key. Where a key means different sellers in different countries, its rows follow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
@@ -66,41 +66,6 @@ class MerchantCode:
     category_id: CategoryId
     vague: bool
     description: str
-
-
-class KeywordIndex:
-    """Finds keywords in a merchant key. Of several, that of most words wins, then the one listed first."""
-
-    def __init__(self, keywords: Iterable[Keyword]) -> None:
-        self._phrases: dict[str, list[tuple[int, Keyword]]] = {}
-        self._stems: dict[str, list[tuple[int, Keyword]]] = {}
-        for rank, keyword in enumerate(keywords):
-            stem = keyword.phrase.removesuffix("*")
-            entries = self._phrases if stem == keyword.phrase else self._stems
-            entries.setdefault(stem, []).append((rank, keyword))
-        self._phrase_lengths = sorted({phrase.count(" ") + 1 for phrase in self._phrases}, reverse=True)
-        self._stem_lengths = sorted({len(stem) for stem in self._stems})
-
-    def find(self, words: Sequence[str], amount_minor: int) -> Keyword | None:
-        """Return the keyword that tells most about a key of these words, or None."""
-        for length in self._phrase_lengths:
-            found: list[tuple[int, Keyword]] = []
-            for start in range(len(words) - length + 1):
-                found += self._phrases.get(" ".join(words[start : start + length]), ())
-            if length == 1:
-                for word in words:
-                    for stem_length in self._stem_lengths:
-                        if stem_length > len(word):
-                            break
-                        found += self._stems.get(word[:stem_length], ())
-            fitting = [entry for entry in found if _fits(entry[1].direction, amount_minor)]
-            if fitting:
-                return min(fitting, key=lambda entry: entry[0])[1]
-        return None
-
-
-def _fits(direction: Direction, amount_minor: int) -> bool:
-    return direction is Direction.EITHER or (direction is Direction.IN) == (amount_minor > 0)
 
 
 class Found(StrEnum):

@@ -1,42 +1,40 @@
 """Which category a transaction belongs into by what everybody can know of it, and why.
 
-Pure: all knowledge is given at construction, none of it is of any person. Strongest first: what the crowd chose
-for the seller; what the bank itself says it did (payroll, card payment, fee); the institution's merchant category
-code, then its own category; the seller dictionary; keywords; codes and categories too vague to outrank those. What
-a person chose, by hand, by a rule or for the seller, comes before all of that and is `services.knowledge`'s.
+Pure: all knowledge is given at construction, none of it is of any person. Strongest first:
+
+1. what the crowd chose for the seller;
+2. what the bank itself says it did (payroll, card payment, fee);
+3. the institution's merchant category code, then its own category;
+4. the seller dictionary, where it is surer than words are;
+5. keywords;
+6. the rest of the dictionary: names that are common words, sellers of other countries;
+7. codes and categories that cover too many trades to outrank any of it.
+
+What a person chose, by hand, by a rule or for the seller, comes before all of that and is `services.knowledge`'s.
+How sure each reason is says `domain.reasons`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from typing import NamedTuple
 
-from mintql.data import load_category_hints, load_keywords, load_merchant_codes, load_sellers
+from mintql.data import load_category_hints, load_keywords, load_merchant_codes, load_seller_index
 from mintql.domain.categories import UNCATEGORIZED, UNCATEGORIZED_ID, Categorization, CategorySource
+from mintql.domain.countries import currency_countries
 from mintql.domain.hints import CategoryHint
 from mintql.domain.ids import CategoryId
-from mintql.domain.merchants import Merchant
-from mintql.domain.sellers import Keyword, KeywordIndex, MerchantCode, Seller
+from mintql.domain.keywords import NOT_FOUND, KeywordIndex
+from mintql.domain.merchants import MEMO_SIZE, Merchant
+from mintql.domain.reasons import code_detail, keyword_detail, reason, seller_detail
+from mintql.domain.sellers import Keyword, MerchantCode, SellerIndex, SellerMatch
 
-PHRASE_WORDS_MAX = 4
-"""No seller or keyword is longer; what follows in a key is place or product."""
-
-
-CONFIDENCE = {
-    "bank words": 95,
-    "code": 90,
-    "hint": 85,
-    "seller": 90,
-    "keyword": 80,
-    "vague code": 60,
-    "vague hint": 55,
-}
-"""How often a reason of each kind is right, in percent."""
+SURE_MIN = 75
+"""The confidence from which an entry of the dictionary comes before keywords."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clues:
+class Clues(NamedTuple):
     """What is known of a transaction without knowing the person.
 
     Args:
@@ -46,6 +44,7 @@ class Clues:
         currency: ISO 4217 code of the amount; it tells which countries' sellers are likely.
         mcc: ISO 18245 merchant category code of four digits, or empty.
         category_code: The institution's own category as `taxonomy:code`, or empty.
+        domain: The web address that the statement carries, from `domain.merchants.normalize`, or empty.
     """
 
     merchant_key: str
@@ -53,92 +52,118 @@ class Clues:
     currency: str
     mcc: str = ""
     category_code: str = ""
+    domain: str = ""
+
+
+class _Seen(NamedTuple):
+    """What of a transaction decides: its clues with nothing of the amount but whether money came in."""
+
+    merchant_key: str
+    income: bool
+    currency: str
+    mcc: str
+    category_code: str
+    domain: str
 
 
 class Categorizer:
-    """Knows sellers, keywords, merchant category codes and institutions' categories; no state of any person."""
+    """Knows sellers, keywords, merchant category codes and institutions' categories; no state of any person.
+
+    What it decided lately it remembers, bounded by `MEMO_SIZE`; several threads may ask it.
+    """
 
     def __init__(
         self,
-        sellers: Mapping[str, Seller],
+        sellers: SellerIndex,
         keywords: tuple[Keyword, ...],
         merchant_codes: Mapping[str, MerchantCode],
         hints: Mapping[str, CategoryHint] | None = None,
     ) -> None:
         self._sellers = sellers
-        self._bank_words = KeywordIndex(word for word in keywords if word.of_bank)
-        self._keywords = KeywordIndex(word for word in keywords if not word.of_bank)
+        self._keywords = KeywordIndex(keywords)
+        self._keyword_reasons = [
+            reason(word.category_id, CategorySource.KEYWORD, keyword_detail(word)) for word in self._keywords.ranked
+        ]
         self._merchant_codes = merchant_codes
         self._hints = hints or {}
+        self._decided = lru_cache(maxsize=MEMO_SIZE)(self._decide)
 
     def categorize(self, clues: Clues, crowd: Categorization | None = None) -> Categorization:
         """Return the category with its reason; `crowd` is what the crowd chose for the seller, if it did."""
-        return next(self._reasons(clues, crowd), UNCATEGORIZED)
+        if crowd is not None:
+            return crowd
+        key, amount_minor, currency, mcc, category_code, domain = clues
+        return self._decided(key, amount_minor > 0, currency, mcc, category_code, domain)
 
     def alternatives(self, clues: Clues, crowd: Categorization | None = None) -> list[Categorization]:
         """Return every category that something speaks for, each once with its strongest reason, strongest first."""
-        found: dict[CategoryId, Categorization] = {}
-        for reason in self._reasons(clues, crowd):
-            found.setdefault(reason.category_id, reason)
+        key, amount_minor, *rest = clues
+        found: dict[CategoryId, Categorization] = {} if crowd is None else {crowd.category_id: crowd}
+        for each in self._reasons(_Seen(key, amount_minor > 0, *rest)):
+            found.setdefault(each.category_id, each)
         return list(found.values())
 
-    def _reasons(self, clues: Clues, crowd: Categorization | None) -> Iterator[Categorization]:
-        key, amount_minor = clues.merchant_key, clues.amount_minor
-        words = key.split(" ")
-        if crowd is not None:
-            yield crowd
-        yield from _by_keyword(self._bank_words.find(words, amount_minor), "bank words")
-        yield from self._by_code(clues.mcc, vague=False)
-        yield from self._by_hint(clues.category_code, amount_minor, vague=False)
-        yield from self._by_seller(key, words)
-        yield from _by_keyword(self._keywords.find(words, amount_minor), "keyword")
-        yield from self._by_code(clues.mcc, vague=True)
-        yield from self._by_hint(clues.category_code, amount_minor, vague=True)
+    def display_name(self, merchant: Merchant, currency: str = "") -> str:
+        """Return the name the seller gives itself where the dictionary surely means it, else the cleaned one."""
+        match = self._sellers.find(merchant.key, currency_countries(currency), merchant.domain)
+        if match is None or _seller_reason(match).confidence < SURE_MIN:
+            return merchant.name
+        return match.name
 
-    def display_name(self, merchant: Merchant) -> str:
-        """Return the name the seller gives itself where the dictionary knows it, else the cleaned one."""
-        seller = self._seller(merchant.key, merchant.key.split(" "))
-        return merchant.name if seller is None else seller.name
+    def _decide(  # noqa: PLR0913, PLR0917
+        self,
+        key: str,
+        income: bool,
+        currency: str,
+        mcc: str,
+        category_code: str,
+        domain: str,  # noqa: FBT001
+    ) -> Categorization:
+        return next(self._reasons(_Seen(key, income, currency, mcc, category_code, domain)), UNCATEGORIZED)
+
+    def _reasons(self, seen: _Seen) -> Iterator[Categorization]:
+        """Give all reasons, strongest first, each looked for when it is asked for."""
+        key, income, currency, mcc, category_code, domain = seen
+        bank_words, trade_words = self._keywords.find(key.split(" "), income=income)
+        if bank_words != NOT_FOUND:
+            yield self._keyword_reasons[bank_words]
+        if mcc:
+            yield from self._by_code(mcc, vague=False)
+        if category_code:
+            yield from self._by_hint(category_code, income=income, vague=False)
+        match = self._sellers.find(key, currency_countries(currency), domain)
+        seller = None if match is None else _seller_reason(match)
+        if seller is not None and seller.confidence >= SURE_MIN:
+            yield seller
+        if trade_words != NOT_FOUND:
+            yield self._keyword_reasons[trade_words]
+        if seller is not None:
+            yield seller
+        if mcc:
+            yield from self._by_code(mcc, vague=True)
+        if category_code:
+            yield from self._by_hint(category_code, income=income, vague=True)
 
     def _by_code(self, mcc: str, *, vague: bool) -> Iterator[Categorization]:
-        code = self._merchant_codes.get(mcc) if mcc else None
+        code = self._merchant_codes.get(mcc)
         if code is not None and code.vague is vague:
-            confidence = CONFIDENCE["vague code" if vague else "code"]
-            yield Categorization(code.category_id, CategorySource.INSTITUTION, f"MCC {mcc}", confidence)
+            yield reason(code.category_id, CategorySource.INSTITUTION, code_detail("mcc", mcc, vague=vague))
 
-    def _by_hint(self, code: str, amount_minor: int, *, vague: bool) -> Iterator[Categorization]:
-        hint = self._hints.get(code) if code else None
-        if hint is None or hint.vague is not vague or not hint.fits(amount_minor):
+    def _by_hint(self, category_code: str, *, income: bool, vague: bool) -> Iterator[Categorization]:
+        hint = self._hints.get(category_code)
+        if hint is None or hint.vague is not vague or not hint.fits(1 if income else -1):
             return
         if hint.category_id != UNCATEGORIZED_ID:  # Else the institution does not know either.
-            taxonomy, _, name = code.partition(":")
-            confidence = CONFIDENCE["vague hint" if vague else "hint"]
-            yield Categorization(hint.category_id, CategorySource.INSTITUTION, f"{taxonomy.upper()} {name}", confidence)
-
-    def _by_seller(self, key: str, words: list[str]) -> Iterator[Categorization]:
-        seller = self._seller(key, words)
-        if seller is not None:
-            yield Categorization(seller.category_id, CategorySource.DICTIONARY, seller.key, CONFIDENCE["seller"])
-
-    def _seller(self, key: str, words: list[str]) -> Seller | None:
-        """Find the whole key, else its longest known beginning; a single word only when it is distinctive."""
-        exact = self._sellers.get(key)
-        if exact is not None:
-            return exact
-        for count in range(min(PHRASE_WORDS_MAX, len(words) - 1), 1, -1):
-            seller = self._sellers.get(" ".join(words[:count]))
-            if seller is not None:
-                return seller
-        first = self._sellers.get(words[0])
-        return first if first is not None and first.distinctive else None
+            taxonomy, _, name = category_code.partition(":")
+            yield reason(hint.category_id, CategorySource.INSTITUTION, code_detail(taxonomy, name, vague=vague))
 
 
-def _by_keyword(keyword: Keyword | None, kind: str) -> Iterator[Categorization]:
-    if keyword is not None:
-        yield Categorization(keyword.category_id, CategorySource.KEYWORD, keyword.phrase, CONFIDENCE[kind])
+@lru_cache(maxsize=MEMO_SIZE)
+def _seller_reason(match: SellerMatch) -> Categorization:
+    return reason(match.category_id, CategorySource.DICTIONARY, seller_detail(match))
 
 
 @cache
 def default_categorizer() -> Categorizer:
     """Return the categorizer over the project's own data files, read once per process."""
-    return Categorizer(load_sellers(), load_keywords(), load_merchant_codes(), load_category_hints())
+    return Categorizer(load_seller_index(), load_keywords(), load_merchant_codes(), load_category_hints())

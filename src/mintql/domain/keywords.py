@@ -1,0 +1,90 @@
+"""Finding keywords in merchant keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from mintql.domain.sellers import Direction, Keyword
+
+NOT_FOUND = 1 << 30
+"""A place behind all others."""
+
+
+class KeywordHits(NamedTuple):
+    """Places in `KeywordIndex.ranked` of the most telling of the bank's own words and of trades; or `NOT_FOUND`."""
+
+    of_bank: int
+    of_trade: int
+
+
+_NOTHING = KeywordHits(NOT_FOUND, NOT_FOUND)
+
+
+class _Entry(NamedTuple):
+    """What a word may be: a keyword by itself, or the beginning of phrases (the words that must follow, and rank)."""
+
+    rank: int
+    phrases: tuple[tuple[list[str], int], ...]
+
+
+class KeywordIndex:
+    """Finds keywords in a merchant key. Of several, that of most words wins, then the one listed first.
+
+    Each direction of money has tables of its own, by first word and by the first letters of stems, so that a word of
+    a key costs two look-ups.
+    """
+
+    def __init__(self, keywords: Iterable[Keyword]) -> None:
+        # The bank's words come first, so that the best rank of all tells whether there is one.
+        self.ranked = tuple(sorted(keywords, key=lambda word: (not word.of_bank, -word.phrase.count(" "))))
+        """The most telling first."""
+        self._of_bank = sum(word.of_bank for word in self.ranked)
+        stems = [word.phrase for word in self.ranked if word.phrase.endswith("*")]
+        self._stem_letters = min((len(stem) - 1 for stem in stems), default=1)
+        self._tables = [self._table(direction) for direction in (Direction.OUT, Direction.IN)]
+
+    def _table(self, direction: Direction) -> tuple[dict[str, _Entry], dict[str, list[tuple[str, int]]]]:
+        """Return the words and phrases by first word, and the stems by their first letters, of one direction."""
+        singles: dict[str, int] = {}
+        phrases: dict[str, list[tuple[list[str], int]]] = {}
+        stems: dict[str, list[tuple[str, int]]] = {}
+        for rank, keyword in enumerate(self.ranked):
+            if keyword.direction not in {Direction.EITHER, direction}:
+                continue
+            first, *rest = keyword.phrase.split(" ")
+            if rest:
+                phrases.setdefault(first, []).append((rest, rank))
+            elif first.endswith("*"):
+                stems.setdefault(first[: self._stem_letters], []).append((first[:-1], rank))
+            else:
+                singles.setdefault(first, rank)
+        words = singles.keys() | phrases.keys()
+        return {word: _Entry(singles.get(word, NOT_FOUND), tuple(phrases.get(word, ()))) for word in words}, stems
+
+    def find(self, words: Sequence[str], *, income: bool) -> KeywordHits:
+        """Return the keywords that tell most about a key of these words, for money that comes in or goes out."""
+        entries, stems = self._tables[income]
+        letters = self._stem_letters
+        first_trade = self._of_bank
+        bank = trade = NOT_FOUND
+        for at, word in enumerate(words, 1):
+            entry = entries.get(word)
+            if entry is not None:
+                rank, phrases = entry
+                for rest, phrase_rank in phrases:
+                    if phrase_rank < rank and words[at : at + len(rest)] == rest:
+                        rank = phrase_rank
+                if rank < first_trade:
+                    bank = min(bank, rank)
+                elif rank < trade:
+                    trade = rank
+            begun = stems.get(word[:letters])
+            if begun is not None:
+                for stem, rank in begun:
+                    if word.startswith(stem):
+                        if rank < first_trade:
+                            bank = min(bank, rank)
+                        elif rank < trade:
+                            trade = rank
+        return _NOTHING if bank == trade else KeywordHits(bank, trade)

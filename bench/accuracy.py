@@ -27,10 +27,11 @@ from dataclasses import dataclass
 
 from _samples import Sample, card_purchases, labelled
 
-from mintql.data import load_categories, load_category_hints, load_keywords, load_merchant_codes, load_sellers
+from mintql.data import load_categories, load_category_hints, load_keywords, load_merchant_codes, load_seller_index
 from mintql.domain.categories import UNCATEGORIZED_ID, Categorization
 from mintql.domain.ids import CategoryId
 from mintql.domain.merchants import normalize
+from mintql.domain.sellers import SellerColumns, SellerIndex
 from mintql.services.categorize import Categorizer, Clues, default_categorizer
 
 PURCHASES = "toronto_pcard_dev_2019.csv"
@@ -78,7 +79,8 @@ def group(category_id: CategoryId) -> CategoryId:
 
 
 def clues_of(sample: Sample, mcc: str) -> Clues:
-    return Clues(normalize(sample.descriptor).key, sample.amount_minor, sample.currency, mcc)
+    merchant = normalize(sample.descriptor)
+    return Clues(merchant.key, sample.amount_minor, sample.currency, mcc, domain=merchant.domain)
 
 
 def judge(samples: Iterable[Sample], categorizer: Categorizer, *, codes: bool = False) -> list[Judged]:
@@ -168,12 +170,13 @@ def print_failures(judged: Sequence[Judged], number: int) -> None:
 
 def print_ablation(sets: dict[str, list[Sample]]) -> None:
     """Print what is right with layers left out, each line with one more."""
-    sellers, keywords = load_sellers(), load_keywords()
+    sellers, keywords = load_seller_index(), load_keywords()
+    nobody = SellerIndex(SellerColumns(), SellerColumns())
     bank_words = tuple(word for word in keywords if word.of_bank)
     codes, hints = load_merchant_codes(), load_category_hints()
     layers = {
-        "the bank's words": Categorizer({}, bank_words, {}),
-        "+ the project's own sellers": Categorizer(sellers, bank_words, {}),
+        "the bank's words": Categorizer(nobody, bank_words, {}),
+        "+ the seller dictionary": Categorizer(sellers, bank_words, {}),
         "+ keywords": Categorizer(sellers, keywords, {}),
         "+ merchant category codes": Categorizer(sellers, keywords, codes, hints),
     }

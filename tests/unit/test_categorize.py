@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mintql.data import (
@@ -18,9 +18,11 @@ from mintql.data import (
     read_rows,
 )
 from mintql.domain.categories import UNCATEGORIZED, CategorySource
-from mintql.domain.merchants import normalize
-from mintql.domain.sellers import Direction, Keyword, KeywordIndex, Seller
-from mintql.services.categorize import PHRASE_WORDS_MAX, Categorizer, Clues, default_categorizer
+from mintql.domain.countries import EVERYWHERE
+from mintql.domain.keywords import NOT_FOUND, KeywordIndex
+from mintql.domain.merchants import MEMO_SIZE, normalize
+from mintql.domain.sellers import TELLING, Direction, Keyword, SellerColumns, SellerIndex
+from mintql.services.categorize import Categorizer, Clues, default_categorizer
 from mintql.services.knowledge import Knowledge
 
 TREE = load_categories()
@@ -32,7 +34,7 @@ def categorized(
 ):
     clues = Clues(normalize(description).key, amount_minor, "USD", mcc, category_code)
     found = Knowledge(memory or {}).categorize(default_categorizer(), clues)
-    return TREE.by_id[found.category_id].slug, found.source.value, found.detail
+    return TREE.by_id[found.category_id].slug, found.source.value, found.detail.rpartition(": ")[2]
 
 
 def test_what_a_person_chose_for_the_seller_comes_before_what_everybody_knows():
@@ -48,7 +50,7 @@ def test_the_institutions_code_comes_before_the_dictionary():
 
 def test_a_vague_code_only_helps_where_nothing_else_does():
     assert categorized("AMAZON.CA*M24NV0AI0", mcc="4816") == ("online-marketplaces", "dictionary", "amazon")
-    assert categorized("ZZYZX", mcc="5999") == ("other-shopping", "institution", "MCC 5999")
+    assert categorized("ZZYZX", mcc="5999") == ("other-shopping", "institution", "MCC 5999 vague")
 
 
 def test_an_institutions_category_comes_after_the_merchant_code_and_before_the_dictionary():
@@ -68,7 +70,7 @@ def test_an_institutions_category_comes_after_the_merchant_code_and_before_the_d
 def test_a_vague_category_of_the_institution_only_helps_where_nothing_else_does(code):
     assert categorized("STARBUCKS #123", category_code=f"pfc:{code}") == ("coffee", "dictionary", "starbucks")
     assert categorized("LUIGIS PIZZERIA", category_code=f"pfc:{code}")[1] == "keyword"
-    assert categorized("ZZYZX", category_code=f"pfc:{code}") == ("other-shopping", "institution", f"PFC {code}")
+    assert categorized("ZZYZX", category_code=f"pfc:{code}") == ("other-shopping", "institution", f"PFC {code} vague")
 
 
 def test_a_category_of_income_says_nothing_about_money_that_goes_out():
@@ -117,14 +119,14 @@ def test_nothing_known_is_uncategorized():
     ("description", "slug", "detail"),
     [
         ("STARBUCKS 04817", "coffee", "starbucks"),
-        ("PEET'S COFFEE 12 CONCORD", "coffee", "peets"),
+        ("PEET'S COFFEE 12 CONCORD", "coffee", "peets coffee"),
         ("THE HOME DEPOT #7080", "home-improvement", "the home depot"),
         ("CDN TIRE GASBAR #01711", "fuel", "canadian tire gas"),
         ("CDN TIRE STORE #00654", "superstores", "canadian tire"),
         ("UBER EATS HELP.UBER.COM", "food-delivery", "uber eats"),
         ("UBER *TRIP", "taxi-and-rideshare", "uber"),
         ("APPLE.COM/BILL", "software-and-apps", "apple services"),
-        ("APPLE STORE #R123", "electronics", "apple store"),
+        ("APPLE STORE #R123", "electronics", "apple"),
     ],
 )
 def test_the_dictionary_knows_whole_names_and_their_longest_beginning(description, slug, detail):
@@ -207,27 +209,85 @@ def test_of_several_keywords_more_words_win_then_the_earlier_one():
             Keyword("hot dogs", 3, Direction.EITHER, of_bank=False),
             Keyword("cash", 4, Direction.IN, of_bank=False),
             Keyword("cash", 5, Direction.OUT, of_bank=False),
+            Keyword("hot fee", 6, Direction.EITHER, of_bank=True),
         ]
     )
-    assert index.find(["the", "hot", "dogs"], -1).category_id == 3
-    assert index.find(["dogs", "hot"], -1).category_id == 1
-    assert index.find(["dogsled"], -1).category_id == 2
-    assert index.find(["hotdog"], -1) is None
-    assert index.find(["cash"], 1).category_id == 4
-    assert index.find(["cash"], -1).category_id == 5
+
+    def found(text: str, *, income: bool = False) -> list[int | None]:
+        places = index.find(text.split(), income=income)
+        return [None if place == NOT_FOUND else index.ranked[place].category_id for place in places]
+
+    assert found("the hot dogs") == [None, 3]
+    assert found("dogs hot") == [None, 1]
+    assert found("dogsled") == [None, 2]
+    assert found("hotdog") == [None, None]
+    assert found("cash", income=True) == [None, 4]
+    assert found("cash") == [None, 5]
+    assert found("dogs cash hot fee") == [6, 1]
+
+
+def naive_place(words: list[str], keywords: tuple[Keyword, ...], *, income: bool, of_bank: bool) -> Keyword | None:
+    """Find the keyword by trying each at each place, in the order that the index promises."""
+    for keyword in sorted(keywords, key=lambda word: -word.phrase.count(" ")):
+        if keyword.of_bank is not of_bank or keyword.direction is (Direction.OUT if income else Direction.IN):
+            continue
+        parts = keyword.phrase.split(" ")
+        for start in range(len(words) - len(parts) + 1):
+            there = words[start : start + len(parts)]
+            if there == parts or (parts[0].endswith("*") and there[0].startswith(parts[0][:-1])):
+                return keyword
+    return None
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_keywords_are_found_as_by_trying_each_at_each_place(data):
+    keywords = load_keywords()
+    some = st.sampled_from(keywords).map(lambda keyword: keyword.phrase.replace("*", "x"))
+    words = " ".join(data.draw(st.lists(st.one_of(some, st.just("zzyzx")), min_size=1, max_size=3))).split()
+    index = KeywordIndex(keywords)
+    for income in (True, False):
+        places = index.find(words, income=income)
+        for place, of_bank in zip(places, (True, False), strict=True):
+            expected = naive_place(words, keywords, income=income, of_bank=of_bank)
+            assert (None if place == NOT_FOUND else index.ranked[place]) == expected
 
 
 def test_a_categorizer_knows_only_what_it_is_given():
-    sellers = {"blue door": Seller("blue door", "Blue Door", COFFEE, distinctive=False)}
-    categorizer = Categorizer(sellers, (), {})
-    assert categorizer.categorize(Clues("blue door 12 main", -1, "USD", "5411")).detail == "blue door"
+    curated = SellerColumns(
+        keys=["blue door"],
+        names=["Blue Door"],
+        name_numbers=[0],
+        category_ids=[COFFEE],
+        category_numbers=[0],
+        flags=bytes([TELLING]),
+        scopes=[EVERYWHERE],
+        scope_numbers=[0],
+    )
+    categorizer = Categorizer(SellerIndex(curated, SellerColumns()), (), {})
+    assert categorizer.categorize(Clues("blue door 12 main", -1, "USD", "5411")).detail == "beginning: blue door"
     assert categorizer.categorize(Clues("blue window", -1, "USD", "5411")) == UNCATEGORIZED
 
 
-def test_every_seller_is_found_under_its_own_name_and_key():
+def test_the_first_alternative_is_the_category_and_none_repeats():
+    for key in ("starbucks", "spectrum yoga", "acme payroll", "zzyzx", "blue door pharmacy"):
+        for amount_minor, mcc in ((-1, ""), (1, "5411"), (-1, "5999")):
+            clues = Clues(key, amount_minor, "CAD", mcc)
+            others = default_categorizer().alternatives(clues)
+            assert (others or [UNCATEGORIZED])[0] == default_categorizer().categorize(clues)
+            assert len({other.category_id for other in others}) == len(others)
+
+
+def test_what_was_decided_is_remembered_up_to_a_bound():
+    categorizer = default_categorizer()
+    for number in range(MEMO_SIZE + 10):
+        categorizer.categorize(Clues(f"zzyzx {number}", -1, "USD"))
+    assert categorizer.remembered_count == MEMO_SIZE
+
+
+def test_every_seller_of_the_own_list_is_found_under_its_own_name():
     for key, seller in load_sellers().items():
         assert normalize(key).key == key
-        assert key.count(" ") < PHRASE_WORDS_MAX
         assert not TREE.is_group(seller.category_id)
         assert seller.name
 

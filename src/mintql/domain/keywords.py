@@ -66,25 +66,19 @@ class KeywordIndex:
         """Return the keywords that tell most about a key of these words, for money that comes in or goes out."""
         entries, stems = self._tables[income]
         letters = self._stem_letters
-        first_trade = self._of_bank
-        bank = trade = NOT_FOUND
+        ranks: list[int] = []
         for at, word in enumerate(words, 1):
             entry = entries.get(word)
             if entry is not None:
                 rank, phrases = entry
-                for rest, phrase_rank in phrases:
-                    if phrase_rank < rank and words[at : at + len(rest)] == rest:
-                        rank = phrase_rank
-                if rank < first_trade:
-                    bank = min(bank, rank)
-                elif rank < trade:
-                    trade = rank
+                ranks.append(rank)
+                ranks += [found for rest, found in phrases if words[at : at + len(rest)] == rest]
             begun = stems.get(word[:letters])
             if begun is not None:
-                for stem, rank in begun:
-                    if word.startswith(stem):
-                        if rank < first_trade:
-                            bank = min(bank, rank)
-                        elif rank < trade:
-                            trade = rank
-        return _NOTHING if bank == trade else KeywordHits(bank, trade)
+                ranks += [found for stem, found in begun if word.startswith(stem)]
+        if not ranks:
+            return _NOTHING
+        first_trade = self._of_bank
+        bank = min(ranks)
+        trade = min((rank for rank in ranks if rank >= first_trade), default=NOT_FOUND)
+        return KeywordHits(bank if bank < first_trade else NOT_FOUND, trade)

@@ -21,7 +21,8 @@ MONTHS = _words("""
     SETTEMBRE SET OTTOBRE OTT DICEMBRE JANUARI FEBRUARI MAART MRT MEI AUGUSTUS
 """)
 DATE = re.compile(
-    r"""\d{1,2}[/.-]\d{1,2}(?:[/.-]\d{2,4})? | \d{4}[/.-]\d\d(?:[/.-]\d\d)? | \d\d[/.-]\d{4} | \d{1,2}[:.]\d\d(?:[:.]\d\d)?
+    r"""\d{1,2}[/.-]\d{1,2}(?:[/.-]\d{2,4})? | \d{4}[/.-]\d\d(?:[/.-]\d\d)? | \d\d[/.-]\d{4}
+    | \d{1,2}[:.]\d\d(?:[:.]\d\d)?
     | \d{1,2}-?(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC|MAI|OKT|DEZ)-?(?:\d\d|\d{4})?
     | (?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)-?\d{1,2}""",
     re.VERBOSE,
@@ -34,7 +35,8 @@ REFERENCE = re.compile(
     | [A-Z]{{1,2}}-?\d{{3,}}[A-Z]? | \d{{3,}}[A-Z]{{1,3}}
     | (?=[A-Z]*\d[A-Z]*\d)[A-Z0-9]{{6,}}
     | (?:\+?\d{{1,2}}[.-]?)?\(?\d{{3}}\)?[./-]?\d{{3}}[./-]?\d{{4}} | \+?\(?\d[\d().+-]{{5,}}
-    | \(\d+\) | [X*•]{{2,}}-?\d* | X-?\d{{3,}} | (?:XX+|NR|NO|REF|ID|CARD|PAS|INV|STORE|STR|TR?N|ORD|ORDER)[.:#-]*[X*]*\d+
+    | \(\d+\) | [X*•]{{2,}}-?\d* | X-?\d{{3,}}
+    | (?:XX+|NR|NO|REF|ID|CARD|PAS|INV|STORE|STR|TR?N|ORD|ORDER)[.:#-]*[X*]*\d+
     | (?:[$£€]|USD|CAD|EUR|GBP|AUD|NZD|CHF|INR)?-?\d+[.,]\d\d(?:USD|CAD|EUR|GBP|AUD|NZD|CHF|INR)?
     | [A-Z]?\d+(?:[/-]\d+)+[A-Z]? | {DATE.pattern}
     )$""",
@@ -105,8 +107,8 @@ BANK_TAILS = _words("""
 """What banks write behind the seller: how it was paid."""
 
 NEEDS_ITS_PLACE = _words("""
-    R OF DE DU DI DA DO DES LA LE EL THE AT IN FOR AND TO ON VON VAN AIR PORT FORT NEW ST SAINT SIX NORTH SOUTH EAST WEST
-    LITTLE OLD BIG GREATER HYDRO & UNIV UNIVERSITY
+    R OF DE DU DI DA DO DES LA LE EL THE AT IN FOR AND TO ON VON VAN AIR PORT FORT NEW ST SAINT SIX NORTH SOUTH EAST
+    WEST LITTLE OLD BIG GREATER HYDRO REVENU & UNIV UNIVERSITY
 """)
 """Words that say nothing, or something else, once the place behind them is gone."""
 

@@ -25,28 +25,17 @@ from mintql.domain.merchant_leads import (
     PROCESSORS_WITHOUT_STAR,
 )
 from mintql.domain.merchant_names import display_name
-from mintql.domain.merchant_places import PLACES
+from mintql.domain.merchant_tails import without_tail
 from mintql.domain.merchant_words import (
     AFTER_REFERENCES,
-    ALSO_WORDS,
     BANK_MATTER,
-    BANK_TAILS,
     BEFORE_REFERENCES,
-    CITIES,
-    CITY_ENDS,
-    CITY_WORDS_MAX,
     COLUMN_TAIL,
-    COMPANY_FORMS,
-    COUNTRIES,
     DATE,
     DOMAIN,
     GLUED_REFERENCE,
     MONTHS,
-    NEEDS_ITS_PLACE,
-    NO_NAME_ALONE,
-    POSTCODE,
     REFERENCE,
-    STATES,
     TAILS,
 )
 
@@ -105,21 +94,17 @@ def normalize(description: str) -> Merchant:
     """Return the seller that a statement's text names. Pure, and stable on its own results."""
     text = _prepared(description)
     words = text.split()
-    if not words:
-        return _UNKNOWN
-    if _is_plain(words, text):
+    if words and _is_plain(words, text):
         text = " ".join(words)
         return Merchant(text.lower(), text)
-    if words[0] not in _SPECIAL_FIRST and words[-1] not in TAILS and _CLEAN.fullmatch(text) is not None:
+    if words and words[0] not in _SPECIAL_FIRST and words[-1] not in TAILS and _CLEAN.fullmatch(text) is not None:
         return Merchant(_settled_key(text), text)
-    words, domain = _read(text)
+    words, domain = _read(text) if words else (words, "")
     if not words:
         return _UNKNOWN
     text = " ".join(words)
-    if len(words) == 1 and text in _CANONICAL:
-        return Merchant(_CANONICAL[text], text, domain)
-    if words and _is_plain(words, text):
-        return Merchant(text.lower(), text, domain)
+    if (len(words) == 1 and text in _CANONICAL) or _is_plain(words, text):
+        return Merchant(_CANONICAL.get(text) or text.lower(), text, domain)
     if words[0] in _SPECIAL_FIRST or words[-1] in TAILS or _CLEAN.fullmatch(text) is None:
         text = _settled(text)
     key = _settled_key(text)
@@ -150,6 +135,11 @@ def _is_plain(words: list[str], text: str) -> bool:
 _UNKNOWN = Merchant(UNKNOWN_KEY, UNKNOWN_NAME.upper())
 remembered = lru_cache(maxsize=MEMO_SIZE)(normalize)
 """`normalize` that remembers what it was asked lately; bounded, and safe from several threads."""
+
+
+def key_form(text: str) -> str:
+    """Return a text as merchant keys spell it, with nothing taken off; empty where it holds no word."""
+    return merchant_key(_prepared(text))
 
 
 def merchant_key(text: str) -> str:
@@ -210,7 +200,7 @@ def _read(text: str) -> tuple[list[str], str]:
     if not kept:
         return _something_of(text), domain
     if kept[-1] in TAILS or not kept[-1].isalpha():
-        kept = _without_tail(kept)
+        kept = without_tail(kept)
     return kept, domain
 
 
@@ -366,44 +356,6 @@ def _is_reference(raw: str, piece: str, before: str) -> bool:
         or REFERENCE.match(piece) is not None
         or (before in BEFORE_REFERENCES and piece[0].isdigit())
     )
-
-
-def _without_tail(words: list[str]) -> list[str]:
-    """Take places, company forms and ways of payment off the end, word by word."""
-    placed = False
-    while len(words) > 1:
-        last = words[-1]
-        taken = 0
-        if last in COMPANY_FORMS and words[-2] not in {"&", "AND"} and (last not in ALSO_WORDS or len(words) > 2):  # noqa: PLR2004
-            taken = 1
-        elif last in BANK_TAILS:  # noqa: SIM114
-            taken = 1
-        elif (last in STATES or last in COUNTRIES) and (last not in ALSO_WORDS or len(words) > 2):  # noqa: PLR2004
-            taken, placed = 1, True
-        elif (placed or last.isalnum()) and not last.isalpha() and POSTCODE.fullmatch(last):
-            taken = 1 if placed or _is_postcode_end(words) else 0
-        elif placed or last in CITY_ENDS:
-            taken = _city_words(words, PLACES if placed else CITIES)
-        before = words[-taken - 1]
-        if not taken or before in NEEDS_ITS_PLACE or len(before) == 1:
-            break
-        if len(words) == taken + 1 and words[0] in NO_NAME_ALONE:
-            break
-        words = words[:-taken]
-    return words
-
-
-def _is_postcode_end(words: list[str]) -> bool:
-    """Tell whether the last two words are the two halves of a postcode behind a state or city."""
-    return len(words) > 3 and POSTCODE.fullmatch(words[-2]) is not None  # noqa: PLR2004
-
-
-def _city_words(words: list[str], cities: frozenset[str]) -> int:
-    for count in range(min(CITY_WORDS_MAX, len(words) - 1), 0, -1):
-        name = " ".join(words[-count:])
-        if name in cities or name in CITIES:
-            return count
-    return 0
 
 
 _CANONICAL = {

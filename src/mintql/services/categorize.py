@@ -103,6 +103,11 @@ class Categorizer:
             found.setdefault(each.category_id, each)
         return list(found.values())
 
+    @property
+    def remembered_count(self) -> int:
+        """How many decisions are remembered."""
+        return self._decided.cache_info().currsize
+
     def display_name(self, merchant: Merchant, currency: str = "") -> str:
         """Return the name the seller gives itself where the dictionary surely means it, else the cleaned one."""
         match = self._sellers.find(merchant.key, currency_countries(currency), merchant.domain)
@@ -110,14 +115,14 @@ class Categorizer:
             return merchant.name
         return match.name
 
-    def _decide(  # noqa: PLR0913, PLR0917
+    def _decide(
         self,
         key: str,
         income: bool,
         currency: str,
         mcc: str,
         category_code: str,
-        domain: str,  # noqa: FBT001
+        domain: str,
     ) -> Categorization:
         return next(self._reasons(_Seen(key, income, currency, mcc, category_code, domain)), UNCATEGORIZED)
 

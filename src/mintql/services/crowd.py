@@ -15,9 +15,9 @@ from functools import cache
 from mintql.data import load_categories, load_keywords
 from mintql.domain.categories import UNCATEGORIZED_ID, Categorization, CategoryKind, CategorySource
 from mintql.domain.ids import CategoryId, UserId
+from mintql.domain.keywords import NOT_FOUND, KeywordIndex
 from mintql.domain.merchants import UNKNOWN_NAME
 from mintql.domain.reasons import reason
-from mintql.domain.sellers import KeywordIndex
 from mintql.store import crowd as store
 from mintql.store.crowd import CrowdRow
 from mintql.store.queries import Conn
@@ -105,7 +105,7 @@ def is_seller(merchant_key: str) -> bool:
     if merchant_key in (NO_SELLER, "") or merchant_key in BARE_WORDS:
         return False
     words = merchant_key.split(" ")
-    return not any(_bank_words().find(words, amount_minor) for amount_minor in (-1, 1))
+    return all(_bank_words().find(words, income=income).of_bank == NOT_FOUND for income in (False, True))
 
 
 @cache

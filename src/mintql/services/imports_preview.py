@@ -11,7 +11,7 @@ from mintql.domain.ids import AccountId, CategoryId, ImportId, TransactionId, Us
 from mintql.domain.ingest import StoredRow, fold
 from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
 from mintql.domain.matching import SAME_PURCHASE_DAYS, Coverage, match_same_purchase, with_run
-from mintql.domain.merchants import normalize
+from mintql.domain.merchants import remembered
 from mintql.domain.rules import RuleClues
 from mintql.institutions.files.base import ParsedFile, Statement
 from mintql.institutions.files.reading import PREVIEW_ROWS, Preview, ReadOptions
@@ -192,7 +192,7 @@ def _duplicates(
         for external_id, row in rows.items()
         if external_id not in found and not row.pending and (row.amount_minor, row.currency) in amounts
     ]
-    keys = {row.external_id: normalize(row.description).key for row in free}
+    keys = {row.external_id: remembered(row.description).key for row in free}
     for match in match_same_purchase(free, stored, keys, rows, origin=origin, coverage=coverage):
         there = by_id[match.to_id]
         why = _why(there, rows[match.from_id].posted_on)
@@ -209,7 +209,7 @@ def _why(there: StoredRow, day: date) -> str:
 
 async def _knowledge(conn: Conn, user_id: UserId, parts: Iterable[_Part]) -> Knowledge:
     """Return what the person said of the sellers that are shown."""
-    keys = {normalize(row.description).key for part in parts for row in _shown(part)}
+    keys = {remembered(row.description).key for part in parts for row in _shown(part)}
     return (await load_knowledge(conn, [user_id], sorted(keys), CrowdCache())).get(user_id, NOTHING_KNOWN)
 
 
@@ -236,8 +236,9 @@ def _statement(part: _Part, knowledge: Knowledge) -> PreviewedStatement:
 
 
 def _row(row: ProviderTransaction, part: _Part, knowledge: Knowledge) -> PreviewedRow:
-    merchant = normalize(row.description)
-    clues = Clues(merchant.key, row.amount_minor, row.currency, row.merchant_category_code, row.category_code)
+    merchant = remembered(row.description)
+    mcc, category_code = row.merchant_category_code, row.category_code
+    clues = Clues(merchant.key, row.amount_minor, row.currency, mcc, category_code, merchant.domain)
     account_id = NO_ACCOUNT if part.account is None else part.account.account_id
     rule_clues = RuleClues(account_id, merchant.key, row.description, row.amount_minor, row.currency)
     decision = knowledge.decide(default_categorizer(), rule_clues, clues)
@@ -247,7 +248,7 @@ def _row(row: ProviderTransaction, part: _Part, knowledge: Knowledge) -> Preview
         currency=row.currency,
         description=row.description,
         pending=row.pending,
-        merchant=decision.personal.display_name or merchant.name,
+        merchant=decision.personal.display_name or default_categorizer().display_name(merchant, row.currency),
         category_id=decision.category.category_id,
         duplicate=part.duplicates.get(row.external_id),
     )

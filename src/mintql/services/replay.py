@@ -30,6 +30,7 @@ from mintql.domain.matching import (
 from mintql.domain.merchants import Merchant, normalize
 from mintql.domain.months import first_day, month_text
 from mintql.services.alerts import is_news
+from mintql.services.categorize import default_categorizer
 from mintql.services.extract import Workplace
 from mintql.services.pages import Work, read_run
 from mintql.services.personal_categories import tree_of
@@ -105,7 +106,7 @@ class Ledger:
             if before is None:
                 after: StoredRow | None = self._new(row, merchant, work.run.import_id)
             else:
-                after = merge(before, row, merchant.name, merchant.key, stays_superseded=is_file)
+                after = merge(before, row, _shown_name(merchant, row), merchant.key, stays_superseded=is_file)
             if after is not None:
                 self.rows[account, external_id] = after
                 if after.successor_id is None:
@@ -179,8 +180,8 @@ class Ledger:
         self._next_id += 1
         return StoredRow(
             TransactionId(self._next_id), row.external_id, row.posted_on, row.amount_minor, row.currency,
-            row.pending, row.description, merchant.name, merchant.key, UNCATEGORIZED_ID, CategorySource.NONE.value,
-            "", institution_code(row), import_id=import_id,
+            row.pending, row.description, _shown_name(merchant, row), merchant.key, UNCATEGORIZED_ID,
+            CategorySource.NONE.value, "", institution_code(row), import_id=import_id,
         )  # fmt: skip
 
 
@@ -307,3 +308,7 @@ async def _compare_alerts(
                 if (category_id, month, threshold, limit.revision) not in raised:
                     name = f"alert of {month_text(month)}, category {category_id}, {threshold} %"
                     report.differences.append(f"{name}: due by the raw objects, but never raised")
+
+
+def _shown_name(merchant: Merchant, row: ProviderTransaction) -> str:
+    return default_categorizer().display_name(merchant, row.currency)

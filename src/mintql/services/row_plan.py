@@ -85,7 +85,7 @@ class Candidate:
         """What tells where it belongs without knowing the person."""
         row = self.row
         key, mcc = self.merchant.key, row.merchant_category_code
-        return Clues(key, row.amount_minor, row.currency, mcc, row.category_code)
+        return Clues(key, row.amount_minor, row.currency, mcc, row.category_code, self.merchant.domain)
 
     @property
     def rule_clues(self) -> RuleClues:

@@ -15,7 +15,7 @@ from mintql.domain.ids import AccountId, RawObjectId, TransactionId, UserId
 from mintql.domain.ingest import NOTHING_PERSONAL, AccountRows, Folded, Personal, StoredRow, institution_code, merge
 from mintql.domain.institutions import RejectedRow
 from mintql.domain.matching import PENDING_MATCH_DAYS, MatchState
-from mintql.domain.merchants import Merchant, normalize
+from mintql.domain.merchants import remembered
 from mintql.domain.months import first_day
 from mintql.services.categorize import default_categorizer
 from mintql.services.crowd import CrowdCache
@@ -59,7 +59,6 @@ class RowWriter:
         self._crowd = crowd
         self._changes: dict[RunKey, Changes] = {}
         self._knowledge: dict[UserId, Knowledge] = {}
-        self._merchants: dict[str, Merchant] = {}
         self._taken_from: set[Account] = set()
 
     async def write(self, slices: Sequence[Slice]) -> dict[RunKey, Changes]:
@@ -152,17 +151,11 @@ class RowWriter:
                         run=part.run.key,
                         account=work.account,
                         row=row,
-                        merchant=self._merchant(row.description),
+                        merchant=remembered(row.description),
                         object_id=_object_id(part, work.said, row.external_id),
                         id_known=known_hash is not None,
                     )
         return list(works.values())
-
-    def _merchant(self, description: str) -> Merchant:
-        merchant = self._merchants.get(description)
-        if merchant is None:
-            merchant = self._merchants[description] = normalize(description)
-        return merchant
 
     async def _known(self, works: Sequence[AccountWork]) -> Known:
         """Return what the database has that a new row of these accounts may be another word for."""
@@ -261,7 +254,7 @@ class RowWriter:
             category_id=category.category_id,
             category_source=category.source.value,
             description=row.description,
-            merchant=item.merchant.name,
+            merchant=self._categorizer.display_name(item.merchant, row.currency),
             merchant_key=item.merchant.key,
             category_detail=category.detail,
             institution_code=institution_code(row),
@@ -283,7 +276,11 @@ class RowWriter:
         for item, before in plan.known:
             user_id = item.account[0]
             after = merge(
-                before, item.row, item.merchant.name, item.merchant.key, stays_superseded=plan.is_file(item.account)
+                before,
+                item.row,
+                self._categorizer.display_name(item.merchant, item.row.currency),
+                item.merchant.key,
+                stays_superseded=plan.is_file(item.account),
             )
             after = after or before
             for gives_way in plan.takes_over.get((item.account, item.row.external_id), []):

@@ -226,8 +226,9 @@ async def test_deleting_asks_where_things_go_and_history_keeps_its_words(conn, c
     await client.ask(RECATEGORIZE, ids=[bought], categoryId=lunch)
     assert (await client.ask(DELETE, id=lunch))["deleteCategory"] == {
         "__typename": "CategoryInUse", "code": "CATEGORY_IN_USE", "field": "moveTo",
-        "message": "Lunch at work holds 1 transaction, 1 limit of a budget; say with moveTo which category takes them.",
-        "transactions": 1, "parts": 0, "sellers": 0, "budgets": 1,
+        "message": "Lunch at work holds 1 transaction, 1 remembered seller, 1 limit of a budget; say with moveTo which "
+        "category takes them.",
+        "transactions": 1, "parts": 0, "sellers": 1, "budgets": 1,
     }  # fmt: skip
     assert (await client.ask(DELETE, id=lunch, moveTo=COFFEE))["deleteCategory"] == {
         "__typename": "DeleteCategorySuccess", "deletedId": lunch, "movedTo": {"slug": "coffee"}, "transactionCount": 1

@@ -160,6 +160,7 @@ async def test_notes_and_tags_that_cannot_be_are_refused_in_words(conn, person):
         ({"tags": ["x" * 51]}, "tags", "has 51."),
         ({"tags": ["a\tb"]}, "tags", "The tag 'a\\tb' holds a character that cannot be shown on a line."),
         ({"tags": ["a\ud800"]}, "tags", "cannot be shown on a line"),
+        ({"tags": ["a\u202eb"]}, "tags", "cannot be shown on a line"),
         ({"tags": [f"tag {n}" for n in range(21)]}, "tags", "The transaction would have 21 tags; 20 is the most."),
     ):
         with pytest.raises(InvalidInput) as refused:

@@ -11,7 +11,9 @@ from mintql.data import load_categories
 from mintql.domain.categories import UNCATEGORIZED_ID, CategorySource
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.services import matches
-from mintql.services.category_moves import merge
+from mintql.services.category_changes import NewCategory
+from mintql.services.category_changes import add as add_category
+from mintql.services.category_moves import delete, merge
 from mintql.services.choices import RECATEGORIZED_MAX, Scope, forget_seller, list_memories, recategorize, undo
 from support.factories import Person, create_person, create_transaction
 
@@ -169,6 +171,17 @@ async def test_undoing_does_not_bring_back_a_category_that_was_merged_away(conn)
     await merge(conn, person.user_id, COFFEE, RESTAURANTS, NOW)
     await undo(conn, person.user_id, [one], NOW)
     assert await state(conn, one) == (RESTAURANTS, "dictionary", "exact: blue door")
+
+
+async def test_undoing_does_not_bring_back_the_reason_for_a_category_that_is_gone(conn):
+    person = await create_person(conn)
+    food = TREE.by_slug["food-and-dining"].category_id
+    added, _ = await add_category(conn, person.user_id, NewCategory(name="Lunch", group_id=food))
+    one = await row(conn, person, category_id=added, category_source="rule", category_detail="1 Lunch")
+    await recategorize(conn, person.user_id, [one], GROCERIES, ONCE, NOW)
+    await delete(conn, person.user_id, added, UNCATEGORIZED_ID, NOW)
+    await undo(conn, person.user_id, [one], NOW)
+    assert await state(conn, one) == (UNCATEGORIZED_ID, "none", "")
 
 
 async def test_texts_without_a_seller_are_neither_remembered_nor_voted_on(conn):

@@ -304,7 +304,7 @@ async def test_a_side_put_elsewhere_by_hand_is_no_transfer_any_more(pipeline, ow
     await is_sound(pipeline, user_id)
 
 
-@pytest.mark.parametrize("word", ["category alone", "undone before", "other side gone"])
+@pytest.mark.parametrize("word", ["category alone", "undone before", "undone after", "other side gone"])
 async def test_taking_back_a_choice_makes_a_side_what_it_was_before_the_choice(pipeline, owner, word):
     user_id, connection_id = owner
     await pipeline.refresh(user_id, connection_id, said(PAYMENT | {"description": "XQJ 771"}, RECEIVED))
@@ -315,6 +315,8 @@ async def test_taking_back_a_choice_makes_a_side_what_it_was_before_the_choice(p
         if word == "undone before":
             await transfers.undo(conn, user_id, await transfer_id(pipeline, user_id), NOW)
         await recategorize(conn, user_id, [chosen], category("clothing"), Scope.ONCE, NOW)
+        if word == "undone after":
+            await transfers.undo(conn, user_id, await transfer_id(pipeline, user_id), NOW)
     if word == "other side gone":
         await pipeline.refresh(user_id, connection_id, said(removed=[["card", "paid"]]))
     async with pipeline.begin() as conn:
@@ -365,6 +367,11 @@ async def test_a_split_ends_a_transfer_only_when_nothing_of_it_is_left(pipeline,
         out_id = await transaction_id(pipeline, user_id, "pay")
         wish = PartWish(category("clothing"), f"-{part}", "USD")
         await annotations.split(conn, user_id, out_id, [wish], NOW)
+    if state == "undone":
+        in_id = await transaction_id(pipeline, user_id, "paid")
+        async with pipeline.begin() as conn:
+            with pytest.raises(InvalidInput, match="nothing of it is left to be a transfer"):
+                await transfers.pair_by_hand(conn, user_id, out_id, in_id, NOW)
     assert await pairs_of(pipeline, user_id) == [("pay", "paid", state)]
     assert (await sums_of(pipeline, user_id))["clothing"] == -int(part.replace(".", ""))
     await is_sound(pipeline, user_id)
@@ -478,6 +485,7 @@ async def test_pairing_by_hand_says_what_cannot_be_a_transfer(database):
     euros = await create_transaction(database, user_id, savings, amount_minor=1_000, currency="EUR")
     into = await create_transaction(database, user_id, savings, amount_minor=1_000, posted_on=date(2026, 1, 2))
     for out_id, in_id, words in (
+        (out, out, "one and the same transaction"),
         (out, same, "on one account"),
         (out, less, "10.00 left and 9.99 arrived"),
         (out, other_way, "not money that reached"),

@@ -25,7 +25,7 @@ def seller(**changes) -> SellerMatch:
         (
             TRANSFER,
             "4711",
-            "It is one side of a transfer between your own accounts; the other is transaction 4711.",
+            "It is one side of a transfer between your own accounts.",
         ),
         (CROWD, "9/10", "9 of 10 people who chose a category for this seller chose this one."),
         (INSTITUTION, "MCC 5812", "The institution gives the merchant category code 5812 (restaurants)."),

@@ -177,9 +177,7 @@ _EXPLANATIONS: Mapping[CategorySource, Callable[[str], str]] = MappingProxyType(
         CategorySource.MANUAL: lambda _: "You chose this category for this transaction.",
         CategorySource.RULE: _rule_explanation,
         CategorySource.MEMORY: lambda detail: f"You chose this category for “{detail}” before.",
-        CategorySource.TRANSFER: lambda detail: (
-            f"It is one side of a transfer between your own accounts; the other is transaction {detail}."
-        ),
+        CategorySource.TRANSFER: lambda _: "It is one side of a transfer between your own accounts.",
         CategorySource.CROWD: _crowd_explanation,
         CategorySource.DICTIONARY: _dictionary_explanation,
         CategorySource.KEYWORD: _keyword_explanation,

@@ -6,14 +6,13 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from mintql.domain.categories import CategoryTree, check_leaf
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import CategoryId, TransactionId, UserId
 from mintql.domain.money import parse_minor, to_decimal_text
 from mintql.domain.months import first_day
-from mintql.domain.wording import shown
+from mintql.domain.wording import fits_a_line, shown
 from mintql.services import alerts, transfers
 from mintql.services.choices import RECATEGORIZED_MAX
 from mintql.services.effects import Effects
@@ -51,8 +50,6 @@ TAGGED_MAX = RECATEGORIZED_MAX
 """Transactions in one call: what is chosen to be recategorized can be chosen to be tagged."""
 TAGS_LISTED_MAX = 1_000
 """More than anybody chooses from; a person who has more is told of those used most."""
-NOT_IN_TAGS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""General categories of Unicode: control characters, halves of surrogate pairs, separators of lines and paragraphs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +189,7 @@ def check_tags(texts: Iterable[str], field: str) -> tuple[str, ...]:
         tag = unicodedata.normalize("NFC", text.strip())
         if not 1 <= len(tag) <= TAG_LENGTH_MAX:
             raise InvalidInput(f"A tag has 1 to {TAG_LENGTH_MAX} characters; {shown(tag)} has {len(tag)}.", field=field)
-        if any(unicodedata.category(character) in NOT_IN_TAGS for character in tag):
+        if not fits_a_line(tag):
             raise InvalidInput(f"The tag {shown(tag)} holds a character that cannot be shown on a line.", field=field)
         kept.setdefault(tag_key(tag), tag)
     return tuple(kept.values())

@@ -23,9 +23,9 @@ from mintql.domain.categories import (
 )
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import CategoryId, UserId
-from mintql.domain.wording import shown
+from mintql.domain.wording import fits_a_line, shown
 from mintql.services import alerts
-from mintql.services.annotations import NOT_IN_TAGS, tag_key
+from mintql.services.annotations import tag_key
 from mintql.services.effects import Effects
 from mintql.services.personal_categories import tree_of
 from mintql.store import personal_categories as store
@@ -154,7 +154,7 @@ def check_name(tree: CategoryTree, text: str, *, besides: CategoryId | None = No
         raise InvalidInput(
             f"A name has 1 to {NAME_LENGTH_MAX} characters; {shown(name)} has {len(name)}.", field="name"
         )
-    if any(unicodedata.category(character) in NOT_IN_TAGS for character in name):
+    if not fits_a_line(name):
         raise InvalidInput(f"The name {shown(name)} holds a character that cannot be shown on a line.", field="name")
     if not any(unicodedata.category(character)[0] in SEEN for character in name):
         raise InvalidInput(f"The name {shown(name)} holds nothing that can be seen.", field="name")

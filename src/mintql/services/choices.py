@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from mintql.domain.categories import (
     UNCATEGORIZED,
+    UNCATEGORIZED_ID,
     Categorization,
     CategorySource,
     CategoryTree,
@@ -147,7 +148,7 @@ async def _find(
 def _before(tree: CategoryTree, choice: Choice) -> Categorization:
     """Return what a transaction was, in a category that is still there."""
     category = tree.by_id.get(choice.before_category_id)
-    if category is None or (not category.in_use and category.merged_into is None):
+    if category is None or (not category.in_use and category.merged_into in (None, UNCATEGORIZED_ID)):
         return UNCATEGORIZED
     return reason(
         category.merged_into or category.category_id, CategorySource(choice.before_source), choice.before_detail

@@ -17,8 +17,8 @@ from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import RuleId, UserId
 from mintql.domain.merchants import LENGTH_MAX, key_form, normalize
 from mintql.domain.rules import TAGS_MAX, Actions, Conditions, Rule
-from mintql.domain.wording import shown
-from mintql.services.annotations import NOT_IN_TAGS, check_tags, tag_key
+from mintql.domain.wording import fits_a_line, shown
+from mintql.services.annotations import check_tags, tag_key
 from mintql.services.effects import Effects
 from mintql.services.personal_categories import tree_of
 from mintql.services.uncategorized import categorize_uncategorized
@@ -204,7 +204,7 @@ def line(text: str, length_max: int, field: str, what: str) -> str:
     kept = unicodedata.normalize("NFC", text.strip())
     if len(kept) > length_max:
         raise InvalidInput(f"{what} has at most {length_max} characters; this one has {len(kept)}.", field=field)
-    if any(unicodedata.category(character) in NOT_IN_TAGS for character in kept):
+    if not fits_a_line(kept):
         raise InvalidInput(f"{what} holds a character that cannot be shown on a line.", field=field)
     return kept
 

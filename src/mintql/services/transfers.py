@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from mintql.domain.categories import CategorySource, CategoryTree
+from mintql.domain.categories import CategoryKind, CategorySource, CategoryTree
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import TransactionId, TransferId, UserId
 from mintql.domain.money import to_decimal_text
@@ -74,9 +74,10 @@ async def undo(conn: Conn, user_id: UserId, transfer_id: TransferId, now: dateti
         InvalidInput: It was not applied.
     """
     pair = await _lock(conn, user_id, transfer_id)
-    if pair.state is TransferState.UNDONE:
+    if pair.state is TransferState.UNDONE and pair.decided_at is not None:
         return Effects()
-    if pair.state is not TransferState.APPLIED:
+    # One that a choice of category had ended is ended by the person's word from now on, whatever becomes of the choice.
+    if pair.state not in (TransferState.APPLIED, TransferState.UNDONE):
         raise InvalidInput("This was not applied, so there is nothing to undo.", field="id")
     return await _end(conn, user_id, pair, TransferState.UNDONE, now)
 
@@ -193,7 +194,9 @@ def _opposite(out: SideRow, into: SideRow) -> bool:
 
 
 def _check_opposite(out: TransactionRow, into: TransactionRow) -> None:
-    if out.transaction_id == into.transaction_id or out.account_id == into.account_id:
+    if out.transaction_id == into.transaction_id:
+        raise InvalidInput("This is one and the same transaction; a transfer has two.", field="inId")
+    if out.account_id == into.account_id:
         raise InvalidInput(
             "Both transactions are on one account; a transfer leaves one account and reaches another.", field="inId"
         )
@@ -216,9 +219,19 @@ def _check_opposite(out: TransactionRow, into: TransactionRow) -> None:
 
 
 def _check_category(tree: CategoryTree, settling: Settling, row: SideRow, into: SideRow, field: str) -> None:
-    """Refuse a side that the person put into a category of spending or income by hand, which nothing else changes."""
+    """Refuse a side that the person put into a category of spending or income by hand, which nothing else changes.
+
+    So did they with one that is split wholly into such categories: nothing of it would be a transfer.
+    """
     category = tree.by_id[row.reason.category_id]
     reached = settling.side(into).account
+    kinds = {tree.by_id[category_id].kind for category_id in row.part_category_ids}
+    if row.is_split and row.rest_minor == 0 and CategoryKind.TRANSFER not in kinds:
+        raise InvalidInput(
+            f"You split the transaction of {row.posted_on}, and nothing of it is left to be a transfer; take the split "
+            "back first.",
+            field=field,
+        )
     if row.reason.source is CategorySource.MANUAL and not may_be_side(category, reached):
         raise InvalidInput(
             f"You put the transaction of {row.posted_on} into {category.name}; put it into a category of transfers "

@@ -18,14 +18,10 @@ class KeywordHits(NamedTuple):
     of_trade: int
 
 
+_Phrases = dict[str, list[tuple[list[str], int]]]
+"""By first word: the words that must follow, and the place in `ranked`."""
+_Stems = dict[str, list[tuple[str, int]]]
 _NOTHING = KeywordHits(NOT_FOUND, NOT_FOUND)
-
-
-class _Entry(NamedTuple):
-    """What a word may be: a keyword by itself, or the beginning of phrases (the words that must follow, and rank)."""
-
-    rank: int
-    phrases: tuple[tuple[list[str], int], ...]
 
 
 class KeywordIndex:
@@ -44,41 +40,35 @@ class KeywordIndex:
         self._stem_letters = min((len(stem) - 1 for stem in stems), default=1)
         self._tables = [self._table(direction) for direction in (Direction.OUT, Direction.IN)]
 
-    def _table(self, direction: Direction) -> tuple[dict[str, _Entry], dict[str, list[tuple[str, int]]]]:
+    def _table(self, direction: Direction) -> tuple[_Phrases, _Stems]:
         """Return the words and phrases by first word, and the stems by their first letters, of one direction."""
-        singles: dict[str, int] = {}
-        phrases: dict[str, list[tuple[list[str], int]]] = {}
-        stems: dict[str, list[tuple[str, int]]] = {}
+        phrases: _Phrases = {}
+        stems: _Stems = {}
         for rank, keyword in enumerate(self.ranked):
             if keyword.direction not in {Direction.EITHER, direction}:
                 continue
             first, *rest = keyword.phrase.split(" ")
-            if rest:
-                phrases.setdefault(first, []).append((rest, rank))
-            elif first.endswith("*"):
+            if first.endswith("*"):
                 stems.setdefault(first[: self._stem_letters], []).append((first[:-1], rank))
             else:
-                singles.setdefault(first, rank)
-        words = singles.keys() | phrases.keys()
-        return {word: _Entry(singles.get(word, NOT_FOUND), tuple(phrases.get(word, ()))) for word in words}, stems
+                phrases.setdefault(first, []).append((rest, rank))
+        return phrases, stems
 
     def find(self, words: Sequence[str], *, income: bool) -> KeywordHits:
         """Return the keywords that tell most about a key of these words, for money that comes in or goes out."""
-        entries, stems = self._tables[income]
+        phrases, stems = self._tables[income]
         letters = self._stem_letters
-        ranks: list[int] = []
+        found: list[int] = []
         for at, word in enumerate(words, 1):
-            entry = entries.get(word)
-            if entry is not None:
-                rank, phrases = entry
-                ranks.append(rank)
-                ranks += [found for rest, found in phrases if words[at : at + len(rest)] == rest]
-            begun = stems.get(word[:letters])
-            if begun is not None:
-                ranks += [found for stem, found in begun if word.startswith(stem)]
-        if not ranks:
+            if word in phrases:
+                found += [rank for rest, rank in phrases[word] if not rest or words[at : at + len(rest)] == rest]
+            beginning = word[:letters]
+            if beginning in stems:
+                found += [rank for stem, rank in stems[beginning] if word.startswith(stem)]
+        if not found:
             return _NOTHING
         first_trade = self._of_bank
-        bank = min(ranks)
-        trade = min((rank for rank in ranks if rank >= first_trade), default=NOT_FOUND)
-        return KeywordHits(bank if bank < first_trade else NOT_FOUND, trade)
+        best = min(found)
+        if best >= first_trade:
+            return KeywordHits(NOT_FOUND, best)
+        return KeywordHits(best, min((rank for rank in found if rank >= first_trade), default=NOT_FOUND))

@@ -30,14 +30,6 @@ ALIASES: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {
             ((r"UBE?R[ *]*EATS", "UBER EATS"), (r"UBE?R[ *]*ONE\b", "UBER ONE"), (r"UBE?R\b", "UBER")),
         ),
         ("UBER*EATS UBER*TRIP UBER.COM", ((r"UBER\*EATS", "UBER EATS"), (r"UBER", "UBER"))),
-        (
-            "1-800 1 1800 1-800-CONTACTS 1-800-FLOWERS 1-800-GOT-JUNK 1-800-FLOWERS.COM",
-            (
-                (r"1[- ]?800[- ]?CONTACTS", "1-800 CONTACTS"),
-                (r"1[- ]?800[- ]?FLOWERS", "1-800 FLOWERS"),
-                (r"1[- ]?800[- ]?GOT[- ]?JUNK", "1-800 GOT JUNK"),
-            ),
-        ),
         ("LYFT", ((r"LYFT\b", "LYFT"),)),
         ("FACEBK FACEBOOK FACEBOOK.COM", ((r"FACEB(?:OO)?K\b", "FACEBOOK"),)),
         (

@@ -24,7 +24,7 @@ _TAIL = re.compile(
     r"""\s+(?:(?:PPD|WEB|CCD|CTX|TEL|ARC|POP|BOC|IAT)[ ]ID|ID|INDN|CO[ ]ID|TRN|TRACE(?:[ ]\#|[ ]NO)?|EED|IND[ ]ID
     |IND[ ]NAME|CONF\#?|VALUE[ ]DATE|KENMERK|OMSCHRIJVING|IBAN|BIC|EREF|MREF|CRED|MANDATE(?:[ ]NO|[ ]ID)?|REF(?:ERENCE)?
     |TRANSACTION\#|MANDATSREF|GLÄUBIGER-ID|CREDITOR[ ]ID|TRANSACTIE|DATUM|TERM|PASVOLGNR|TRANSACTION[ ]DATE
-    |EFFECTIVE[ ]DATE|CARD[ ]NO|CARD|NR)\s*[:+].*$""",
+    |EFFECTIVE[ ]DATE|CARD[ ]NO|CARD)\s*[:+].*$""",
     re.DOTALL | re.VERBOSE,
 )
 _GENERIC_WORDS = """
@@ -67,5 +67,8 @@ def _upi(text: str) -> str:
     names = [part for part in parts if _UPI_NOISE.fullmatch(part) is None]
     if not names:
         return text
-    personal = "P2A" in parts or (_UPI_PERSONS.search(text) is not None and _UPI_SELLERS.search(text) is None)
+    handle = _UPI_PERSONS.search(text)
+    # Handles of wallets that small sellers use too say nothing about a name of one word.
+    private = handle is not None and (" " in names[0] or handle.group().startswith("@OK"))
+    personal = "P2A" in parts or (private and _UPI_SELLERS.search(text) is None)
     return f"UPI {names[0]}" if personal else names[0]

@@ -37,6 +37,7 @@ REFERENCE = re.compile(
     | (?:\+?\d{{1,2}}[.-]?)?\(?\d{{3}}\)?[./-]?\d{{3}}[./-]?\d{{4}} | \+?\(?\d[\d().+-]{{5,}}
     | \(\d+\) | [X*•]{{2,}}-?\d* | X-?\d{{3,}}
     | (?:XX+|NR|NO|REF|ID|CARD|PAS|INV|STORE|STR|TR?N|ORD|ORDER)[.:#-]*[X*]*\d+
+    | (?:NR|NO|REF|ID)[.:#]+\w+ | \d[\d./:-]{{6,}}
     | (?:[$£€]|USD|CAD|EUR|GBP|AUD|NZD|CHF|INR)?-?\d+[.,]\d\d(?:USD|CAD|EUR|GBP|AUD|NZD|CHF|INR)?
     | [A-Z]?\d+(?:[/-]\d+)+[A-Z]? | {DATE.pattern}
     )$""",
@@ -94,7 +95,7 @@ STATES = _words("""
 
 COUNTRIES = _words("""
     US USA CAN GB GBR UK DE DEU FR FRA NL NLD IE IRL ES ESP IT ITA BE BEL AT AUT CH CHE SE SWE DK DNK LU LUX PT PRT
-    AU AUS MEX SGP IND NZ NZL NOR FIN POL CZE HUN ZAF HKG JPN BRA LTU EST LVA
+    AU AUS MEX SGP IND NZ NZL NOR POL CZE HUN ZAF HKG JPN BRA LTU EST LVA
 """)
 
 ALSO_WORDS = _words("ON IN OR ME OK HI OH DE LA CO AL PA MA ID AT BE IT ES AS US UK CA DC CH SE AB PC SPA CV EV EG NO")

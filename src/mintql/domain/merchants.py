@@ -20,7 +20,9 @@ from mintql.domain.merchant_leads import (
     AFTER_LEADS,
     CONNECTORS,
     LEADS,
+    LEADS_BEFORE_DATES,
     NEVER_BEFORE,
+    PAYS,
     PROCESSORS,
     PROCESSORS_WITHOUT_STAR,
 )
@@ -181,7 +183,7 @@ def _prepared(description: str) -> str:
 
 def _read(text: str) -> tuple[list[str], str]:
     """Return the words of the name, and the domain."""
-    if ":" in text or "@" in text or text.startswith("UPI"):
+    if ":" in text or "@" in text or text.startswith(("UPI", "/")):
         text = statement_fields(text)
     if "  " in text:
         text = COLUMN_TAIL.sub("", text.rstrip()) or text
@@ -220,6 +222,8 @@ def _without_leads(words: list[str]) -> list[str]:
 
 def _without_lead(words: list[str]) -> list[str] | None:
     first = words[0].rstrip(",:.-")
+    if first in LEADS_BEFORE_DATES and not (len(words) > 2 and REFERENCE.match(words[1])):  # noqa: PLR2004
+        return None
     for rest in LEADS.get(first, ()):
         end = 1 + len(rest)
         if len(words) > end and (not rest or [word.rstrip(",:.-") for word in words[1:end]] == list(rest)):
@@ -250,9 +254,11 @@ def _without_processor(words: list[str]) -> list[str] | None:
     head, star, name = first.partition("*")
     if star and (head in PROCESSORS or not head):
         name = name.lstrip("*")
-        return [name, *rest] if name else rest
+        rest = [name, *rest] if name else rest
+        return None if head and rest and rest[0] in PAYS else rest
     if first in PROCESSORS and rest and rest[0].startswith("*"):
-        return rest
+        behind = " ".join(rest).lstrip("* ").partition(" ")[0]
+        return None if behind in PAYS else rest
     if not star and (first in PROCESSORS_WITHOUT_STAR or _is_front_reference(first)):
         return rest
     return None if any(map(str.isalnum, first)) else rest
@@ -286,7 +292,7 @@ def _name_words(words: list[str]) -> tuple[list[str], str]:
             kept.append(word)
             continue
         if kept and word.isdigit():
-            if len(word) < REFERENCE_DIGITS_MIN and not _begins_reference(kept[-1], words, at):
+            if not _begins_reference(word, kept, words, at):
                 kept.append(word)
                 continue
             _end(kept, words, at + 1)
@@ -303,8 +309,11 @@ def _name_words(words: list[str]) -> tuple[list[str], str]:
     return kept, domain
 
 
-def _begins_reference(before: str, words: list[str], at: int) -> bool:
-    return before in BEFORE_REFERENCES or (at + 1 < len(words) and words[at + 1] in MONTHS)
+def _begins_reference(digits: str, kept: list[str], words: list[str], at: int) -> bool:
+    """Tell whether digits behind the name are a number of store, card or day, unlike those of `1 800 FLOWERS`."""
+    if len(digits) >= REFERENCE_DIGITS_MIN:
+        return not (len(kept) == 1 and kept[0].isdigit())
+    return kept[-1] in BEFORE_REFERENCES or (at + 1 < len(words) and words[at + 1] in MONTHS)
 
 
 def _end(kept: list[str], words: list[str], at: int) -> None:

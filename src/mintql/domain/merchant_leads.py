@@ -114,12 +114,14 @@ PROCESSORS_WITHOUT_STAR = frozenset(_PROCESSORS_WITHOUT_STAR_TEXT.split())
 """Those that also write no star."""
 
 
-def _by_first_word(phrases: Iterable[str]) -> Mapping[str, tuple[tuple[str, ...], ...]]:
+def _by_first_word(phrases: Iterable[str]) -> Mapping[str, tuple[list[str], ...]]:
     found: dict[str, set[tuple[str, ...]]] = {}
     for phrase in phrases:
         first, *rest = phrase.split()
         found.setdefault(first, set()).add(tuple(rest))
-    return {first: tuple(sorted(rests, key=lambda rest: (-len(rest), rest))) for first, rests in found.items()}
+    return {
+        first: tuple(map(list, sorted(rests, key=lambda rest: (-len(rest), rest)))) for first, rests in found.items()
+    }
 
 
 LEADS = _by_first_word(phrase for phrase in _LEADS.split(",") if phrase.strip())

@@ -74,6 +74,9 @@ _CLEAN = re.compile(r"[A-Z](?:[A-Z&'-]*[A-Z])?(?: (?:&|[A-Z](?:[A-Z&'-]*[A-Z])?)
 """Names that read as themselves, but for their first and last word: nothing in them is parted or taken off."""
 
 
+_MAY_LEAD = _SPECIAL_FIRST | PROCESSORS
+
+
 class Merchant(NamedTuple):
     """A seller: `key` is what rules and dictionaries are looked up by, `name` what people read.
 
@@ -99,7 +102,13 @@ def normalize(description: str) -> Merchant:
     if words and _is_plain(words, text):
         text = " ".join(words)
         return Merchant(text.lower(), text)
-    if words and words[0] not in _SPECIAL_FIRST and words[-1] not in TAILS and _CLEAN.fullmatch(text) is not None:
+    if (
+        words
+        and text[-1].isalpha()
+        and words[0] not in _SPECIAL_FIRST
+        and words[-1] not in TAILS
+        and _CLEAN.fullmatch(text)
+    ):
         return Merchant(_settled_key(text), text)
     words, domain = _read(text) if words else (words, "")
     if not words:
@@ -215,9 +224,11 @@ def _without_leads(words: list[str]) -> list[str]:
     """Skip how it was paid, and the processor, as long as something that may be a name remains."""
     while True:
         shorter = _without_lead(words) or _without_processor(words)
-        if not shorter or _LETTER.search(" ".join(shorter)) is None:
+        if not shorter or not (shorter[-1].isalpha() or _LETTER.search(" ".join(shorter))):
             return words
         words = shorter
+        if words[0].isalpha() and words[0] not in _MAY_LEAD:
+            return words
 
 
 def _without_lead(words: list[str]) -> list[str] | None:
@@ -226,7 +237,7 @@ def _without_lead(words: list[str]) -> list[str] | None:
         return None
     for rest in LEADS.get(first, ()):
         end = 1 + len(rest)
-        if len(words) > end and (not rest or [word.rstrip(",:.-") for word in words[1:end]] == list(rest)):
+        if len(words) > end and (words[1:end] == rest or [word.rstrip(",:.-") for word in words[1:end]] == rest):
             break
     else:
         return None
@@ -257,8 +268,9 @@ def _without_processor(words: list[str]) -> list[str] | None:
         rest = [name, *rest] if name else rest
         return None if head and rest and rest[0] in PAYS else rest
     if first in PROCESSORS and rest and rest[0].startswith("*"):
-        behind = " ".join(rest).lstrip("* ").partition(" ")[0]
-        return None if behind in PAYS else rest
+        name = rest[0].lstrip("*")
+        rest = [name, *rest[1:]] if name else rest[1:]
+        return None if rest and rest[0] in PAYS else rest
     if not star and (first in PROCESSORS_WITHOUT_STAR or _is_front_reference(first)):
         return rest
     return None if any(map(str.isalnum, first)) else rest
@@ -268,7 +280,7 @@ def _is_front_reference(word: str) -> bool:
     """Tell a date, a mask or a long number before the name."""
     if word.isdigit():
         return len(word) >= FRONT_REFERENCE_DIGITS_MIN
-    return DATE.fullmatch(word) is not None and not word.isalpha()
+    return _DIGIT.search(word) is not None and DATE.fullmatch(word) is not None
 
 
 def _alias(words: list[str]) -> str | None:
@@ -303,6 +315,9 @@ def _name_words(words: list[str]) -> tuple[list[str], str]:
             domain = domain or host
             if ends:
                 break
+            if rest.isalpha():
+                kept.append(rest)
+                continue
         if (kept and (word[0] == "#" or REFERENCE.match(rest) is not None)) or _takes_apart(rest, kept):
             _end(kept, words, at + 1)
             break

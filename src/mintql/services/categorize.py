@@ -55,17 +55,6 @@ class Clues(NamedTuple):
     domain: str = ""
 
 
-class _Seen(NamedTuple):
-    """What of a transaction decides: its clues with nothing of the amount but whether money came in."""
-
-    merchant_key: str
-    income: bool
-    currency: str
-    mcc: str
-    category_code: str
-    domain: str
-
-
 class Categorizer:
     """Knows sellers, keywords, merchant category codes and institutions' categories; no state of any person.
 
@@ -99,7 +88,7 @@ class Categorizer:
         """Return every category that something speaks for, each once with its strongest reason, strongest first."""
         key, amount_minor, *rest = clues
         found: dict[CategoryId, Categorization] = {} if crowd is None else {crowd.category_id: crowd}
-        for each in self._reasons(_Seen(key, amount_minor > 0, *rest)):
+        for each in self._reasons(key, amount_minor > 0, *rest):
             found.setdefault(each.category_id, each)
         return list(found.values())
 
@@ -116,19 +105,14 @@ class Categorizer:
         return match.name
 
     def _decide(
-        self,
-        key: str,
-        income: bool,
-        currency: str,
-        mcc: str,
-        category_code: str,
-        domain: str,
+        self, key: str, income: bool, currency: str, mcc: str, category_code: str, domain: str
     ) -> Categorization:
-        return next(self._reasons(_Seen(key, income, currency, mcc, category_code, domain)), UNCATEGORIZED)
+        return next(self._reasons(key, income, currency, mcc, category_code, domain), UNCATEGORIZED)
 
-    def _reasons(self, seen: _Seen) -> Iterator[Categorization]:
+    def _reasons(
+        self, key: str, income: bool, currency: str, mcc: str, category_code: str, domain: str
+    ) -> Iterator[Categorization]:
         """Give all reasons, strongest first, each looked for when it is asked for."""
-        key, income, currency, mcc, category_code, domain = seen
         bank_words, trade_words = self._keywords.find(key.split(" "), income=income)
         if bank_words != NOT_FOUND:
             yield self._keyword_reasons[bank_words]

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from _samples import Sample, card_purchases, labelled
 from accuracy import PURCHASES, PURCHASES_TO_TUNE_WITH, clues_of, group
 
-from mintql.data import load_sellers
+from mintql.data import load_categories, read_rows
 from mintql.domain.categories import UNCATEGORIZED_ID
 from mintql.domain.ids import CategoryId
 from mintql.domain.merchants import normalize
@@ -101,7 +101,8 @@ def examples() -> list[Example]:
     for sample in card_purchases(PURCHASES_TO_TUNE_WITH):
         if sample.part == "clear":
             weights[key_of(sample)][sample.category_id] += sample.weight
-    learned = {key: seller.category_id for key, seller in load_sellers().items()}
+    by_slug = load_categories().by_slug
+    learned = {row["key"]: by_slug[row["category"]].category_id for row in read_rows("sellers.tsv")}
     learned.update((key, found.most_common(1)[0][0]) for key, found in weights.items())
     return [Example(key, category_id) for key, category_id in learned.items()]
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import asyncpg
-import pytest
-
-from mintql.api.nodes import encode_id, split_id
+from mintql.api.nodes import encode_id
 from support.clients import client_of, socket_of
-from support.factories import Person, create_account, create_connection, create_transaction
+from support.factories import create_transaction
 from support.people import category
 
 TODAY = datetime.now(UTC).date()
@@ -65,27 +62,6 @@ mutation Limit($categoryId: ID!, $month: Month!) {
 }
 """
 ALERTS = "subscription { budgetAlerts { category { slug } spent { amount } thresholdPercent } }"
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def client(server):
-    async with client_of(server) as opened:
-        opened.viewer = await opened.sign_up()
-        yield opened
-
-
-@pytest.fixture
-async def person(conn, client):
-    _, user_id = split_id(client.viewer["id"])
-    connection_id = await create_connection(conn, user_id)
-    return Person(user_id, connection_id, await create_account(conn, user_id, connection_id))
 
 
 async def buy(conn, person, amount_minor, **more):

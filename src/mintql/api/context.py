@@ -18,6 +18,7 @@ from strawberry.dataloader import DataLoader
 from mintql.domain.categories import CategoryTree
 from mintql.domain.errors import NotSignedIn
 from mintql.domain.ids import CategoryId, SessionId, UserId
+from mintql.services.effects import Effects
 from mintql.services.identity import find_session
 from mintql.services.personal_categories import tree_of
 from mintql.store.queries import Conn
@@ -79,6 +80,12 @@ class Context:
         """
         async with self.runtime.person(self.user_id) as conn:
             yield conn
+
+    async def carry_out(self, act: Callable[[Conn, UserId, K, datetime], Awaitable[Effects]], subject: K) -> None:
+        """Let a service do something to one thing of the viewer's, and then what waits for the commit."""
+        async with self.person() as conn:
+            effects = await act(conn, self.user_id, subject, self.now())
+        await self.runtime.perform(effects)
 
     def loader(self, load: Callable[[Context, list[K]], Awaitable[list[V]]]) -> DataLoader[K, V]:
         """Return this operation's loader for `load`, which maps a list of keys to values in their order."""

@@ -229,30 +229,24 @@ class MatchesMutation:
         "viewer set on it move along."
     )
     async def confirm_match(self, info: Info, id: MatchArgument) -> MatchPayload:
-        context, from_id = info.context, _decode(id)
-        async with context.person() as conn:
-            effects = await service.confirm(conn, context.user_id, from_id, context.now())
-        await context.runtime.perform(effects)
-        return await _success(context, from_id)
+        from_id = _decode(id)
+        await info.context.carry_out(service.confirm, from_id)
+        return await _success(info.context, from_id)
 
     @strawberry.mutation(description="Says that a suggestion is wrong: they are two, and it is not suggested again.")
     async def dismiss_match(self, info: Info, id: MatchArgument) -> MatchPayload:
-        context, from_id = info.context, _decode(id)
-        async with context.person() as conn:
-            effects = await service.dismiss(conn, context.user_id, from_id, context.now())
-        await context.runtime.perform(effects)
-        return await _success(context, from_id)
+        from_id = _decode(id)
+        await info.context.carry_out(service.dismiss, from_id)
+        return await _success(info.context, from_id)
 
     @strawberry.mutation(
         description="Undoes a match that was applied: the row that gave way counts again, unless its institution took "
         "it back, and no machine matches it again."
     )
     async def undo_match(self, info: Info, id: MatchArgument) -> MatchPayload:
-        context, from_id = info.context, _decode(id)
-        async with context.person() as conn:
-            effects = await service.undo(conn, context.user_id, from_id, context.now())
-        await context.runtime.perform(effects)
-        return await _success(context, from_id)
+        from_id = _decode(id)
+        await info.context.carry_out(service.undo, from_id)
+        return await _success(info.context, from_id)
 
 
 def _decode(text: str) -> TransactionId:

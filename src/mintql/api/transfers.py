@@ -156,30 +156,24 @@ class TransfersMutation:
 
     @strawberry.mutation(description="Says that a suggestion is right: both transactions become a transfer.")
     async def confirm_transfer(self, info: Info, id: TransferArgument) -> TransferPayload:
-        context, transfer_id = info.context, _decode(id)
-        async with context.person() as conn:
-            effects = await service.confirm(conn, context.user_id, transfer_id, context.now())
-        await context.runtime.perform(effects)
-        return await _success(context, transfer_id)
+        transfer_id = _decode(id)
+        await info.context.carry_out(service.confirm, transfer_id)
+        return await _success(info.context, transfer_id)
 
     @strawberry.mutation(description="Says that a suggestion is wrong: it is not made again.")
     async def dismiss_transfer(self, info: Info, id: TransferArgument) -> TransferPayload:
-        context, transfer_id = info.context, _decode(id)
-        async with context.person() as conn:
-            effects = await service.dismiss(conn, context.user_id, transfer_id, context.now())
-        await context.runtime.perform(effects)
-        return await _success(context, transfer_id)
+        transfer_id = _decode(id)
+        await info.context.carry_out(service.dismiss, transfer_id)
+        return await _success(info.context, transfer_id)
 
     @strawberry.mutation(
         description="Undoes a transfer: both transactions get back the categories they had, unless they were given "
         "others since, and no machine pairs the two again."
     )
     async def undo_transfer(self, info: Info, id: TransferArgument) -> TransferPayload:
-        context, transfer_id = info.context, _decode(id)
-        async with context.person() as conn:
-            effects = await service.undo(conn, context.user_id, transfer_id, context.now())
-        await context.runtime.perform(effects)
-        return await _success(context, transfer_id)
+        transfer_id = _decode(id)
+        await info.context.carry_out(service.undo, transfer_id)
+        return await _success(info.context, transfer_id)
 
     @strawberry.mutation(
         description="Makes two transactions a transfer, however far apart their days are: on two accounts, of exactly "

@@ -20,7 +20,6 @@ from mintql.domain.sellers import (
     Direction,
     Keyword,
     MerchantCode,
-    Seller,
     SellerColumns,
     SellerIndex,
 )
@@ -61,21 +60,6 @@ def load_template() -> Template:
     ]
     overall = next(tier for tier in tiers if tier.name == OVERALL_TIER)
     return Template(overall, tuple(tier for tier in tiers if tier is not overall))
-
-
-@cache
-def load_sellers() -> Mapping[str, Seller]:
-    """Return the seller dictionary by merchant key."""
-    by_slug = load_categories().by_slug
-    return {
-        row["key"]: Seller(
-            key=row["key"],
-            name=row["name"],
-            category_id=by_slug[row["category"]].category_id,
-            distinctive=row["match"] == "first word",
-        )
-        for row in read_rows("sellers.tsv")
-    }
 
 
 @cache

@@ -33,16 +33,6 @@ class Direction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seller:
-    """A seller by its merchant key. A `distinctive` one is known by its first word whatever follows."""
-
-    key: str
-    name: str
-    category_id: CategoryId
-    distinctive: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Keyword:
     """Words that tell a category wherever they stand in a merchant key.
 

@@ -10,7 +10,8 @@ from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import TransactionId, UserId
 from mintql.domain.months import first_day
 from mintql.services import alerts
-from mintql.services.annotations import TAGGED_MAX, find_transactions
+from mintql.services.annotations import TAGGED_MAX
+from mintql.services.choices import find_transactions
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
 from mintql.services.rules import DISPLAY_NAME_LENGTH_MAX, line

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mintql.domain.categories import CategoryTree, check_leaf
-from mintql.domain.errors import InvalidInput, NotFound
+from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import CategoryId, TransactionId, UserId
 from mintql.domain.money import parse_minor, to_decimal_text
 from mintql.domain.months import first_day
 from mintql.domain.wording import fits_a_line, shown
 from mintql.services import alerts, transfers
-from mintql.services.choices import RECATEGORIZED_MAX
+from mintql.services.choices import RECATEGORIZED_MAX, find_transactions
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
 from mintql.services.personal_categories import tree_of
 from mintql.store import annotations as store
-from mintql.store import transactions_read
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
 from mintql.store.transactions_read import TransactionPart, TransactionRow
@@ -259,18 +258,6 @@ def _as_spelled(tags: Iterable[str], known: Mapping[str, int]) -> tuple[str, ...
 def _check_count(tags: Sequence[str], field: str, whose: str) -> None:
     if len(tags) > TAGS_MAX:
         raise InvalidInput(f"{whose} would have {len(tags)} tags; {TAGS_MAX} is the most.", field=field)
-
-
-async def find_transactions(
-    conn: Conn, user_id: UserId, transaction_ids: Sequence[TransactionId], field: str
-) -> list[TransactionRow]:
-    """Return the transactions of these ids in their order, each once; raise `NotFound` when there is one without."""
-    found = await transactions_read.resolve(conn, user_id, transaction_ids)
-    for place, asked in enumerate(transaction_ids, start=1):
-        if asked not in found:
-            where = "this id" if field == "id" else f"the id at place {place}"
-            raise NotFound(f"There is no transaction with {where}; nothing was changed.", field=field)
-    return list({found[asked].transaction_id: found[asked] for asked in transaction_ids}.values())
 
 
 async def _tell(conn: Conn, user_id: UserId, changed: Sequence[TransactionId]) -> Effects:

@@ -31,7 +31,16 @@ from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
 from mintql.store.transactions_read import TransactionRow
 
-__all__ = ["RECATEGORIZED_MAX", "Scope", "SellerMemory", "forget_seller", "list_memories", "recategorize", "undo"]
+__all__ = [
+    "RECATEGORIZED_MAX",
+    "Scope",
+    "SellerMemory",
+    "find_transactions",
+    "forget_seller",
+    "list_memories",
+    "recategorize",
+    "undo",
+]
 
 RECATEGORIZED_MAX = 500
 
@@ -64,20 +73,21 @@ async def recategorize(
     _check_count(transaction_ids)
     await lock_users(conn, [user_id])
     check_leaf(await tree_of(conn, user_id), category_id)
-    rows = await _find(conn, user_id, transaction_ids)
-    keys = sorted({row.merchant_key for row in rows.values()} - {NO_SELLER, ""})
+    rows = await find_transactions(conn, user_id, transaction_ids, "ids")
+    wanted = [row.transaction_id for row in rows]
+    keys = sorted({row.merchant_key for row in rows} - {NO_SELLER, ""})
     remembered = scope is Scope.SELLER_FROM_NOW_ON
-    await store.keep_choices(conn, user_id, list(rows), category_id, now, remembered=remembered)
+    await store.keep_choices(conn, user_id, wanted, category_id, now, remembered=remembered)
     if remembered:
         await store.remember_sellers(conn, user_id, keys, category_id)
-    changed = await store.recategorize(conn, user_id, list(rows), category_id, now)
+    changed = await store.recategorize(conn, user_id, wanted, category_id, now)
     effects = await _follow(conn, user_id, changed, now)
     if remembered:
         _, more = await categorize_uncategorized(conn, user_id, now, merchant_keys=keys)
         effects.merge(more)
-    current = await transactions_read.resolve(conn, user_id, list(rows))
+    current = await find_transactions(conn, user_id, wanted, "ids")
     await crowd.settle_votes(conn, user_id, keys)
-    return [current[transaction_id] for transaction_id in rows], effects
+    return current, effects
 
 
 async def undo(
@@ -94,8 +104,8 @@ async def undo(
     """
     _check_count(transaction_ids)
     await lock_users(conn, [user_id])
-    rows = await _find(conn, user_id, transaction_ids)
-    choices = await store.take_back(conn, user_id, list(rows))
+    wanted = [row.transaction_id for row in await find_transactions(conn, user_id, transaction_ids, "ids")]
+    choices = await store.take_back(conn, user_id, wanted)
     tree = await tree_of(conn, user_id)
     before = {choice.transaction_id: _before(tree, choice) for choice in choices}
     changed = await store.restore(conn, user_id, before, now)
@@ -103,9 +113,9 @@ async def undo(
     standing = await store.standing(conn, user_id, keys)
     await store.set_memories(conn, user_id, _memories(tree, choices, standing))
     effects = await _follow(conn, user_id, changed, now)
-    current = await transactions_read.resolve(conn, user_id, list(rows))
+    current = await find_transactions(conn, user_id, wanted, "ids")
     await crowd.settle_votes(conn, user_id, keys)
-    return [current[transaction_id] for transaction_id in rows], effects
+    return current, effects
 
 
 async def list_memories(conn: Conn, user_id: UserId, after: str, limit: int) -> list[SellerMemory]:
@@ -133,16 +143,16 @@ def _check_count(transaction_ids: Sequence[TransactionId]) -> None:
         raise InvalidInput(f"Name 1 to {RECATEGORIZED_MAX} transactions, not {len(transaction_ids)}.", field="ids")
 
 
-async def _find(
-    conn: Conn, user_id: UserId, transaction_ids: Sequence[TransactionId]
-) -> dict[TransactionId, TransactionRow]:
-    """Return the transactions that the ids stand for, in their order, each once."""
+async def find_transactions(
+    conn: Conn, user_id: UserId, transaction_ids: Sequence[TransactionId], field: str
+) -> list[TransactionRow]:
+    """Return the transactions of these ids in their order, each once; raise `NotFound` when there is one without."""
     found = await transactions_read.resolve(conn, user_id, transaction_ids)
-    missing = next((asked for asked in transaction_ids if asked not in found), None)
-    if missing is not None:
-        place = transaction_ids.index(missing) + 1
-        raise NotFound(f"There is no transaction with the id at place {place}; nothing was changed.", field="ids")
-    return {found[asked].transaction_id: found[asked] for asked in transaction_ids}
+    for place, asked in enumerate(transaction_ids, start=1):
+        if asked not in found:
+            where = "this id" if field == "id" else f"the id at place {place}"
+            raise NotFound(f"There is no transaction with {where}; nothing was changed.", field=field)
+    return list({found[asked].transaction_id: found[asked] for asked in transaction_ids}.values())
 
 
 def _before(tree: CategoryTree, choice: Choice) -> Categorization:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from mintql.data import load_categories
 from mintql.domain.categories import CERTAIN, UNCATEGORIZED, Categorization, CategorySource, CategoryTree
 from mintql.domain.ids import CategoryId, UserId
-from mintql.domain.ingest import Personal
+from mintql.domain.ingest import Personal, institution_codes
 from mintql.domain.rules import NO_OUTCOME, Outcome, RuleBook, RuleClues
 from mintql.services.categorize import Categorizer, Clues
 from mintql.services.crowd import CrowdCache
@@ -86,10 +86,7 @@ NOTHING_KNOWN = Knowledge()
 
 def clues_of(merchant_key: str, amount_minor: int, currency: str, institution_code: str) -> Clues:
     """Return what is known of a stored transaction; `domain.ingest.institution_code` says how its code is kept."""
-    mcc, category_code = "", institution_code
-    if institution_code.startswith("mcc:"):
-        mcc, _, category_code = institution_code.removeprefix("mcc:").partition(" ")
-    return Clues(merchant_key, amount_minor, currency, mcc, category_code)
+    return Clues(merchant_key, amount_minor, currency, *institution_codes(institution_code))
 
 
 async def load_knowledge(

@@ -11,15 +11,15 @@ from typing import Final
 
 from mintql.domain.categories import UNCATEGORIZED_ID, CategorySource
 from mintql.domain.ids import TransactionId, UserId
-from mintql.domain.ingest import NOTHING_PERSONAL, institution_codes
+from mintql.domain.ingest import NOTHING_PERSONAL
 from mintql.domain.months import first_day
 from mintql.domain.rules import Rule, RuleClues, matches
 from mintql.services import alerts, transfers
-from mintql.services.categorize import Clues, default_categorizer
+from mintql.services.categorize import default_categorizer
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
-from mintql.services.knowledge import NOTHING_KNOWN, Knowledge, load_knowledge
+from mintql.services.knowledge import NOTHING_KNOWN, Knowledge, clues_of, load_knowledge
 from mintql.store import uncategorized as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
@@ -93,8 +93,7 @@ async def _decide(
 
 
 def _decision(known: Knowledge, row: UncategorizedRow) -> Decided:
-    mcc, category_code = institution_codes(row.institution_code)
-    clues = Clues(row.merchant_key, row.amount_minor, row.currency, mcc, category_code)
+    clues = clues_of(row.merchant_key, row.amount_minor, row.currency, row.institution_code)
     decision = known.decide(default_categorizer(), _rule_clues(row), clues)
     # Rules that say nothing of the category had their say when the transaction came in.
     by_rule = decision.category.source is CategorySource.RULE

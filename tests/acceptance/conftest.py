@@ -1,0 +1,31 @@
+"""A person who signed up over HTTP, and the owner's connection to set up what they have."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from mintql.api.nodes import split_id
+from support.clients import client_of
+from support.factories import Person, create_account, create_connection
+
+
+@pytest.fixture
+async def conn(database_url):
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def client(server):
+    async with client_of(server) as opened:
+        opened.viewer = await opened.sign_up()
+        yield opened
+
+
+@pytest.fixture
+async def person(conn, client):
+    _, user_id = split_id(client.viewer["id"])
+    connection_id = await create_connection(conn, user_id)
+    return Person(user_id, connection_id, await create_account(conn, user_id, connection_id))

@@ -22,10 +22,10 @@ from arq.worker import func
 from mintql.domain.ids import ConnectionId, LinkVisitId, SyncRunId, UserId
 from mintql.gateways.queue import deserialize, serialize
 from mintql.runtime import Runtime, open_runtime
+from mintql.services import examination, link_visits, removal, sync, transfers, uncategorized, webhooks
 from mintql.services import extract as extraction
 from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
-from mintql.services import link_visits, removal, sync, transfers, uncategorized, webhooks
 from mintql.services import notify as notification
 from mintql.services import reconcile as reconciliation
 from mintql.services.effects import Effects, Job
@@ -114,6 +114,13 @@ async def notify(context: Context) -> None:
 
 
 @guarded
+async def examine(context: Context) -> None:
+    """Look at persons whose rows have changed: what recurs, what is large, unusual or low."""
+    runtime = _runtime(context)
+    await examination.examine_due(runtime.system, runtime.perform, utc_now)
+
+
+@guarded
 async def farewell(context: Context) -> None:
     """Tell institutions which connections have ended."""
     await leaving.say_farewells(workplace(_runtime(context)))
@@ -144,7 +151,7 @@ async def sweep(context: Context) -> None:
     now = utc_now()
     async with runtime.system() as conn:
         effects = await sync.sweep_runs(conn, now)
-        jobs = [Job("notify")] + [Job("farewell")] * await farewell_rows.any_due(conn, now)
+        jobs = [Job("notify"), Job("examine")] + [Job("farewell")] * await farewell_rows.any_due(conn, now)
         jobs += await link_visits.waiting(conn, now)
     effects.merge(Effects(jobs=jobs))
     await runtime.perform(effects)
@@ -234,6 +241,7 @@ FUNCTIONS: tuple[JobFunction, ...] = (
     extract,
     ingest,
     notify,
+    examine,
     farewell,
     open_link,
     daily_refresh,

@@ -532,7 +532,7 @@ async def test_every_column_that_names_a_category_goes_along_when_one_is_merged(
         ("rule_changes", "category_id_after"),
     }
     by_triggers = {("monthly_spending", "category_id")}
-    history = {("alerts", "category_id"), ("reconcile_findings", "category_id")}
+    history = {("alerts", "category_id"), ("notifications", "category_id"), ("reconcile_findings", "category_id")}
     # Choices are led on when they are taken back; a vote stays for what was chosen then, and counts are of everybody.
     history |= {("category_choices", "category_id"), ("category_choices", "before_category_id")}
     # What sides of transfers were is led on when they are given it back.

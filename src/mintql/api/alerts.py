@@ -23,6 +23,7 @@ from mintql.api.paging import (
 )
 from mintql.api.scalars import Cursor, Month
 from mintql.api.transactions import Transaction, load_transactions
+from mintql.domain.alert_words import alert_summary
 from mintql.domain.ids import AlertId, TransactionId
 from mintql.domain.money import Money as Amount
 from mintql.store import alerts_read as store
@@ -103,28 +104,11 @@ def _alert(row: AlertRow, category: Category) -> BudgetAlert:
 
 def summary_of(row: AlertRow, category: str) -> str:
     """Say in words what happened and what is left."""
-    limit, spent = row.limit_minor, row.spent_minor + row.pending_minor
-    month = f"{row.month:%B %Y}"
-    used = f"{Amount(spent, row.currency)} of {Amount(limit, row.currency)}"
-    if row.pending_minor > 0:
-        used += f" ({Amount(row.pending_minor, row.currency)} of it pending)"
-    if limit == 0:
-        return f"You spent {Amount(spent, row.currency)} on {category} in {month}, where your budget is nothing."
-    percent = spent * PERCENT // limit
-    if spent >= limit and row.threshold_percent < PERCENT:
-        # Both thresholds were reached at once: the alert of the higher one says how far it went.
-        return f"You have passed {row.threshold_percent} % of your {category} budget for {month}: {used} spent."
-    if spent > limit:
-        return (
-            f"You are over your {category} budget for {month}: {used} spent, {percent} %. "
-            f"That is {Amount(spent - limit, row.currency)} too much."
-        )
-    if spent == limit:
-        return f"Your {category} budget for {month} is used up: {used} spent. Nothing is left."
-    return (
-        f"You have used {percent} % of your {category} budget for {month}: {used} spent. "
-        f"{Amount(limit - spent, row.currency)} is left."
+    limit, spent, pending = (
+        Amount(minor, row.currency)
+        for minor in (row.limit_minor, row.spent_minor + row.pending_minor, row.pending_minor)
     )
+    return alert_summary(category, row.month, limit, spent, pending, row.threshold_percent)
 
 
 def decode_alert_cursor(text: str, field: str = "after") -> AlertId:

@@ -14,8 +14,10 @@ from mintql.domain.budgets import NOTHING_SPENT, crossed, limits_for_month, spen
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import UserId
 from mintql.domain.months import add_months, first_day, last_day, local_date
+from mintql.services.budget_notices import budget_notices
 from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events
+from mintql.services.notices import raise_notices
 from mintql.services.personal_categories import trees_of
 from mintql.store import alerts as store
 from mintql.store.alerts import Crossing
@@ -87,4 +89,5 @@ async def _raise(conn: Conn, crossings: list[Crossing], trees: Mapping[UserId, C
     ]
     _, effects = await append_events(conn, events)
     effects.changed |= effects.told
+    effects.merge(await raise_notices(conn, budget_notices(raised, crossings, trees), now))
     return effects

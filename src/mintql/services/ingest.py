@@ -19,7 +19,7 @@ from mintql.domain.ingest import Folded
 from mintql.domain.institutions import ProviderTransaction
 from mintql.domain.months import first_day
 from mintql.domain.transfers import TRANSFER_DAYS_MAX
-from mintql.services import alerts, rawlog
+from mintql.services import alerts, examination, rawlog
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events, transactions_changed
@@ -182,6 +182,7 @@ async def write_slices(
     effects.changed |= effects.told
     effects.merge(await _read_accounts_whole(conn, works, now))
     effects.merge(await alerts.evaluate(conn, _months(pairs, changes), now))
+    effects.merge(await examination.mark(conn, [work.run.key.user_id for work in works], now))
     return effects
 
 

@@ -34,6 +34,7 @@ class Raised:
     category_id: CategoryId
     month: date
     currency: str
+    threshold_percent: int
 
 
 async def plans(conn: Conn, user_ids: Sequence[UserId]) -> dict[UserId, tuple[Plan, str]]:

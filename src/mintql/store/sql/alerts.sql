@@ -21,7 +21,7 @@ INSERT INTO alerts (user_id, category_id, month, threshold_percent, revision, li
 SELECT *, $10 FROM unnest($1::bigint[], $2::int[], $3::date[], $4::smallint[], $5::bigint[], $6::bigint[],
     $7::bigint[], $8::bigint[], $9::text[])
 ON CONFLICT (user_id, category_id, month, threshold_percent, revision) DO NOTHING
-RETURNING user_id, alert_id, category_id, month, currency
+RETURNING user_id, alert_id, category_id, month, currency, threshold_percent
 
 -- name: largest
 -- The largest purchases of these (person, leaves, month), by what of each is in the leaves: why a limit was reached.

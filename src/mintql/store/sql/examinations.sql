@@ -1,0 +1,18 @@
+-- name: mark
+-- Marks persons for an examination that is due from a moment on; who is marked already stays so.
+INSERT INTO examinations (user_id, due_at) SELECT user_id, $2 FROM unnest($1::bigint[]) AS given (user_id)
+ORDER BY user_id
+ON CONFLICT (user_id) DO NOTHING
+
+-- name: due
+-- Persons whose examination is due, the longest waiting first.
+SELECT user_id FROM examinations WHERE due_at <= $1 ORDER BY due_at LIMIT $2
+
+-- name: take
+-- Takes a person's mark off; returns whether there was one.
+WITH gone AS (DELETE FROM examinations WHERE user_id = $1 RETURNING 1) SELECT count(*)::int AS marks FROM gone
+
+-- name: put_off
+-- Puts off an examination that failed, and ends it after so many attempts: the next change of rows marks anew.
+WITH gone AS (DELETE FROM examinations WHERE user_id = $1 AND attempts + 1 >= $3)
+UPDATE examinations SET attempts = attempts + 1, due_at = $2 WHERE user_id = $1 AND attempts + 1 < $3

@@ -85,3 +85,13 @@ def test_an_income_of_nothing_leaves_nothing_to_spend():
 def test_a_table_that_cannot_be_right_is_refused(tiers, complaint):
     with pytest.raises(ValueError, match=complaint):
         Template(TEMPLATE.overall, tiers)
+
+
+def test_a_detected_income_is_said_to_be_one():
+    assert template_basis(TEMPLATE, 52_000_00, "USD", detected=True) == (
+        "What US households with an income around 52000.00 USD a year, detected from your paychecks, spend."
+    )
+    assert template_basis(TEMPLATE, 52_000_00, "EUR", detected=True) == (
+        "What the average US household spends, as shares of an income of 52000.00 EUR a year, detected from your "
+        "paychecks."
+    )

@@ -18,6 +18,7 @@ from mintql.domain.ids import CategoryId
 from mintql.domain.money import AMOUNT_MINOR_MAX, to_decimal_text
 from mintql.domain.templates import Template, monthly_limits
 
+PERCENT = 100
 THRESHOLDS_DEFAULT = (80, 100)
 THRESHOLDS_MAX = 5
 THRESHOLD_PERCENT_MAX = 200
@@ -57,11 +58,15 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a person told about themselves: income before taxes (None: not told) and main currency."""
+    """What the template rests on: a year's income (None: not known) and the main currency.
+
+    The income is before taxes where the person stated it, else what was detected from their paychecks.
+    """
 
     annual_income_minor: int | None
     currency: str
     template_revision: int
+    income_detected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

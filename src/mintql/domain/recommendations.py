@@ -96,7 +96,9 @@ def _from_template(template: Template, plan: Plan, months: int) -> dict[Category
         known = "There is only 1 complete month of your own to go by."
     else:
         known = f"There are only {months} complete months of your own to go by."
-    basis = f"{template_basis(template, plan.annual_income_minor, plan.currency)} {known}"
+    basis = (
+        f"{template_basis(template, plan.annual_income_minor, plan.currency, detected=plan.income_detected)} {known}"
+    )
     return {
         category_id: Recommendation(
             category_id, plan.currency, limit_minor, RecommendationSource.TEMPLATE, months, None, None, None, basis

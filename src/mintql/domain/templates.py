@@ -75,13 +75,17 @@ def monthly_limits(template: Template, annual_income_minor: int | None, currency
     }
 
 
-def template_basis(template: Template, annual_income_minor: int | None, currency: str) -> str:
-    """Say in words what the template's limits rest on."""
+def template_basis(
+    template: Template, annual_income_minor: int | None, currency: str, *, detected: bool = False
+) -> str:
+    """Say in words what the template's limits rest on; `detected` is an income that was found in paychecks."""
     if annual_income_minor is not None:
         income = f"{to_decimal_text(annual_income_minor, currency)} {currency} a year"
+        if detected:
+            income += ", detected from your paychecks,"
         if currency == TIER_CURRENCY:
             return f"What US households with an income around {income} spend."
-        return f"What the average US household spends, as shares of an income of {income}."
+        return f"What the average US household spends, as shares of an income of {income.rstrip(',')}."
     income = f"{to_decimal_text(_overall_income_minor(template), currency)} {currency} a year"
     if currency == TIER_CURRENCY:
         return f"What the average US household spends, with an income of {income}, as no income is stated."

@@ -10,6 +10,7 @@ from enum import StrEnum
 from mintql.data import load_template
 from mintql.domain.budgets import (
     NOTHING_SPENT,
+    PERCENT,
     THRESHOLDS_DEFAULT,
     Limit,
     LimitOrigin,
@@ -27,7 +28,7 @@ from mintql.domain.budgets import (
 from mintql.domain.categories import Category, CategoryTree
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import CategoryId, UserId
-from mintql.domain.money import Money
+from mintql.domain.money import AMOUNT_MINOR_MAX, Money
 from mintql.domain.months import add_months, first_day, local_date, month_text, months_between
 from mintql.domain.recommendations import COMPLETE_MONTHS_MAX, Recommendation, recommend
 from mintql.services import alerts
@@ -38,6 +39,9 @@ from mintql.store import spending as spending_store
 from mintql.store.budgets import PlanRow
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
+
+DETECTED_CHANGE_PERCENT_MIN = 5
+"""Paychecks vary: a detected income that moved no further leaves limits, and the alerts on them, as they are."""
 
 
 class Scope(StrEnum):
@@ -225,6 +229,34 @@ async def recommendations(conn: Conn, user_id: UserId, now: datetime) -> tuple[l
     tree = await tree_of(conn, user_id)
     found = recommend(tree, sums, load_template(), plan.plan, month)
     return [found[category_id] for category_id in sorted(found)], tree
+
+
+async def income_detected(conn: Conn, user_id: UserId, annual_income_minor: int | None, now: datetime) -> Effects:
+    """Write the yearly income that a person's paychecks tell of, in minor units of their currency; None for none.
+
+    Where no income is stated the template follows it, with a revision of its own, and alerts are raised where a new
+    limit is reached already. A change of no more than `DETECTED_CHANGE_PERCENT_MIN` is none. To be called under the
+    person's lock.
+    """
+    found = await store.get_detected_income(conn, user_id)
+    if found is None:
+        raise NotFound("This person is gone.")
+    before, stated = found
+    after = None if annual_income_minor is None else max(0, min(annual_income_minor, AMOUNT_MINOR_MAX))
+    if _same_income(before, after):
+        return Effects()
+    revision = await store.take_revision(conn, user_id) if stated is None else None
+    await store.note_detected_income(conn, user_id, after, now, revision)
+    effects = Effects(changed={user_id})
+    if stated is None:
+        effects.merge(await alerts.evaluate(conn, {user_id: alerts.recent_months(now)}, now))
+    return effects
+
+
+def _same_income(before: int | None, after: int | None) -> bool:
+    if before is None or after is None:
+        return before == after
+    return abs(after - before) * PERCENT <= before * DETECTED_CHANGE_PERCENT_MIN
 
 
 def _ends_with(override: Override, month: date) -> bool:

@@ -10,6 +10,7 @@ import asyncpg
 
 from mintql.domain.budgets import Limit, MonthlySum, Override, Plan, Spent
 from mintql.domain.ids import AlertId, CategoryId, TransactionId, UserId
+from mintql.store.budgets import plan_of
 from mintql.store.queries import Conn, load
 
 SQL = load("alerts")
@@ -40,13 +41,7 @@ class Raised:
 async def plans(conn: Conn, user_ids: Sequence[UserId]) -> dict[UserId, tuple[Plan, str]]:
     """Return each person's plan and time zone."""
     rows = await conn.fetch(SQL.plans, user_ids)
-    return {
-        row["user_id"]: (
-            Plan(row["annual_income_minor"], row["currency"], row["template_revision"]),
-            row["time_zone"],
-        )
-        for row in rows
-    }
+    return {row["user_id"]: (plan_of(row), row["time_zone"]) for row in rows}
 
 
 async def overrides(conn: Conn, user_ids: Sequence[UserId]) -> dict[UserId, list[Override]]:

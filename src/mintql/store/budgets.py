@@ -24,12 +24,29 @@ class PlanRow:
 
 
 async def get_plan(conn: Conn, user_id: UserId) -> PlanRow | None:
-    """Return what the person told; None when there is no such person."""
+    """Return what the template rests on for a person; None when there is no such person."""
     row = await conn.fetchrow(SQL.plan, user_id)
     if row is None:
         return None
-    plan = Plan(row["annual_income_minor"], row["currency"], row["template_revision"])
-    return PlanRow(plan, row["time_zone"])
+    return PlanRow(plan_of(row), row["time_zone"])
+
+
+def plan_of(row: asyncpg.Record) -> Plan:
+    """Return the plan that a row of a person holds."""
+    return Plan(row["annual_income_minor"], row["currency"], row["template_revision"], row["income_detected"])
+
+
+async def get_detected_income(conn: Conn, user_id: UserId) -> tuple[int | None, int | None] | None:
+    """Return the yearly incomes that were detected and stated, in minor units; None when there is no such person."""
+    row = await conn.fetchrow(SQL.detected_income, user_id)
+    return None if row is None else (row["detected_income_minor"], row["annual_income_minor"])
+
+
+async def note_detected_income(
+    conn: Conn, user_id: UserId, annual_income_minor: int | None, now: datetime, template_revision: int | None
+) -> None:
+    """Write the income that was detected, and the template's revision if that changes."""
+    await conn.execute(SQL.note_detected_income, user_id, annual_income_minor, now, template_revision)
 
 
 async def overrides_until(conn: Conn, user_id: UserId, month: date) -> list[Override]:

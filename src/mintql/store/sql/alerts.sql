@@ -1,6 +1,8 @@
 -- name: plans
 -- What the limits and the calendar of these persons depend on.
-SELECT user_id, time_zone, currency, annual_income_minor, template_revision FROM users
+SELECT user_id, time_zone, currency, coalesce(annual_income_minor, detected_income_minor) AS annual_income_minor,
+    template_revision, annual_income_minor IS NULL AND detected_income_minor IS NOT NULL AS income_detected
+FROM users
 WHERE user_id = ANY ($1::bigint[])
 
 -- name: overrides

@@ -1,6 +1,17 @@
 -- name: plan
--- What a person told about income and currency, the basis of the template.
-SELECT annual_income_minor, currency, template_revision, time_zone FROM users WHERE user_id = $1
+-- Income, stated or else detected, and currency of a person: the basis of the template.
+SELECT coalesce(annual_income_minor, detected_income_minor) AS annual_income_minor, currency, template_revision,
+    annual_income_minor IS NULL AND detected_income_minor IS NOT NULL AS income_detected, time_zone
+FROM users WHERE user_id = $1
+
+-- name: detected_income
+-- What was detected and what was stated about a person's income.
+SELECT detected_income_minor, annual_income_minor FROM users WHERE user_id = $1
+
+-- name: note_detected_income
+-- Writes what paychecks say about a person's yearly income.
+UPDATE users SET detected_income_minor = $2, detected_income_at = $3, template_revision = coalesce($4, template_revision)
+WHERE user_id = $1
 
 -- name: overrides_until
 -- Overrides that can hold in a month: its own, and the latest recurring one of each category up to it.

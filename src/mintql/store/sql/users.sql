@@ -24,8 +24,9 @@ SELECT user_id, email, name, time_zone, currency, annual_income_minor, template_
 FROM users WHERE user_id = $1
 
 -- name: update_profile
--- Writes what a person can change about themselves.
-UPDATE users SET name = $2, time_zone = $3, currency = $4, annual_income_minor = $5, template_revision = $6
+-- Writes what a person can change about themselves. An income detected in another currency is known no more.
+UPDATE users SET name = $2, time_zone = $3, currency = $4, annual_income_minor = $5, template_revision = $6,
+    detected_income_minor = CASE WHEN currency = $4 THEN detected_income_minor END
 WHERE user_id = $1
 
 -- name: update_password_hash

@@ -39,6 +39,63 @@ CREATE TABLE examinations (
 );
 CREATE INDEX examinations_due_idx ON examinations (due_at);
 
+-- What a person has switched; everything else goes by the defaults in domain/notices.py.
+CREATE TABLE notification_settings (
+    user_id bigint NOT NULL REFERENCES users ON DELETE CASCADE,
+    kind text NOT NULL CHECK (kind IN ('budget_approaching', 'budget_exceeded', 'budget_forecast',
+        'large_transaction', 'unusual_transaction', 'recurring_new', 'recurring_raised', 'low_balance',
+        'sync_attention', 'weekly_summary', 'monthly_summary')),
+    channel text NOT NULL CHECK (channel IN ('inbox', 'email', 'webhook')),
+    enabled boolean NOT NULL,
+    changed_at timestamptz NOT NULL,
+    PRIMARY KEY (user_id, kind, channel)
+);
+
+-- What else a person has set: hours in which no mail is sent, by the clock of their time zone, from the first
+-- minute up to the last one (past midnight where it is the earlier), and from which amounts on something is large
+-- or low, in their currency. Null: none, or the default.
+CREATE TABLE notification_preferences (
+    user_id bigint PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+    quiet_start time,
+    quiet_end time,
+    large_minor bigint CHECK (large_minor > 0),
+    large_currency char(3),
+    changed_at timestamptz NOT NULL,
+    CHECK ((quiet_start IS NULL) = (quiet_end IS NULL)),
+    CHECK (quiet_start <> quiet_end),
+    CHECK ((large_minor IS NULL) = (large_currency IS NULL))
+);
+
+-- Below which balance an account is low, in its currency, where a person has set it; null: never told.
+CREATE TABLE low_balance_limits (
+    user_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    limit_minor bigint,
+    changed_at timestamptz NOT NULL,
+    PRIMARY KEY (user_id, account_id),
+    FOREIGN KEY (user_id, account_id) REFERENCES accounts ON DELETE CASCADE
+);
+
+-- Accounts that are low now, and since when that is known: told once for each time.
+CREATE TABLE low_balances (
+    user_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    since timestamptz NOT NULL,
+    PRIMARY KEY (user_id, account_id),
+    FOREIGN KEY (user_id, account_id) REFERENCES accounts ON DELETE CASCADE
+);
+
+-- Skipped: nobody wanted it on that channel, or there is no such channel here.
+ALTER TABLE outbox
+    DROP CONSTRAINT outbox_state_check,
+    -- Not checked against the rows there are: all of them passed the narrower one.
+    ADD CONSTRAINT outbox_state_check CHECK (state IN ('due', 'sent', 'dead', 'skipped')) NOT VALID;
+-- One channel's deliveries are taken apart from the others', so that none waits behind another's.
+DROP INDEX outbox_due_idx;
+CREATE INDEX outbox_due_idx ON outbox (channel, next_attempt_at) WHERE state = 'due';
+CREATE INDEX outbox_settled_idx ON outbox (next_attempt_at) WHERE state <> 'due';
+CREATE INDEX notifications_created_idx ON notifications (created_at);
+
 ALTER TABLE events
     DROP CONSTRAINT events_kind_check,
     -- Not checked against the rows there are: all of them passed the narrower one.
@@ -49,7 +106,8 @@ DO $$
 DECLARE
     table_name text;
 BEGIN
-    FOREACH table_name IN ARRAY ARRAY['notifications', 'examinations'] LOOP
+    FOREACH table_name IN ARRAY ARRAY['notifications', 'examinations', 'notification_settings',
+        'notification_preferences', 'low_balance_limits', 'low_balances'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', table_name);
         EXECUTE format('CREATE POLICY own_rows ON %I USING (user_id = (SELECT current_user_id()))', table_name);
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO mintql_api', table_name);

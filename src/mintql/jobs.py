@@ -26,14 +26,16 @@ from mintql.services import examination, link_visits, removal, sync, transfers, 
 from mintql.services import extract as extraction
 from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
-from mintql.services import notify as notification
 from mintql.services import reconcile as reconciliation
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, utc_now
+from mintql.services.notify import KEPT_DAYS as DELIVERIES_KEPT_DAYS
+from mintql.services.notify import Deliver, Notifier
 from mintql.settings import Settings, load_settings
 from mintql.store import events as event_rows
 from mintql.store import farewells as farewell_rows
 from mintql.store import link_answers as visit_rows
+from mintql.store import outbox
 from mintql.store import sync as sync_rows
 from mintql.store.outbox import Delivery
 from mintql.store.sync import RunKey
@@ -104,13 +106,20 @@ async def ingest(context: Context, runs: Sequence[Sequence[int]]) -> None:
 @guarded
 async def notify(context: Context) -> None:
     """Tell the outside what the outbox holds."""
-    runtime = _runtime(context)
+    if "notifier" not in context:
+        runtime = _runtime(context)
+        context["notifier"] = Notifier(runtime.system, outside_channels(runtime), utc_now)
+    await context["notifier"].run()
+
+
+def outside_channels(runtime: Runtime) -> dict[str, Deliver]:
+    """Return the channels that this process can deliver on, by their names in the outbox."""
 
     async def live(item: Delivery) -> None:
         if not await runtime.channel.publish([item.user_id]):
             raise ConnectionError("the wake-up could not be published")
 
-    await notification.notify(runtime.system, {"live": live}, utc_now)
+    return {"live": live}
 
 
 @guarded
@@ -159,6 +168,8 @@ async def sweep(context: Context) -> None:
     await removal.remove_doomed(workplace(runtime))
     async with runtime.system() as conn:
         await event_rows.purge(conn, now - timedelta(days=EVENTS_KEPT_DAYS), PURGE_ROWS_MAX)
+    async with runtime.system() as conn:
+        await outbox.purge(conn, now - timedelta(days=DELIVERIES_KEPT_DAYS), PURGE_ROWS_MAX)
     async with runtime.system() as conn:
         await sync_rows.purge_sessions(conn, now, PURGE_ROWS_MAX)
     async with runtime.system() as conn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from mintql.services import notify, reconcile
 from mintql.services.events import NewEvent, append_events
+from mintql.store import outbox
 from mintql.store.locks import lock_users
 from mintql.store.outbox import Delivery
 from support.pipeline import Pipeline, open_pipeline
@@ -42,6 +44,12 @@ async def tell(bank: Pipeline, count: int = 1) -> int:
         await lock_users(conn, [user_id])
         await append_events(conn, [NewEvent(user_id, "budget_alert", {"alert_id": n}) for n in range(count)])
     return user_id
+
+
+async def tell_more(bank: Pipeline, user_id: int) -> None:
+    async with bank.begin() as conn:
+        await lock_users(conn, [user_id])
+        await append_events(conn, [NewEvent(user_id, "budget_alert", {"alert_id": 0})])
 
 
 async def told(bank: Pipeline, user_id: int) -> list[tuple[int, int]]:
@@ -84,11 +92,17 @@ async def test_a_worker_that_dies_with_a_delivery_in_hand_leaves_it_to_the_next(
     user_id = await tell(bank)
     bank.now += timedelta(days=365)
 
-    async def die(_: Delivery) -> None:
-        raise KeyboardInterrupt
+    in_hand = asyncio.Event()
 
-    with pytest.raises(KeyboardInterrupt):
-        await notify.notify(bank.begin, {"live": die}, lambda: bank.now)
+    async def hang(_: Delivery) -> None:
+        in_hand.set()
+        await asyncio.Event().wait()
+
+    worker = asyncio.create_task(notify.notify(bank.begin, {"live": hang}, lambda: bank.now))
+    await in_hand.wait()
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
     receiver = Receiver()
     assert await work_off(bank, receiver) == 0
     bank.now += notify.LEASE
@@ -97,12 +111,97 @@ async def test_a_worker_that_dies_with_a_delivery_in_hand_leaves_it_to_the_next(
     assert receiver.got == await told(bank, user_id)
 
 
-async def test_an_unknown_channel_is_dead_at_once(bank: Pipeline) -> None:
+async def test_a_channel_that_is_not_set_up_here_is_skipped(bank: Pipeline) -> None:
     await tell(bank)
     await bank.fetch("UPDATE outbox SET channel = 'pigeon'")
     bank.now += timedelta(days=365)
     await work_off(bank, Receiver())
-    assert await bank.value("SELECT error FROM outbox WHERE state = 'dead'") == "there is no channel 'pigeon'"
+    assert await bank.value("SELECT error FROM outbox WHERE state = 'skipped'") == "there is no channel 'pigeon' here"
+
+
+async def test_what_is_not_wanted_is_skipped_and_what_is_refused_for_good_is_dead_at_once(bank: Pipeline) -> None:
+    await tell(bank, 2)
+    bank.now += timedelta(days=365)
+    answers = iter([notify.SkippedError("switched off"), notify.UndeliverableError("no such mailbox")])
+
+    async def refuse(_: Delivery) -> None:
+        raise next(answers)
+
+    assert await notify.notify(bank.begin, {"live": refuse}, lambda: bank.now) == 2
+    states = await bank.fetch("SELECT state, attempts, error FROM outbox ORDER BY state")
+    assert [tuple(item) for item in states] == [
+        ("dead", 1, "UndeliverableError: no such mailbox"),
+        ("skipped", 1, "SkippedError: switched off"),
+    ]
+
+
+async def test_a_channel_that_hangs_holds_nothing_else_up(bank: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "DELIVERY_SECONDS_MAX", 3.0)
+    user_id = await tell(bank, 30)
+    await bank.fetch("INSERT INTO outbox (user_id, seq, channel) SELECT user_id, seq, 'email' FROM outbox")
+    bank.now += timedelta(days=365)
+    receiver, at_work, at_work_max = Receiver(), 0, 0
+    all_told, full = asyncio.Event(), asyncio.Event()
+
+    async def receive(item: Delivery) -> None:
+        await receiver(item)
+        if len(receiver.got) == 30:
+            all_told.set()
+
+    async def hang(_: Delivery) -> None:
+        nonlocal at_work, at_work_max
+        at_work += 1
+        at_work_max = max(at_work_max, at_work)
+        if at_work == notify.DELIVERIES_AT_ONCE_MAX:
+            full.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            at_work -= 1
+
+    notifier = notify.Notifier(bank.begin, {"live": receive, "email": hang}, lambda: bank.now)
+    stuck = asyncio.create_task(notifier.run())
+    async with asyncio.timeout(2):
+        await all_told.wait()
+        await full.wait()
+    assert at_work == at_work_max == notify.DELIVERIES_AT_ONCE_MAX
+    await tell_more(bank, user_id)
+    async with asyncio.timeout(2):
+        assert await notifier.run() == 1, (
+            "the other channel goes on while one hangs, and that one is begun no second time"
+        )
+    assert not stuck.done()
+    assert at_work_max == notify.DELIVERIES_AT_ONCE_MAX
+    assert await stuck == 60
+    states = await bank.fetch("SELECT channel, state, count(*) FROM outbox GROUP BY 1, 2 ORDER BY 1")
+    assert [tuple(item) for item in states] == [("email", "due", 30), ("live", "sent", 31)]
+    assert await bank.value("SELECT DISTINCT error FROM outbox WHERE channel = 'email'") == "TimeoutError: "
+
+
+async def test_a_delivery_keeps_its_id_over_attempts_and_shares_it_with_no_other(bank: Pipeline) -> None:
+    await tell(bank, 2)
+    bank.now += timedelta(days=365)
+    ids: list[str] = []
+
+    async def refuse(item: Delivery) -> None:
+        ids.append(item.idempotency_id)
+        raise ConnectionError("refused")
+
+    for _ in range(2):
+        await notify.notify(bank.begin, {"live": refuse}, lambda: bank.now)
+        bank.now += timedelta(minutes=1)
+    assert len(ids) == 4
+    assert sorted(ids[:2]) == sorted(ids[2:])
+    assert len(set(ids)) == 2
+
+
+async def test_what_was_settled_long_ago_is_forgotten_and_what_is_due_never(bank: Pipeline) -> None:
+    await tell(bank, 2)
+    await bank.fetch("UPDATE outbox SET state = 'sent' WHERE seq = (SELECT min(seq) FROM outbox)")
+    async with bank.begin() as conn:
+        assert await outbox.purge(conn, bank.now - timedelta(days=365), 100) == 0
+        assert await outbox.purge(conn, bank.now + timedelta(days=365), 100) == 1
+    assert await bank.value("SELECT array_agg(state) FROM outbox") == ["due"]
 
 
 async def test_reconcile_finds_mends_and_records_every_kind_of_wrong_sum(bank: Pipeline) -> None:

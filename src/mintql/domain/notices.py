@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
@@ -26,6 +27,40 @@ class NoticeKind(StrEnum):
     SYNC_ATTENTION = "sync_attention"
     WEEKLY_SUMMARY = "weekly_summary"
     MONTHLY_SUMMARY = "monthly_summary"
+
+
+class Channel(StrEnum):
+    """Where a person is told: in the list of the API and its subscription, by mail, or by webhooks of theirs."""
+
+    INBOX = "inbox"
+    EMAIL = "email"
+    WEBHOOK = "webhook"
+
+
+SUMMARIES = frozenset({NoticeKind.WEEKLY_SUMMARY, NoticeKind.MONTHLY_SUMMARY})
+
+_NO_MAIL = frozenset({NoticeKind.BUDGET_APPROACHING, NoticeKind.BUDGET_FORECAST, NoticeKind.RECURRING_NEW})
+"""Kinds that can wait until the person looks: mail is for what has happened, not for what may."""
+
+
+def enabled_by_default(kind: NoticeKind, channel: Channel) -> bool:
+    """Tell whether a kind goes to a channel for who has not switched it."""
+    if channel is Channel.EMAIL:
+        return kind not in _NO_MAIL
+    if channel is Channel.WEBHOOK:
+        return kind not in SUMMARIES
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """What one person has switched; everything else goes by the defaults."""
+
+    changed: Mapping[tuple[NoticeKind, Channel], bool] = field(default_factory=dict)
+
+    def enabled(self, kind: NoticeKind, channel: Channel) -> bool:
+        """Tell whether a kind goes to a channel for this person."""
+        return self.changed.get((kind, channel), enabled_by_default(kind, channel))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,15 @@ from mintql.services.effects import Effects, Job
 from mintql.store import events as event_rows
 from mintql.store import outbox
 from mintql.store.events import Event, NewEvent
+from mintql.store.outbox import NewDelivery
 from mintql.store.queries import Conn
 
 __all__ = ["Event", "NewEvent", "append_events", "transactions_changed"]
 
 EVENT_IDS_MAX = 100
 OUTSIDE_CHANNELS: dict[str, tuple[str, ...]] = {"budget_alert": ("live",)}
-"""Channels that `notify` must deliver an event of a kind on; what is not named is told by wake-up only."""
+"""Channels that `notify` must deliver every event of a kind on, whatever the person prefers. What an event is for
+beyond that, it says itself (`NewEvent.outside`); what is not named at all is told by wake-up only."""
 
 
 def transactions_changed(
@@ -49,7 +51,9 @@ async def append_events(conn: Conn, events: Sequence[NewEvent]) -> tuple[list[Ev
     """
     stored = await event_rows.append(conn, events)
     deliveries = [
-        (event.user_id, event.seq, channel) for event in stored for channel in OUTSIDE_CHANNELS.get(event.kind, ())
+        NewDelivery(event.user_id, event.seq, channel, due_at)
+        for new, event in zip(events, stored, strict=True)
+        for channel, due_at in (dict.fromkeys(OUTSIDE_CHANNELS.get(event.kind, ())) | dict(new.outside)).items()
     ]
     await outbox.insert(conn, deliveries)
     effects = Effects(told={event.user_id for event in stored})

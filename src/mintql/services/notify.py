@@ -1,7 +1,13 @@
-"""Telling the outside what the outbox holds: with a lease, growing pauses, and an end that is said aloud."""
+"""Telling the outside what the outbox holds: with a lease, growing pauses, and an end that is said aloud.
+
+Channels are worked off side by side, each with takes, time limit and concurrency of its own, so that a receiver that
+is slow or dead holds up nothing but itself. A channel is a `Deliver`, registered by its name in
+`mintql.jobs.outside_channels`; what a delivery is of, `store.notices_read.by_event` tells it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -12,37 +18,128 @@ from mintql.store.outbox import Delivery, Settled
 
 log = logging.getLogger(__name__)
 
-DELIVERIES_MAX = 500
-LEASE = timedelta(seconds=30)
-ATTEMPTS_MAX = 8
-RETRY_SECONDS = (1, 5, 15, 60, 300, 900, 3600)
+DELIVERIES_AT_ONCE_MAX = 20
+"""On one channel of one process."""
+DELIVERY_SECONDS_MAX = 30.0
+LEASE = timedelta(seconds=60)
+"""Longer than a delivery may take, or another worker would begin it too."""
+ROUND_SECONDS_MAX = 120.0
+"""How long one call goes on taking what is due. The next call goes on from there."""
+RETRY_SECONDS = (1, 5, 30, 300, 1_800, 7_200, 18_000, 36_000)
+ATTEMPTS_MAX = len(RETRY_SECONDS) + 1
+KEPT_DAYS = 30
+"""How long it is remembered what became of a delivery."""
 
 Deliver = Callable[[Delivery], Awaitable[None]]
-"""Tells one delivery to its channel; raises when it could not. May be called twice for one delivery."""
+"""Tells one delivery to its channel. Raises when it could not: `SkippedError` or `UndeliverableError` when trying
+again is no use. May be called twice for one delivery, whose `idempotency_id` is the same then, and is cut off after
+`DELIVERY_SECONDS_MAX`."""
+
+
+class SkippedError(Exception):
+    """It is not wanted on this channel any more, or the channel is not set up here; the message says which."""
+
+
+class UndeliverableError(Exception):
+    """The receiver refuses it for good, as the message says."""
+
+
+class Notifier:
+    """Works off the outbox in one process. Keep one: it sees to it that no channel is worked off twice at a time."""
+
+    def __init__(self, begin: Begin, channels: Mapping[str, Deliver], clock: Clock) -> None:
+        self._begin = begin
+        self._channels = channels
+        self._clock = clock
+        self._woken: dict[str, asyncio.Event] = {}
+
+    async def run(self) -> int:
+        """Work off what is due; return how many deliveries were taken. May die anywhere: the leases run out.
+
+        A channel that an earlier call is still at is left to that one, which looks again.
+        """
+        async with self._begin() as conn:
+            due = await outbox.channels_due(conn, self._clock())
+        for channel in due:
+            if channel in self._woken:
+                self._woken[channel].set()
+        counts = await asyncio.gather(*[self._work_off(channel) for channel in due if channel not in self._woken])
+        return sum(counts)
+
+    async def _work_off(self, channel: str) -> int:
+        woken = self._woken[channel] = asyncio.Event()
+        running: set[asyncio.Task[Settled]] = set()
+        count, until = 0, asyncio.get_running_loop().time() + ROUND_SECONDS_MAX
+        try:
+            while True:
+                woken.clear()
+                taken = await self._take(channel, len(running), until)
+                running |= {asyncio.create_task(self._deliver(item)) for item in taken}
+                count += len(taken)
+                if not running and not woken.is_set():
+                    return count
+                done = await _first_of(running, woken)
+                running -= done
+                await self._settle([task.result() for task in done])
+        finally:
+            del self._woken[channel]
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _take(self, channel: str, running: int, until: float) -> list[Delivery]:
+        room = DELIVERIES_AT_ONCE_MAX - running
+        if room <= 0 or asyncio.get_running_loop().time() >= until:
+            return []
+        now = self._clock()
+        async with self._begin() as conn:
+            return await outbox.take_due(conn, channel, now, room, now + LEASE)
+
+    async def _settle(self, settled: list[Settled]) -> None:
+        if settled:
+            async with self._begin() as conn:
+                await outbox.settle(conn, settled)
+
+    async def _deliver(self, item: Delivery) -> Settled:
+        deliver = self._channels.get(item.channel)
+        if deliver is None:
+            return Settled(item, "skipped", self._clock(), f"there is no channel {item.channel!r} here")
+        try:
+            async with asyncio.timeout(DELIVERY_SECONDS_MAX):
+                await deliver(item)
+        except SkippedError as error:
+            return Settled(item, "skipped", self._clock(), _reason(error))
+        except UndeliverableError as error:
+            return self._dead(item, error)
+        except Exception as error:  # noqa: BLE001 - a channel is somebody else's code or machine; the outbox outlives it
+            if item.attempts >= ATTEMPTS_MAX:
+                return self._dead(item, error)
+            pause = RETRY_SECONDS[min(item.attempts, len(RETRY_SECONDS)) - 1]
+            return Settled(item, "due", self._clock() + timedelta(seconds=pause), _reason(error))
+        return Settled(item, "sent", self._clock())
+
+    def _dead(self, item: Delivery, error: Exception) -> Settled:
+        log.error(
+            "delivery %s of person %s on channel %s given up after %s attempts: %s",
+            item.seq, item.user_id, item.channel, item.attempts, _reason(error),
+        )  # fmt: skip
+        return Settled(item, "dead", self._clock(), _reason(error))
 
 
 async def notify(begin: Begin, channels: Mapping[str, Deliver], clock: Clock) -> int:
-    """Work off deliveries that are due; return how many were taken. May die anywhere: the lease runs out."""
-    now = clock()
-    async with begin() as conn:
-        due = await outbox.take_due(conn, now, DELIVERIES_MAX, now + LEASE)
-    settled = [await _deliver(item, channels, clock) for item in due]
-    async with begin() as conn:
-        await outbox.settle(conn, settled)
-    return len(due)
+    """Work off what is due once; return how many deliveries were taken."""
+    return await Notifier(begin, channels, clock).run()
 
 
-async def _deliver(item: Delivery, channels: Mapping[str, Deliver], clock: Clock) -> Settled:
-    deliver = channels.get(item.channel)
-    if deliver is None:
-        return Settled(item, "dead", clock(), f"there is no channel {item.channel!r}")
+async def _first_of(running: set[asyncio.Task[Settled]], woken: asyncio.Event) -> set[asyncio.Task[Settled]]:
+    """Wait until a delivery is over, or somebody says that there are more; return those that are over."""
+    waiting = asyncio.create_task(woken.wait())
     try:
-        await deliver(item)
-    except Exception as error:  # A channel is somebody else's code or machine; the outbox outlives it.
-        reason = f"{type(error).__name__}: {error}"[:500]
-        if item.attempts >= ATTEMPTS_MAX:
-            log.exception("delivery %s of person %s given up", item.seq, item.user_id)
-            return Settled(item, "dead", clock(), reason)
-        pause = RETRY_SECONDS[min(item.attempts, len(RETRY_SECONDS)) - 1]
-        return Settled(item, "due", clock() + timedelta(seconds=pause), reason)
-    return Settled(item, "sent", clock())
+        await asyncio.wait({*running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+    return {task for task in running if task.done()}
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,11 +18,12 @@ SQL = load("events")
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event to append."""
+    """An event to append, with the outside channels it is for: from when on each may be told, None for at once."""
 
     user_id: UserId
     kind: str
     payload: dict[str, Any]
+    outside: Mapping[str, datetime | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

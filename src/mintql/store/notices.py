@@ -48,3 +48,14 @@ async def raise_notices(conn: Conn, notices: Sequence[NewNotice], now: datetime)
         now,
     )
     return [RaisedNotice(row["user_id"], row["notification_id"], NoticeKind(row["kind"])) for row in rows]
+
+
+async def keep_out_of_inbox(conn: Conn, notices: Sequence[RaisedNotice], now: datetime) -> None:
+    """Dismiss what a person does not want in their inbox; it stays stored, so that it is raised once."""
+    if notices:
+        await conn.execute(
+            SQL.keep_out_of_inbox,
+            [item.user_id for item in notices],
+            [item.notification_id for item in notices],
+            now,
+        )

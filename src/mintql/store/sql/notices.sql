@@ -10,3 +10,9 @@ FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::in
         transaction_ids, amount_minor, limit_minor, currency, period_first, period_last)
 ON CONFLICT (user_id, kind, subject) DO NOTHING
 RETURNING user_id, notification_id, kind
+
+-- name: keep_out_of_inbox
+-- Dismisses notifications that were just raised.
+UPDATE notifications SET dismissed_at = $3
+FROM unnest($1::bigint[], $2::bigint[]) AS given (user_id, notification_id)
+WHERE notifications.user_id = given.user_id AND notifications.notification_id = given.notification_id

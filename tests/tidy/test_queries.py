@@ -40,6 +40,7 @@ API_NOUNS = (
     "runs_read",
     "sessions",
     "spending",
+    "summaries",
     "transactions_read",
     "uncategorized",
     "transfers",

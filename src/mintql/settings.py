@@ -8,7 +8,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from dataclasses import dataclass, field
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.utils import parseaddr
+from ipaddress import ip_address
 from typing import Literal, Self
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,6 +22,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 SECRET_KEY_BYTES = 32
 DEVELOPMENT_SECRET_KEYS = "1:" + base64.b64encode(b"mintql development key, not safe"[:SECRET_KEY_BYTES]).decode()
 
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 
 
@@ -54,6 +61,16 @@ class Settings(BaseSettings):
     """Countries whose banks Plaid shows, by their two letters in ISO 3166-1; the account must be let in there."""
     webhook_url: str | None = None
     """Where this server can be reached from outside for institutions' webhooks, without a path; none without it."""
+
+    public_url: str | None = None
+    """Where persons reach this server, without a path: links in mails begin with it."""
+    smtp_url: SecretStr | None = None
+    """Where mail is handed over: `smtp://user:password@host:587` (STARTTLS is required; `?starttls=never` for a
+    server on this machine or in a network of its own), `smtps://host:465`, or `file:/a/folder`; none without it."""
+    mail_from: str | None = None
+    """Whom mail comes from, such as `mintql <budgets@example.org>`."""
+    smtp_timeout_seconds: float = Field(default=10.0, ge=0.1, le=60)
+    """How long one answer of the mail server is waited for; a whole letter may take three times as long."""
 
     session_days: int = Field(default=30, ge=1, le=365)
     password_hash_concurrency: int = Field(default=2, ge=1, le=64)
@@ -97,6 +114,31 @@ class Settings(BaseSettings):
             raise ValueError("must be file:/a/folder or s3://bucket/prefix")
         return value
 
+    @field_validator("public_url")
+    @classmethod
+    def _links_have_a_beginning(cls, value: str | None) -> str | None:
+        if value is not None and not _ORIGIN.fullmatch(value):
+            raise ValueError("must be http:// or https:// and a host, without a path, e.g. https://budget.example.org")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender_is_an_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_mail_address(value)
+        return value
+
+    @model_validator(mode="after")
+    def _mail_can_be_sent(self) -> Self:
+        if self.smtp_url is None:
+            return self
+        if self.mail_from is None or self.public_url is None:
+            raise ValueError("MINTQL_SMTP_URL needs MINTQL_MAIL_FROM and MINTQL_PUBLIC_URL beside it")
+        url = self.smtp_url.get_secret_value()
+        if mail_folder(url) is None:
+            parse_mail_server(url)
+        return self
+
     @model_validator(mode="after")
     def _production_has_its_own_keys(self) -> Self:
         if self.environment == "production" and self.secret_keys.get_secret_value() == DEVELOPMENT_SECRET_KEYS:
@@ -121,6 +163,72 @@ def parse_secret_keys(text: str) -> dict[int, bytes]:
             raise ValueError("each secret key is version:base64 of exactly 32 bytes")
         keys[int(version)] = key
     return keys
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """An SMTP server, and how the way there is secured; the password never shows in `repr`."""
+
+    host: str
+    port: int
+    security: Literal["tls", "starttls", "none"]
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+SMTP_PORTS = {"smtp": 587, "smtps": 465}
+"""Where servers take mail from programs (RFC 6409, RFC 8314)."""
+
+
+def mail_folder(url: str) -> str | None:
+    """Return the folder of a `file:` address; None for any other."""
+    return url.removeprefix("file:") if url.startswith("file:") and url != "file:" else None
+
+
+def parse_mail_server(url: str) -> MailServer:
+    """Read an SMTP server's address; raise `ValueError` in words, without the password, when it cannot be used."""
+    parts = urlsplit(url)
+    if parts.scheme not in SMTP_PORTS or not parts.hostname or parts.path not in ("", "/"):
+        raise ValueError("MINTQL_SMTP_URL must be smtp://host, smtps://host or file:/a/folder")
+    starttls = parse_qs(parts.query).get("starttls", ["required"])[-1]
+    if starttls not in ("required", "never"):
+        raise ValueError("starttls in MINTQL_SMTP_URL is either required or never")
+    security: Literal["tls", "starttls", "none"] = "starttls" if starttls == "required" else "none"
+    if parts.scheme == "smtps":
+        security = "tls"
+    user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
+    if user and security == "none" and not _is_here(parts.hostname):
+        raise ValueError("a password in MINTQL_SMTP_URL goes over TLS only: leave starttls=never out")
+    return MailServer(parts.hostname, _port(parts), security, user or None, password)
+
+
+def _port(parts: SplitResult) -> int:
+    try:
+        return parts.port or SMTP_PORTS[parts.scheme]
+    except ValueError:
+        raise ValueError("the port in MINTQL_SMTP_URL is no number up to 65535") from None
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def parse_mail_address(text: str) -> Address:
+    """Read `name <address>` or an address alone; raise `ValueError` in words when it is neither."""
+    name, spec = parseaddr(text)
+    try:
+        address = Address(display_name=name, addr_spec=spec)
+    except (MessageError, ValueError, IndexError):
+        address = None
+    if address is None or not address.username or "." not in address.domain or not text.isprintable():
+        raise ValueError("must be an address such as mintql <budgets@example.org>")
+    return address
 
 
 def load_settings() -> Settings:

@@ -27,7 +27,7 @@ from mintql.settings import MailServer, Settings, mail_folder, parse_mail_addres
 SUBJECT_CHARACTERS_MAX = 200
 MESSAGE_BYTES_MAX = 256 * 1024
 """Nothing that is written here comes near it; a mailbox of Google's cuts what is above 102 KB."""
-CONNECTIONS_MAX = 4
+CONNECTIONS_MAX = 10
 """With one server at once, from one process; who comes later waits, within the time of their own letter."""
 SECONDS_PER_LETTER = 3
 """How many times the limit of one answer a whole letter may take: connecting, greeting, handing over."""

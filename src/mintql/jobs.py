@@ -22,7 +22,7 @@ from arq.worker import func
 from mintql.domain.ids import ConnectionId, LinkVisitId, SyncRunId, UserId
 from mintql.gateways.queue import deserialize, serialize
 from mintql.runtime import Runtime, open_runtime
-from mintql.services import examination, link_visits, removal, sync, transfers, uncategorized, webhooks
+from mintql.services import audit, examination, link_visits, removal, sync, transfers, uncategorized, webhooks
 from mintql.services import extract as extraction
 from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
@@ -32,6 +32,7 @@ from mintql.services.extract import Workplace, utc_now
 from mintql.services.notify import KEPT_DAYS as DELIVERIES_KEPT_DAYS
 from mintql.services.notify import Deliver, Notifier
 from mintql.settings import Settings, load_settings
+from mintql.store import audit as audit_rows
 from mintql.store import events as event_rows
 from mintql.store import farewells as farewell_rows
 from mintql.store import link_answers as visit_rows
@@ -174,6 +175,8 @@ async def sweep(context: Context) -> None:
         await sync_rows.purge_sessions(conn, now, PURGE_ROWS_MAX)
     async with runtime.system() as conn:
         await visit_rows.purge(conn, now, PURGE_ROWS_MAX)
+    async with runtime.system() as conn:
+        await audit_rows.purge(conn, now - timedelta(days=audit.KEPT_DAYS), PURGE_ROWS_MAX)
 
 
 @guarded

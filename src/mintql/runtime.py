@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import asyncpg
 from arq.connections import ArqRedis
@@ -38,6 +39,9 @@ POOL_ACQUIRE_TIMEOUT_SECONDS: dict[Role, float] = {"api": 5.0, "worker": 120.0}
 POOL_CONNECT_TIMEOUT_SECONDS = 5.0
 REDIS_CONNECTIONS_MAX = 64
 STATEMENTS_CACHED_MAX = 512
+SOON_MAX = 100
+"""Small tasks under way after their answer; more are dropped. None of them is needed for anything to be right."""
+SOON_SECONDS_MAX = 10.0
 
 
 @dataclass(slots=True)
@@ -57,6 +61,7 @@ class Runtime:
     connectors: Mapping[str, Connector]
     passwords: Passwords
     crowd: CrowdCache = field(default_factory=CrowdCache)
+    _soon: set[asyncio.Task[None]] = field(default_factory=set)
 
     @asynccontextmanager
     async def person(self, user_id: UserId) -> AsyncIterator[Conn]:
@@ -71,6 +76,20 @@ class Runtime:
         async with self.pool.acquire(timeout=POOL_ACQUIRE_TIMEOUT_SECONDS[self.role]) as conn, conn.transaction():
             yield conn
 
+    def soon(self, task: Coroutine[Any, Any, None]) -> None:
+        """Do something small that no answer waits for; what fails, or is one too many, is logged and dropped."""
+        if len(self._soon) >= SOON_MAX:
+            task.close()
+            log.warning("%s is left out: %s such tasks are under way", _name(task), SOON_MAX)
+            return
+        started = asyncio.create_task(_bounded(task))
+        self._soon.add(started)
+        started.add_done_callback(self._soon.discard)
+
+    async def finish(self) -> None:
+        """Wait for what was to be done soon."""
+        await asyncio.gather(*self._soon)
+
     async def perform(self, effects: Effects) -> None:
         """Do what had to wait for the commit. Nothing here may fail the caller: all of it can be redone."""
         if effects.changed:
@@ -79,6 +98,18 @@ class Runtime:
             await self.channel.publish(effects.told)
         for job in effects.jobs:
             await self.queue.enqueue(job.name, *job.args, defer_seconds=job.defer_seconds)
+
+
+def _name(task: Coroutine[Any, Any, None]) -> str:
+    return str(getattr(task, "__qualname__", task))
+
+
+async def _bounded(task: Coroutine[Any, Any, None]) -> None:
+    try:
+        async with asyncio.timeout(SOON_SECONDS_MAX):
+            await task
+    except Exception:
+        log.exception("%s failed", _name(task))
 
 
 @asynccontextmanager
@@ -96,7 +127,7 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
             stack.push_async_callback(wakeups.stop)
         cache = Cache(redis, settings.cache_ttl_seconds)
         stack.push_async_callback(cache.close)
-        yield Runtime(
+        runtime = Runtime(
             settings=settings,
             role=role,
             pool=pool,
@@ -110,6 +141,8 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
             connectors=build_connectors(settings, http),
             passwords=Passwords(settings.password_hash_concurrency),
         )
+        stack.push_async_callback(runtime.finish)
+        yield runtime
 
 
 def _pool(settings: Settings, role: Role) -> asyncpg.Pool[asyncpg.Record]:

@@ -39,8 +39,10 @@ from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
 from mintql.api.requests import Ask, RefusedError, read_ask
 from mintql.api.schema import Schema
 from mintql.api.websocket import GOING_AWAY, SocketAdapter, TransportHandler, close_socket
+from mintql.domain.audit import Origin, origin_of
 from mintql.domain.ids import UserId
 from mintql.runtime import Runtime
+from mintql.services import audit
 from mintql.settings import Settings
 from mintql.store import users
 
@@ -94,11 +96,12 @@ class GraphQLView(GraphQL[Context, None]):
             await super().__call__(scope, receive, send)
             return
         request = Request(scope, receive)
-        try:
-            response = await self._respond(request)
-        except ClientDisconnect:
-            return
-        await response(scope, receive, send)
+        with audit.heard_from(_origin(request)):
+            try:
+                response = await self._respond(request)
+            except ClientDisconnect:
+                return
+            await response(scope, receive, send)
 
     async def close_sockets(self) -> None:
         """Tell everybody who is connected that this process goes away; they connect to another one."""
@@ -248,6 +251,7 @@ class GraphQLView(GraphQL[Context, None]):
         """Return the context of a WebSocket before `connection_init`."""
         if isinstance(request, WebSocket):
             self._sockets.add(request)
+            audit.begin_hearing(_origin(request))
         return Context(_runtime(request), None, request, None, {})
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
@@ -295,6 +299,12 @@ class GraphQLView(GraphQL[Context, None]):
 
 def _runtime(request: HTTPConnection) -> Runtime:
     return cast("Runtime", request.app.state.runtime)
+
+
+def _origin(request: HTTPConnection) -> Origin:
+    """Return where a request came from. A proxy's word for that counts where the server trusts the proxy."""
+    client = request.client
+    return origin_of(None if client is None else client.host, request.headers.get("user-agent"))
 
 
 def with_way_out(page: str) -> str:

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, TypeAlias
 
 import strawberry
-from starlette.requests import Request
 
 from mintql.api.context import Context, Info
 from mintql.api.cookies import clear_cookie, set_cookie
@@ -20,8 +19,10 @@ from mintql.api.errors import (
 from mintql.api.money import Money, MoneyInput, money_or_none
 from mintql.api.nodes import Node, encode_id, register_node
 from mintql.api.scalars import CurrencyCode
+from mintql.domain.audit import SIGNED_IN, SIGNED_OUT, SIGNED_OUT_EVERYWHERE, SIGNED_UP
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import UserId
+from mintql.services import audit
 from mintql.services import identity as service
 from mintql.services.effects import Effects
 from mintql.services.identity import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, ProfileChanges
@@ -180,7 +181,7 @@ class IdentityMutation:
             user_id = await users.new_id(conn)
         async with context.runtime.person(user_id) as conn:
             await service.sign_up(conn, user_id, new, password_hash, now)
-        return await _begin_session(context, user_id, set_cookie)
+        return await _begin_session(context, user_id, SIGNED_UP, with_cookie=set_cookie)
 
     @strawberry.mutation(description="Signs a person in.")
     async def sign_in(
@@ -199,12 +200,13 @@ class IdentityMutation:
             found = await users.credentials_by_email(conn, email.strip())
         user_id, stored = found or (None, None)
         if not await passwords.verify(stored, password) or user_id is None or stored is None:
+            context.runtime.soon(_note_failure(context, user_id))
             raise service.bad_credentials()
         if passwords.is_outdated(stored):
             renewed = await passwords.hash(password)
             async with context.runtime.person(user_id) as conn:
                 await users.update_password_hash(conn, user_id, renewed)
-        return await _begin_session(context, user_id, set_cookie)
+        return await _begin_session(context, user_id, SIGNED_IN, with_cookie=set_cookie)
 
     @strawberry.mutation(description="Ends the session, at once and everywhere it is used.")
     async def sign_out(
@@ -221,6 +223,8 @@ class IdentityMutation:
                 await sessions.delete_all(conn, viewer.user_id)
             else:
                 await sessions.delete(conn, viewer.user_id, viewer.session_id)
+            act = SIGNED_OUT_EVERYWHERE if everywhere else SIGNED_OUT
+            await audit.record(conn, viewer.user_id, act, context.now())
         # The wake-up lets live subscriptions of the ended session notice at once.
         await context.runtime.perform(Effects(told={viewer.user_id}))
         if context.response is not None:
@@ -264,13 +268,19 @@ def _check_cookie(context: Context, with_cookie: bool) -> None:
         raise InvalidInput("A cookie can be set over HTTP only.", field="setCookie")
 
 
-async def _begin_session(context: Context, user_id: UserId, with_cookie: bool) -> SignInSuccess:
-    agent = context.request.headers.get("user-agent", "") if isinstance(context.request, Request) else ""
+async def _note_failure(context: Context, user_id: UserId | None) -> None:
+    """Write down that a password was wrong, for who has an account: after the answer, whose time must not tell it."""
+    if user_id is not None:
+        async with context.runtime.person(user_id) as conn:
+            await audit.record_failure(conn, user_id, context.now())
+
+
+async def _begin_session(context: Context, user_id: UserId, act: str, *, with_cookie: bool) -> SignInSuccess:
+    days, agent = context.runtime.settings.session_days, audit.current_origin().user_agent
     async with context.runtime.person(user_id) as conn:
-        token, expires_at = await service.begin_session(
-            conn, user_id, context.now(), context.runtime.settings.session_days, agent
-        )
+        token, expires_at = await service.begin_session(conn, user_id, context.now(), days, agent)
+        await audit.record(conn, user_id, act, context.now())
         user = await service.get_user(conn, user_id)
     if with_cookie and context.response is not None:
-        set_cookie(context.response, token, context.runtime.settings.session_days)
+        set_cookie(context.response, token, days)
     return SignInSuccess(token=token, expires_at=expires_at, viewer=user_node(user))

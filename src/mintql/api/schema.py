@@ -16,6 +16,7 @@ from mintql.api.accounts import AccountsQuery
 from mintql.api.adjustments import AdjustmentsMutation
 from mintql.api.alerts import AlertsQuery
 from mintql.api.annotations import AnnotationsMutation, AnnotationsQuery
+from mintql.api.audit import AuditQuery
 from mintql.api.budgets import BudgetsMutation, BudgetsQuery
 from mintql.api.categories import CategoriesQuery
 from mintql.api.category_changes import CATEGORY_HANDLERS, CategoryChangesMutation
@@ -46,6 +47,7 @@ from mintql.api.transfers import TransfersMutation, TransfersQuery
 class Query(
     NodesQuery,
     IdentityQuery,
+    AuditQuery,
     InstitutionsQuery,
     ConnectionsQuery,
     AccountsQuery,

@@ -9,12 +9,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from mintql.domain.audit import CONNECTION_ENDED, CONNECTION_MADE, CONNECTION_REMOVED, CONNECTION_RENEWED
 from mintql.domain.credentials import CredentialField, Credentials
 from mintql.domain.errors import AuthRequired, InstitutionFailure, InvalidInput, NotFound, RateLimited, failure_of
 from mintql.domain.ids import ConnectionId, SyncRunId, UserId
 from mintql.gateways.vault import Sealed, Vault
 from mintql.institutions.base import Connector, Linkable
-from mintql.services import alerts
+from mintql.services import alerts, audit
 from mintql.services.effects import Effects, Job
 from mintql.services.events import EVENT_IDS_MAX, append_events, transactions_changed
 from mintql.services.farewells import KEPT as FAREWELL_KEPT
@@ -92,6 +93,7 @@ async def create(
     connection_id = await store.insert(conn, user_id, access.institution_id, hint, key, access.webhook_key(vault), now)
     await _keep_secret(conn, user_id, connection_id, vault.seal(user_id, connection_id, access.credentials))
     run_id, effects = await open_or_join_run(conn, user_id, connection_id, "link", now)
+    await _record(conn, user_id, CONNECTION_MADE, access.institution_id, hint, now)
     _note_change(effects, user_id)
     return connection_id, run_id, effects
 
@@ -108,6 +110,8 @@ async def _resume(
     await _keep_secret(conn, user_id, connection_id, vault.seal(user_id, connection_id, access.credentials))
     hint = login_hint(access.credentials.login)
     await store.reactivate(conn, user_id, connection_id, hint, key, access.webhook_key(vault))
+    act = CONNECTION_MADE if known.status == "disconnected" else CONNECTION_RENEWED
+    await _record(conn, user_id, act, access.institution_id, hint, now)
     effects = Effects()
     if key != known.login_key:
         effects.merge(await close_runs(conn, user_id, connection_id, now, LOGIN_REPLACED))
@@ -145,6 +149,11 @@ async def _forget_secret(
         return []
     await store.part_with_secret(conn, user_id, connection_id, now + FAREWELL_KEPT)
     return [Job("farewell")]
+
+
+async def _record(conn: Conn, user_id: UserId, act: str, institution_id: str, hint: str, now: datetime) -> None:
+    detail = {"institution": institution_id} | ({"login": hint} if hint else {})
+    await audit.record(conn, user_id, act, now, detail)
 
 
 def _note_change(effects: Effects, user_id: UserId) -> None:
@@ -241,8 +250,9 @@ async def renew(conn: Conn, user_id: UserId, connection_id: ConnectionId, now: d
         NotFound: Not this person's connection, or ended.
     """
     await lock_users(conn, [user_id])
-    await open_connection(conn, user_id, connection_id)
+    found = await open_connection(conn, user_id, connection_id)
     await store.renew(conn, user_id, connection_id)
+    await _record(conn, user_id, CONNECTION_RENEWED, found.institution_id, "", now)
     return await _go_on(conn, user_id, connection_id, now)
 
 
@@ -273,6 +283,8 @@ async def disconnect(
         farewell = found.institution_id in farewells
         effects.jobs += await _forget_secret(conn, user_id, connection_id, now, farewell=farewell)
         await visits.forget_old(conn, user_id, connection_id)
+    act = CONNECTION_ENDED if keep_history else CONNECTION_REMOVED
+    await _record(conn, user_id, act, found.institution_id, "", now)
     if keep_history:
         await store.disconnect(conn, user_id, connection_id, now)
         effects.merge(await close_runs(conn, user_id, connection_id, now))

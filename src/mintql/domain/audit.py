@@ -1,0 +1,62 @@
+"""The words for security-relevant acts, and where a request came from."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+USER_AGENT_LENGTH_MAX = 400
+
+SIGNED_UP = "signed_up"
+SIGNED_IN = "signed_in"
+SIGN_IN_FAILED = "sign_in_failed"
+SIGNED_OUT = "signed_out"
+SIGNED_OUT_EVERYWHERE = "signed_out_everywhere"
+SESSION_ENDED = "session_ended"
+CONNECTION_MADE = "connection_made"
+CONNECTION_RENEWED = "connection_renewed"
+CONNECTION_ENDED = "connection_ended"
+CONNECTION_REMOVED = "connection_removed"
+EXPORTED = "exported"
+DELETION_REFUSED = "deletion_refused"
+
+WORDS = {
+    SIGNED_UP: "Signed up.",
+    SIGNED_IN: "Signed in.",
+    SIGN_IN_FAILED: "Somebody tried to sign in with a wrong password.",
+    SIGNED_OUT: "Signed out.",
+    SIGNED_OUT_EVERYWHERE: "Signed out everywhere: all sessions were ended.",
+    SESSION_ENDED: "Ended a session from another one.",
+    CONNECTION_MADE: "Connected an institution.",
+    CONNECTION_RENEWED: "Renewed the login of a connection.",
+    CONNECTION_ENDED: "Ended a connection and kept its history.",
+    CONNECTION_REMOVED: "Removed a connection with its history.",
+    EXPORTED: "Downloaded an export of the account's data.",
+    DELETION_REFUSED: "The account was to be deleted, with a wrong password; nothing was deleted.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from: the address of the client, as far as this server can know it, and its program."""
+
+    address: str = ""
+    user_agent: str = ""
+
+
+NOWHERE = Origin()
+
+
+def origin_of(address: str | None, user_agent: str | None) -> Origin:
+    """Return an origin within its bounds; an address that is none, as that of a local socket, is left out."""
+    try:
+        checked = str(ipaddress.ip_address((address or "").partition("%")[0]))
+    except ValueError:
+        checked = ""
+    agent = "".join(sign for sign in (user_agent or "") if sign.isprintable())
+    return Origin(checked, agent[:USER_AGENT_LENGTH_MAX])
+
+
+def words_of(act: str) -> str:
+    """Return an act as a sentence; one without words of its own by its name."""
+    return WORDS.get(act) or act.replace("_", " ").capitalize() + "."

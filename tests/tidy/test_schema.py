@@ -17,7 +17,7 @@ GLOBAL_KEYS = {"users_email_key", "sessions_token_hash_key"}
 TABLES = """
 SELECT relation.relname AS name, relation.relrowsecurity AS fenced,
     (SELECT array_agg(pg_get_expr(policy.polqual, policy.polrelid)) FROM pg_policy AS policy
-     WHERE policy.polrelid = relation.oid) AS policies
+     WHERE policy.polrelid = relation.oid AND policy.polpermissive) AS policies
 FROM pg_class AS relation
 WHERE relation.relnamespace = 'public'::regnamespace AND relation.relkind IN ('r', 'p') AND NOT relation.relispartition
 """

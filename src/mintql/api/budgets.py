@@ -138,9 +138,9 @@ class BudgetsQuery:
     async def budgets(
         self, info: Info, month: Annotated[Month, strawberry.argument(description="The month.")]
     ) -> list[Budget]:
-        async with info.context.person() as conn:
+        async with info.context.ledger() as conn:
             found = await service.list_budgets(conn, info.context.user_id, month)
-        return [budget_node(budget) for budget in found]
+        return [budget_node(budget) for budget in found if info.context.shows_budget(budget.limit.category_id)]
 
     @strawberry.field(
         description="A limit that fits for each group of spending, from the viewer's complete months; from the "

@@ -16,11 +16,14 @@ from starlette.websockets import WebSocket
 from strawberry.dataloader import DataLoader
 
 from mintql.domain.categories import CategoryTree
-from mintql.domain.errors import NotSignedIn
-from mintql.domain.ids import CategoryId, SessionId, UserId
+from mintql.domain.errors import NotShared, NotSignedIn
+from mintql.domain.household import Entered
+from mintql.domain.ids import CategoryId, SessionId, ShareId, UserId
+from mintql.services import household
 from mintql.services.effects import Effects
 from mintql.services.identity import find_session
 from mintql.services.personal_categories import tree_of
+from mintql.store import sessions
 from mintql.store.queries import Conn
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ class Context:
     `connection_params` is the payload of `connection_init` on a WebSocket. `token` is what the viewer showed,
     kept so that a long-lived connection can be asked again whether its session still holds. `tree` holds the viewer's
     categories once `category_tree` was asked.
+
+    `share` is what a request of a member goes through (`api/sharing.py`); while `fenced`, only what is shared is seen.
     """
 
     runtime: Runtime
@@ -59,11 +64,20 @@ class Context:
     token: str | None = field(default=None, repr=False)
     loaders: dict[object, DataLoader[Any, Any]] = field(default_factory=dict)
     tree: CategoryTree | None = None
+    share: Entered | None = None
+    fenced: bool = True
 
     @property
     def user_id(self) -> UserId:
-        """The viewer's id; raises `NotSignedIn` when there is no session."""
-        return self.signed_in().user_id
+        """Whose money it is: the viewer's, or that of whoever shares it; raises `NotSignedIn` without a session."""
+        viewer = self.signed_in()
+        return viewer.user_id if self.share is None else self.share.owner_id
+
+    def entered(self) -> Entered:
+        """Return the share that the request goes through; raise `NotShared` when it names none."""
+        if self.share is None:
+            raise NotShared("This request names no share.")
+        return self.share
 
     def signed_in(self) -> Viewer:
         """Return the viewer, or raise `NotSignedIn`."""
@@ -72,14 +86,45 @@ class Context:
         return self.viewer
 
     @asynccontextmanager
-    async def person(self) -> AsyncIterator[Conn]:
-        """Open a database transaction that sees the viewer's rows only.
+    async def person(self, *, live: bool = False) -> AsyncIterator[Conn]:
+        """Open a database transaction that sees the viewer's rows only, or what a share shows of its owner's.
 
         Never await a loader inside: it takes a second connection of the pool, and as many requests as the
         pool has connections would then wait for each other.
+
+        `live`: look whether the session still holds, for what goes on for long.
+
+        Raises:
+            NotSignedIn: The session has ended or run out.
+            NotShared: The share has ended, or what is read is not for members.
         """
-        async with self.runtime.person(self.user_id) as conn:
+        viewer = self.signed_in()
+        async with self.runtime.person(viewer.user_id) as conn:
+            if live and not await sessions.is_live(conn, viewer.user_id, viewer.session_id, self.now()):
+                raise NotSignedIn("The session has ended. Sign in again, then go on after the last cursor.")
+            if self.share is None:
+                yield conn
+                return
+            self.share = await household.enter(conn, self.share.share_id, fenced=self.fenced)
+            try:
+                yield conn
+            except household.RefusedByFence:
+                raise NotShared("This is not for members of a household.") from None
+
+    @asynccontextmanager
+    async def ledger(self) -> AsyncIterator[Conn]:
+        """Open a transaction on all rows of whose money it is, for what leaves out by itself what is not shared."""
+        if self.share is None:
+            async with self.person() as conn:
+                yield conn
+            return
+        async with self.runtime.person(self.signed_in().user_id) as conn:
+            self.share = await household.enter(conn, self.share.share_id, fenced=False)
             yield conn
+
+    def shows_budget(self, category_id: CategoryId) -> bool:
+        """Tell whether a budget is the viewer's, or shared with them."""
+        return self.share is None or self.share.extent.has_budget(category_id)
 
     async def carry_out(self, act: Callable[[Conn, UserId, K, datetime], Awaitable[Effects]], subject: K) -> None:
         """Let a service do something to one thing of the viewer's, and then what waits for the commit."""
@@ -118,7 +163,14 @@ class Context:
         found = Context(self.runtime, None, self.request, self.response, self.connection_params, self.token)
         if self.token is not None:
             found.viewer = await find_viewer(self.runtime, self.token)
+        if self.share is not None:
+            await found.enter(self.share.share_id)
         return found
+
+    async def enter(self, share_id: ShareId) -> None:
+        """Speak of what somebody shares with the viewer from here on; raise `NotShared` when nobody does."""
+        async with self.runtime.person(self.signed_in().user_id) as conn:
+            self.share = await household.enter(conn, share_id, fenced=True)
 
     @staticmethod
     def now() -> datetime:

@@ -49,15 +49,23 @@ class Prepared:
         operation = self._operation(operation_name)
         if self.errors or operation is None or operation.operation is not OperationType.QUERY:
             return frozenset()
-        fragments = {
-            node.name.value: node for node in self.document.definitions if isinstance(node, FragmentDefinitionNode)
-        }
-        return frozenset(_root_fields(operation.selection_set, fragments))
+        return frozenset(field.name.value for field in self._fields(operation))
+
+    def operation(self, operation_name: str | None) -> tuple[OperationDefinitionNode, list[FieldNode]] | None:
+        """Return the operation that would run and its root fields, all that could be; None when it is not clear."""
+        operation = self._operation(operation_name)
+        return None if self.errors or operation is None else (operation, self._fields(operation))
 
     def runs_subscription(self, operation_name: str | None) -> bool:
         """Tell whether the operation that would run is a subscription."""
         operation = self._operation(operation_name)
         return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
+    def _fields(self, operation: OperationDefinitionNode) -> list[FieldNode]:
+        fragments = {
+            node.name.value: node for node in self.document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        return list(_root_fields(operation.selection_set, fragments))
 
     def _operation(self, operation_name: str | None) -> OperationDefinitionNode | None:
         operations = [
@@ -69,13 +77,13 @@ class Prepared:
         return operations[0] if len(operations) == 1 else None
 
 
-def _root_fields(selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> Iterator[str]:
+def _root_fields(selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> Iterator[FieldNode]:
     """Yield the fields of a validated selection. Each fragment is entered once."""
     waiting, entered = [selections], set[str]()
     while waiting:
         for node in waiting.pop().selections:
             if isinstance(node, FieldNode):
-                yield node.name.value
+                yield node
             elif isinstance(node, InlineFragmentNode):
                 waiting.append(node.selection_set)
             elif isinstance(node, FragmentSpreadNode) and node.name.value not in entered:

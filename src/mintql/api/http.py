@@ -36,11 +36,13 @@ from mintql.api.cookies import bearer, cookie_token, origin_is_trusted
 from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, INTERNAL, UNAUTHENTICATED
 from mintql.api.multipart import Gate, is_multipart, read_multipart_ask
 from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
+from mintql.api.nodes import decode_id
 from mintql.api.requests import Ask, RefusedError, read_ask
 from mintql.api.schema import Schema
 from mintql.api.websocket import GOING_AWAY, SocketAdapter, TransportHandler, close_socket
 from mintql.domain.audit import Origin, origin_of
-from mintql.domain.ids import UserId
+from mintql.domain.errors import InvalidInput, NotShared, NotSignedIn
+from mintql.domain.ids import ShareId, UserId
 from mintql.runtime import Runtime
 from mintql.services import audit
 from mintql.settings import Settings
@@ -48,6 +50,7 @@ from mintql.store import users
 
 log = logging.getLogger(__name__)
 
+SHARE_HEADER = "X-Mintql-Share"
 FORBIDDEN_ORIGIN = "FORBIDDEN_ORIGIN"
 CONNECTION_INIT_SECONDS_MAX = 10
 OPERATIONS_PER_SOCKET_MAX = 50
@@ -161,7 +164,12 @@ class GraphQLView(GraphQL[Context, None]):
             return await self._stream(request, ask, context)
         media = accepted.json
         place: Place | None = None
-        if context.viewer is not None and not is_multipart(request) and may_be_kept(self.schema.documents, ask):
+        if (
+            context.viewer is not None
+            and context.share is None
+            and not is_multipart(request)
+            and may_be_kept(self.schema.documents, ask)
+        ):
             place = await find_place(context.runtime.cache, context.viewer.user_id, ask, media)
         if place is not None:
             kept = await context.runtime.cache.get(place.user_id, place.version, place.digest)
@@ -245,6 +253,9 @@ class GraphQLView(GraphQL[Context, None]):
         if token is not None:
             context.viewer = await find_viewer(runtime, token)
             await self._mark_active(context)
+        named = request.headers.get(SHARE_HEADER)
+        if named is not None:
+            await _enter_share(context, named)
         return context
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
@@ -272,6 +283,12 @@ class GraphQLView(GraphQL[Context, None]):
             if context.viewer is None:
                 raise ConnectionRejectionError
             await self._mark_active(context)
+        share = (context.connection_params or {}).get("share")
+        if share is not None:
+            try:
+                await _enter_share(context, str(share))
+            except RefusedError:
+                raise ConnectionRejectionError from None
         return cast("UnsetType", UNSET)
 
     async def _mark_active(self, context: Context) -> None:
@@ -305,6 +322,18 @@ def _origin(request: HTTPConnection) -> Origin:
     """Return where a request came from. A proxy's word for that counts where the server trusts the proxy."""
     client = request.client
     return origin_of(None if client is None else client.host, request.headers.get("user-agent"))
+
+
+async def _enter_share(context: Context, text: str) -> None:
+    """Let a request speak of what somebody shares with the viewer; raise `RefusedError` when that is not so."""
+    try:
+        await context.enter(ShareId(decode_id("HouseholdShare", text, field=None)))
+    except NotSignedIn as failure:
+        raise RefusedError(401, failure.message, code=UNAUTHENTICATED) from None
+    except NotShared as failure:
+        raise RefusedError(403, failure.message, code=failure.code) from None
+    except InvalidInput as failure:
+        raise RefusedError(400, f"The header {SHARE_HEADER} is wrong: {failure.message}") from None
 
 
 def with_way_out(page: str) -> str:

@@ -37,7 +37,7 @@ def encode_id(type_name: str, number: int) -> strawberry.ID:
     return strawberry.ID(base64.urlsafe_b64encode(f"{type_name}:{number}".encode()).decode().rstrip("="))
 
 
-def split_id(text: str, *, field: str = "id") -> tuple[str, int]:
+def split_id(text: str, *, field: str | None = "id") -> tuple[str, int]:
     """Return type name and number of a global id; raise `InvalidInput` when it is none."""
     type_name, number = "", ""
     if len(text) <= ID_LENGTH_MAX:
@@ -51,7 +51,7 @@ def split_id(text: str, *, field: str = "id") -> tuple[str, int]:
     return type_name, int(number)
 
 
-def decode_id(expected_type: str, text: str, *, field: str = "id") -> int:
+def decode_id(expected_type: str, text: str, *, field: str | None = "id") -> int:
     """Return the number of a global id of this type; raise `InvalidInput` for anything else."""
     type_name, number = split_id(text, field=field)
     if type_name != expected_type:

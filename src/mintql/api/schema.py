@@ -7,10 +7,13 @@ from functools import cache
 from typing import Any
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from mintql.api import sharing
 from mintql.api.account_merges import AccountMergesMutation, AccountMergesQuery
 from mintql.api.accounts import AccountsQuery
 from mintql.api.adjustments import AdjustmentsMutation
@@ -26,6 +29,7 @@ from mintql.api.connections import ConnectionsQuery
 from mintql.api.context import Context
 from mintql.api.documents import Documents, Preparing
 from mintql.api.errors import HANDLERS, DressErrors
+from mintql.api.household import HouseholdMutation, HouseholdQuery
 from mintql.api.identity import IdentityMutation, IdentityQuery
 from mintql.api.imports import ImportsMutation, ImportsQuery
 from mintql.api.imports_inputs import IMPORT_SCALARS
@@ -41,6 +45,7 @@ from mintql.api.spending import SpendingQuery
 from mintql.api.subscriptions import SubscriptionsSubscription
 from mintql.api.transactions import TransactionsQuery
 from mintql.api.transfers import TransfersMutation, TransfersQuery
+from mintql.domain.errors import NotShared
 
 
 @strawberry.type(description="What can be read.")
@@ -64,6 +69,7 @@ class Query(
     RulesQuery,
     TransfersQuery,
     RulesPastQuery,
+    HouseholdQuery,
 ):
     """The root of queries."""
 
@@ -84,6 +90,7 @@ class Mutation(
     RulesMutation,
     TransfersMutation,
     RulesPastMutation,
+    HouseholdMutation,
 ):
     """The root of mutations."""
 
@@ -110,7 +117,13 @@ class Schema(strawberry.Schema):
     ) -> AsyncGenerator[Any, None]:
         """Execute an operation of a long-lived connection in a context of its own."""
         if isinstance(context_value, Context):
-            context_value = await context_value.for_operation()
+            try:
+                context_value = await context_value.for_operation()
+            except NotShared as failure:
+                return _only(GraphQLError(failure.message, extensions={"code": failure.code}))
+            refused = await self._refusal(query, variable_values, context_value, operation_name)
+            if refused is not None:
+                return _only(refused)
         return await super().stream(
             query,
             variable_values,
@@ -121,8 +134,34 @@ class Schema(strawberry.Schema):
             allowed_operation_types,
         )
 
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> ExecutionResult:
+        """Execute an operation, unless it is a member's and not for members."""
+        refused = await self._refusal(query, variable_values, context_value, kwargs.get("operation_name"))
+        if refused is not None:
+            return ExecutionResult(None, [refused])
+        return await super().execute(query, variable_values, context_value, *args, **kwargs)
+
+    async def _refusal(
+        self, query: str | None, variables: dict[str, Any] | None, context: Any, operation_name: str | None
+    ) -> GraphQLError | None:
+        if not isinstance(context, Context):
+            return None
+        return await sharing.refusal(self._schema, self.documents, context, query, variables, operation_name)
+
     def process_errors(self, errors: list[Any], execution_context: ExecutionContext | None = None) -> None:
         """Log nothing here: `DressErrors` logs what is unexpected, with the id the client is given."""
+
+
+async def _only(error: GraphQLError) -> AsyncGenerator[PreExecutionError, None]:
+    """Yield an error as the one result of a stream."""
+    yield PreExecutionError(data=None, errors=[error])
 
 
 def print_sdl() -> str:

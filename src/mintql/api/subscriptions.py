@@ -24,9 +24,9 @@ from mintql.api.paging import decode_seq, encode_seq
 from mintql.api.scalars import Cursor
 from mintql.api.sync import SyncError, SyncRun, SyncState, load_runs, percent_done, sync_error
 from mintql.api.transactions import Transaction, load_transactions
-from mintql.domain.errors import InvalidInput, NotSignedIn
+from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import AlertId, EventSeq, TransactionId
-from mintql.store import alerts_read, events, sessions
+from mintql.store import alerts_read, events
 from mintql.store.alerts_read import AlertRow
 from mintql.store.events import Event
 from mintql.store.queries import Conn
@@ -53,17 +53,15 @@ async def follow(
 
     Raises:
         NotSignedIn: The session has ended or run out.
+        NotShared: The share has ended.
         InvalidInput: `after` lies beyond everything there is, so it cannot have been given out.
     """
-    viewer = context.signed_in()
     poll_seconds = context.runtime.settings.event_poll_seconds
-    with context.runtime.wakeups.listen(viewer.user_id) as woken:
+    with context.runtime.wakeups.listen(context.user_id) as woken:
         position = await _begin(context, after, latest)
         while True:
             woken.clear()
-            async with context.person() as conn:
-                if not await sessions.is_live(conn, viewer.user_id, viewer.session_id, context.now()):
-                    raise NotSignedIn("The session has ended. Sign in again, then go on after the last cursor.")
+            async with context.person(live=True) as conn:
                 rows = await read(conn, position)
             for row in rows:
                 position = position_of(row)

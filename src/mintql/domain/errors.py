@@ -54,6 +54,12 @@ class NotSignedIn(Failure):
     code = "NOT_SIGNED_IN"
 
 
+class NotShared(Failure):
+    """A member of a household asks for something that its owner does not, or no longer, share."""
+
+    code = "NOT_SHARED"
+
+
 class BadCredentials(Failure):
     """E-mail and password do not belong together."""
 

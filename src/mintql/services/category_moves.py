@@ -26,7 +26,7 @@ from mintql.services.category_changes import check_name_is_free, said_of, why_ke
 from mintql.services.effects import Effects
 from mintql.services.events import EVENT_IDS_MAX, append_events, transactions_changed
 from mintql.services.personal_categories import tree_of
-from mintql.store import budgets, rules
+from mintql.store import budgets, household, rules
 from mintql.store import personal_categories as store
 from mintql.store.locks import lock_users
 from mintql.store.personal_categories import Holdings
@@ -182,6 +182,7 @@ async def _put_away(
     moved = await store.move_transactions(conn, user_id, from_id, into_id, EVENT_IDS_MAX, now)
     sellers = await store.move_sellers(conn, user_id, from_id, into_id)
     await rules.move_category(conn, user_id, from_id, into_id)
+    await household.rename_category(conn, user_id, from_id, None if into_id == UNCATEGORIZED_ID else into_id)
     notes = await _move_limits(conn, user_id, from_id, into_id, now)
     said = await said_of(conn, user_id, from_id)
     target = None if taker is None else into_id

@@ -1,0 +1,160 @@
+"""What a member of a household may ask for of what somebody shares with them.
+
+A request that names a share (header `X-Mintql-Share`, or `share` beside `authorization` on a WebSocket) speaks of the
+owner's money. Only the root fields named here are let through, before anything runs; reading then happens under a
+role that sees the shared rows only (migration 0021), so that no nested field can lead further. A manager's change
+names what it changes: that is looked up under the same role first, and written down for the owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from graphql import FieldNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType
+from graphql.execution.values import get_argument_values, get_variable_values
+
+from mintql.api.categories import decode_category_id
+from mintql.api.context import Context
+from mintql.api.documents import Documents
+from mintql.api.errors import QUERY_CODES
+from mintql.api.nodes import decode_id
+from mintql.domain.errors import Failure, NotShared
+from mintql.domain.household import Entered
+from mintql.domain.ids import TransactionId
+from mintql.services import audit, household
+from mintql.services.choices import Scope
+
+OPEN_QUERIES = frozenset(
+    {"__typename", "__schema", "__type", "node", "accounts", "transactions", "tags", "categories", "institutions"}
+    | {"budgets", "budgetAlerts"}
+)
+WHOLE_QUERIES = frozenset({"spending"})
+"""Sums over all accounts: for members to whom all of them are shown."""
+OPEN_SUBSCRIPTIONS = frozenset({"__typename", "budgetAlerts"})
+
+TRANSACTIONS_OF: dict[str, str] = {
+    "annotateTransaction": "id",
+    "splitTransaction": "id",
+    "tagTransactions": "ids",
+    "adjustTransactions": "ids",
+    "recategorize": "ids",
+}
+"""Mutations of transactions for managers, and the argument that names them."""
+BUDGET_OF: dict[str, str] = {"setBudgetOverride": "categoryId", "removeBudgetOverride": "categoryId"}
+"""Mutations of budgets for managers, and the argument that names one."""
+
+
+async def refusal(
+    schema: GraphQLSchema,
+    documents: Documents,
+    context: Context,
+    query: str | None,
+    variables: Mapping[str, Any] | None,
+    operation_name: str | None,
+) -> GraphQLError | None:
+    """Return why a member may not run an operation, None when they may. What cannot be read is left to execution.
+
+    A change that is let through is written into the owner's audit log, and its transaction is opened on the owner's
+    rows (`Context.person`).
+    """
+    if context.share is None or not query:
+        return None
+    try:
+        prepared = documents.prepare(query, variables)
+    except (GraphQLError, RecursionError):
+        return None
+    if prepared.errors:
+        return None
+    found = prepared.operation(operation_name)
+    if found is None:
+        return None
+    operation, fields = found
+    try:
+        if operation.operation is OperationType.MUTATION:
+            await _admit_changes(schema, context, context.share, operation, fields, variables or {})
+        else:
+            _admit_reads(context.share, operation.operation, {field.name.value for field in fields})
+    except Failure as failure:
+        return GraphQLError(failure.message, extensions={"code": QUERY_CODES.get(failure.code, failure.code)})
+    return None
+
+
+def _admit_reads(entered: Entered, kind: OperationType, names: set[str]) -> None:
+    if kind is OperationType.SUBSCRIPTION:
+        allowed = OPEN_SUBSCRIPTIONS
+    else:
+        allowed = OPEN_QUERIES | WHOLE_QUERIES if entered.extent.is_whole else OPEN_QUERIES
+    for name in sorted(names - allowed):
+        if name in WHOLE_QUERIES:
+            raise NotShared(f"`{name}` sums up all accounts, and only some of them are shared with you.")
+        raise NotShared(f"`{name}` is not for members of a household; leave the share out to ask for your own.")
+
+
+async def _admit_changes(
+    schema: GraphQLSchema,
+    context: Context,
+    entered: Entered,
+    operation: OperationDefinitionNode,
+    fields: list[FieldNode],
+    variables: Mapping[str, Any],
+) -> None:
+    if not household.may_manage(entered):
+        raise NotShared(
+            "You may look at what is shared with you and not change it; ask its owner to let you manage it."
+        )
+    coerced = get_variable_values(schema, operation.variable_definitions or (), dict(variables))
+    if isinstance(coerced, list):
+        return  # The same fault keeps the operation from being executed.
+    mutation = schema.mutation_type
+    for field in fields:
+        name = field.name.value
+        if mutation is None or name not in TRANSACTIONS_OF | BUDGET_OF:
+            raise NotShared(f"`{name}` is not for members of a household; leave the share out to change your own.")
+        arguments = get_argument_values(mutation.fields[name], field, coerced)
+        if name in BUDGET_OF:
+            _admit_budget(entered, arguments[BUDGET_OF[name]])
+        else:
+            _admit_scope(entered, name, arguments)
+            await _admit_transactions(context, TRANSACTIONS_OF[name], arguments)
+    await _note(context, entered, fields)
+    context.fenced = False
+
+
+def _admit_budget(entered: Entered, category_id: str) -> None:
+    if not entered.extent.has_budget(decode_category_id(category_id)):
+        raise NotShared("This budget is not shared with you.")
+
+
+def _admit_scope(entered: Entered, name: str, arguments: Mapping[str, Any]) -> None:
+    if name == "recategorize" and arguments.get("scope") is not Scope.ONCE and not entered.extent.is_whole:
+        raise NotShared(
+            "Only some accounts are shared with you: choose with the scope ONCE, which holds for these alone."
+        )
+
+
+async def _admit_transactions(context: Context, argument: str, arguments: Mapping[str, Any]) -> None:
+    ids = list(_listed(arguments[argument]))
+    async with context.person() as conn:
+        await household.check_visible(
+            conn,
+            context.entered(),
+            [TransactionId(decode_id("Transaction", text, field=argument)) for text in ids],
+            argument,
+        )
+
+
+def _listed(given: Any) -> Iterator[str]:
+    if isinstance(given, list):
+        yield from given
+    else:
+        yield given
+
+
+async def _note(context: Context, entered: Entered, fields: list[FieldNode]) -> None:
+    """Write down for the owner that a member changes something."""
+    who = context.signed_in()
+    async with context.runtime.person(entered.owner_id) as conn:
+        for name in sorted({field.name.value for field in fields}):
+            detail: dict[str, str | int] = {"change": name, "share": int(entered.share_id), "member": int(who.user_id)}
+            await audit.record(conn, entered.owner_id, "household_change", context.now(), detail)

@@ -53,7 +53,8 @@ class Context:
     kept so that a long-lived connection can be asked again whether its session still holds. `tree` holds the viewer's
     categories once `category_tree` was asked.
 
-    `share` is what a request of a member goes through (`api/sharing.py`); while `fenced`, only what is shared is seen.
+    `share` is what a request of a member goes through (`api/sharing.py`). Only what is shared is seen, but for the one
+    transaction of a manager's change, before which `fenced` is taken down.
     """
 
     runtime: Runtime
@@ -105,7 +106,8 @@ class Context:
             if self.share is None:
                 yield conn
                 return
-            self.share = await household.enter(conn, self.share.share_id, fenced=self.fenced)
+            fenced, self.fenced = self.fenced, True
+            self.share = await household.enter(conn, self.share.share_id, fenced=fenced)
             try:
                 yield conn
             except household.RefusedByFence:

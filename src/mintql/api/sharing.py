@@ -106,18 +106,19 @@ async def _admit_changes(
     coerced = get_variable_values(schema, operation.variable_definitions or (), dict(variables))
     if isinstance(coerced, list):
         return  # The same fault keeps the operation from being executed.
-    mutation = schema.mutation_type
-    for field in fields:
-        name = field.name.value
-        if mutation is None or name not in TRANSACTIONS_OF | BUDGET_OF:
-            raise NotShared(f"`{name}` is not for members of a household; leave the share out to change your own.")
-        arguments = get_argument_values(mutation.fields[name], field, coerced)
-        if name in BUDGET_OF:
-            _admit_budget(entered, arguments[BUDGET_OF[name]])
-        else:
-            _admit_scope(entered, name, arguments)
-            await _admit_transactions(context, TRANSACTIONS_OF[name], arguments)
-    await _note(context, entered, fields)
+    if len(fields) != 1:
+        raise NotShared("Through a share, send one change at a time.")
+    (field,), mutation = fields, schema.mutation_type
+    name = field.name.value
+    if mutation is None or name not in TRANSACTIONS_OF | BUDGET_OF:
+        raise NotShared(f"`{name}` is not for members of a household; leave the share out to change your own.")
+    arguments = get_argument_values(mutation.fields[name], field, coerced)
+    if name in BUDGET_OF:
+        _admit_budget(entered, arguments[BUDGET_OF[name]])
+    else:
+        _admit_scope(entered, name, arguments)
+        await _admit_transactions(context, TRANSACTIONS_OF[name], arguments)
+    await _note(context, entered, name)
     context.fenced = False
 
 
@@ -151,10 +152,8 @@ def _listed(given: Any) -> Iterator[str]:
         yield given
 
 
-async def _note(context: Context, entered: Entered, fields: list[FieldNode]) -> None:
+async def _note(context: Context, entered: Entered, name: str) -> None:
     """Write down for the owner that a member changes something."""
-    who = context.signed_in()
+    detail: dict[str, str | int] = {"change": name, "share": entered.share_id, "member": context.signed_in().user_id}
     async with context.runtime.person(entered.owner_id) as conn:
-        for name in sorted({field.name.value for field in fields}):
-            detail: dict[str, str | int] = {"change": name, "share": int(entered.share_id), "member": int(who.user_id)}
-            await audit.record(conn, entered.owner_id, "household_change", context.now(), detail)
+        await audit.record(conn, entered.owner_id, "household_change", context.now(), detail)

@@ -278,3 +278,14 @@ async def test_a_partner_with_all_accounts_sees_the_whole_month(client, bob, hom
     share = await join(client, bob, {"role": "VIEWER", "allAccounts": True, "allBudgets": True})
     rows = (await through(bob, share, TRANSACTIONS))["data"]["transactions"]["nodes"]
     assert {row["id"] for row in rows} == {home["ours"], home["hidden"]}
+
+
+async def test_a_shared_budget_stays_shared_when_its_category_is_merged(client, bob, home):
+    share = await join(client, bob, extent(home))
+    await client.ask(LIMIT, categoryId=COFFEE, month=MONTH)
+    merged = await client.ask(
+        "mutation M($a: ID!, $b: ID!) { mergeCategories(id: $a, intoId: $b) { __typename } }", a=COFFEE, b=RESTAURANTS
+    )
+    assert merged["mergeCategories"]["__typename"] == "MergeCategoriesSuccess"
+    budgets = (await through(bob, share, BUDGETS, month=MONTH))["data"]["budgets"]
+    assert [budget["category"]["slug"] for budget in budgets] == ["restaurants"]

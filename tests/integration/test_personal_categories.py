@@ -528,6 +528,7 @@ async def test_every_column_that_names_a_category_goes_along_when_one_is_merged(
         ("budget_overrides", "category_id"),
         ("personal_categories", "category_id"),
         ("rules", "category_id"),
+        ("household_shares", "budget_category_ids"),
         ("rule_changes", "category_id_before"),
         ("rule_changes", "category_id_after"),
     }

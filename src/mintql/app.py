@@ -19,6 +19,7 @@ from mintql.api.headers import SecurityHeaders
 from mintql.api.http import GraphQLView
 from mintql.api.schema import build_schema
 from mintql.api.try_page import try_routes
+from mintql.api.unsubscribe import unsubscribe_routes
 from mintql.api.webhooks import webhook_routes
 from mintql.runtime import Runtime, open_runtime
 from mintql.settings import Settings, load_settings
@@ -47,6 +48,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         Route("/livez", _live),
         Route("/readyz", _ready),
         *webhook_routes(),
+        *unsubscribe_routes(),
         *try_routes(),
     ]
     return Starlette(routes=routes, middleware=_middleware(chosen), lifespan=lifespan)

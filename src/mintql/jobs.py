@@ -20,6 +20,7 @@ from arq.cron import CronJob
 from arq.worker import func
 
 from mintql.domain.ids import ConnectionId, LinkVisitId, SyncRunId, UserId
+from mintql.gateways.mail import open_mailer
 from mintql.gateways.queue import deserialize, serialize
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import audit, examination, link_visits, removal, sync, transfers, uncategorized, webhooks
@@ -29,8 +30,10 @@ from mintql.services import ingest as ingestion
 from mintql.services import reconcile as reconciliation
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, utc_now
+from mintql.services.mail import MailChannel
 from mintql.services.notify import KEPT_DAYS as DELIVERIES_KEPT_DAYS
 from mintql.services.notify import Deliver, Notifier
+from mintql.services.unsubscribe import UnsubscribeLinks
 from mintql.settings import Settings, load_settings
 from mintql.store import audit as audit_rows
 from mintql.store import events as event_rows
@@ -113,6 +116,13 @@ async def notify(context: Context) -> None:
     await context["notifier"].run()
 
 
+def mail_channel(runtime: Runtime) -> MailChannel:
+    """Return the channel of mails, which skips what it is given where no mail server is set up."""
+    settings = runtime.settings
+    links = UnsubscribeLinks(settings.keyring(), settings.public_url) if settings.public_url else None
+    return MailChannel(runtime.system, open_mailer(settings), links, settings.public_url)
+
+
 def outside_channels(runtime: Runtime) -> dict[str, Deliver]:
     """Return the channels that this process can deliver on, by their names in the outbox."""
 
@@ -120,7 +130,7 @@ def outside_channels(runtime: Runtime) -> dict[str, Deliver]:
         if not await runtime.channel.publish([item.user_id]):
             raise ConnectionError("the wake-up could not be published")
 
-    return {"live": live}
+    return {"live": live, "email": mail_channel(runtime).deliver}
 
 
 @guarded

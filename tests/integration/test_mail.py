@@ -203,7 +203,7 @@ async def test_a_link_in_a_mail_stops_mails_of_its_kind_by_one_click_and_not_by_
         await client.post(f"{link}&all=1")
         assert not any([await enabled(runtime, user_id, kind) for kind in NoticeKind])
     async with runtime.system() as conn:
-        acts = await conn.fetch("SELECT act FROM audit_log WHERE user_id = $1", user_id)
+        acts = await conn.fetch("SELECT act FROM audit_entries WHERE user_id = $1", user_id)
     assert [row["act"] for row in acts].count("mail_unsubscribed") == 3
 
 

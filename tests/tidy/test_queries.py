@@ -36,6 +36,8 @@ API_NOUNS = (
     "notices_read",
     "notification_settings",
     "personal_categories",
+    "recurring",
+    "recurring_read",
     "rules",
     "rules_past",
     "runs_read",

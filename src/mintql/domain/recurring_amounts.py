@@ -1,0 +1,65 @@
+"""What the amounts of a series are: always the same, the same but for steps of the price, or varying."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+STEPPED_SHARE = 0.6
+"""Amounts count as stepped where so many of them equal the one before."""
+RECENT_PAYMENTS = 3
+"""Varying amounts are expected to be the mean of so many of the newest."""
+
+
+class AmountsKind(StrEnum):
+    """How the amounts of a series behave."""
+
+    SAME = "same"
+    STEPPED = "stepped"
+    VARYING = "varying"
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """The amounts of a series in minor units, without sign.
+
+    `mean_minor` is of the last twelve months, `expected_minor` what the next one will be about, `spread_minor` the
+    median distance of the last twelve months from their median (0 where prices only step), `variation` that distance
+    in relation to the median.
+    """
+
+    kind: AmountsKind
+    mean_minor: int
+    last_minor: int
+    expected_minor: int
+    spread_minor: int
+    variation: float
+
+
+def amounts_of(amounts_minor: Sequence[int], per_year: int) -> Amounts:
+    """Describe amounts, oldest first, of which there are about so many a year."""
+    recent = amounts_minor[-max(per_year, RECENT_PAYMENTS) :]
+    mean = round(statistics.fmean(recent))
+    median = statistics.median(recent)
+    distance = statistics.median(abs(amount - median) for amount in recent)
+    last = amounts_minor[-1]
+    pairs = list(pairwise(amounts_minor))
+    equal = sum(one == other for one, other in pairs)
+    if len(set(amounts_minor)) == 1:
+        kind = AmountsKind.SAME
+    elif equal >= STEPPED_SHARE * len(pairs):
+        kind = AmountsKind.STEPPED
+    else:
+        kind = AmountsKind.VARYING
+    varies = kind is AmountsKind.VARYING
+    return Amounts(
+        kind=kind,
+        mean_minor=mean,
+        last_minor=last,
+        expected_minor=round(statistics.fmean(recent[-RECENT_PAYMENTS:])) if varies else last,
+        spread_minor=round(distance) if varies else 0,
+        variation=distance / median if varies and median else 0.0,
+    )

@@ -1,0 +1,134 @@
+"""How often something recurs, and on which days: cycles of days, of months, and twice a month."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+from mintql.domain.months import add_months, first_day, last_day
+
+SATURDAY = 5
+MONTHS_PER_YEAR = 12
+DAYS_PER_YEAR = 365.2425
+MONTH_DAYS_MAX = 31
+
+
+class Frequency(StrEnum):
+    """How often a series recurs. `semimonthly` is on two days of each month, `bimonthly` every other month."""
+
+    WEEKLY = "weekly"
+    BIWEEKLY = "biweekly"
+    SEMIMONTHLY = "semimonthly"
+    MONTHLY = "monthly"
+    BIMONTHLY = "bimonthly"
+    QUARTERLY = "quarterly"
+    HALF_YEARLY = "half_yearly"
+    YEARLY = "yearly"
+
+
+class Weekend(StrEnum):
+    """What becomes of a day that falls on a Saturday or Sunday: it stays, or moves to Friday, or to Monday."""
+
+    STAYS = "stays"
+    BEFORE = "before"
+    AFTER = "after"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What holds of a frequency.
+
+    `step_months` is 0 where it goes by days. `tolerance_days`: how far from its day an occurrence still counts as
+    that one. `grace_days`: so long after its day one that did not come has to be missing before the series counts
+    as ended; long enough for one missed period where periods are short.
+    """
+
+    frequency: Frequency
+    step_months: int
+    days: float
+    per_year: int
+    tolerance_days: int
+    grace_days: int
+
+
+PACES: dict[Frequency, Pace] = {
+    pace.frequency: pace
+    for pace in (
+        Pace(Frequency.WEEKLY, 0, 7, 52, 1, 10),
+        Pace(Frequency.BIWEEKLY, 0, 14, 26, 2, 16),
+        Pace(Frequency.SEMIMONTHLY, 1, DAYS_PER_YEAR / 24, 24, 3, 18),
+        Pace(Frequency.MONTHLY, 1, DAYS_PER_YEAR / 12, 12, 5, 35),
+        Pace(Frequency.BIMONTHLY, 2, DAYS_PER_YEAR / 6, 6, 7, 30),
+        Pace(Frequency.QUARTERLY, 3, DAYS_PER_YEAR / 4, 4, 8, 30),
+        Pace(Frequency.HALF_YEARLY, 6, DAYS_PER_YEAR / 2, 2, 12, 45),
+        Pace(Frequency.YEARLY, 12, DAYS_PER_YEAR, 1, 15, 45),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """The days on which something falls due, numbered: number 0 is in the month of `anchor_on`, or on it.
+
+    By days where `step_days` is set (a monthly one of 28 or 30 days drifts through the months), else by months on
+    `anchor_day` (1 to 31; a shorter month has its last day instead), and for `semimonthly` on `second_day` as well.
+    """
+
+    frequency: Frequency
+    anchor_on: date
+    anchor_day: int = 0
+    second_day: int = 0
+    step_days: int = 0
+    weekend: Weekend = Weekend.STAYS
+
+    @property
+    def pace(self) -> Pace:
+        """What holds of its frequency."""
+        return PACES[self.frequency]
+
+    def due_on(self, number: int) -> date:
+        """Return the day of this number, moved off the weekend where that is the habit."""
+        day = self._nominal(number)
+        over = day.weekday() - SATURDAY
+        if self.weekend is Weekend.STAYS or over < 0:
+            return day
+        return day - timedelta(days=over + 1) if self.weekend is Weekend.BEFORE else day + timedelta(days=2 - over)
+
+    def _nominal(self, number: int) -> date:
+        if self.step_days:
+            return self.anchor_on + timedelta(days=self.step_days * number)
+        if self.second_day:
+            month, day = (
+                add_months(first_day(self.anchor_on), number // 2),
+                (self.anchor_day, self.second_day)[number % 2],
+            )
+        else:
+            month, day = add_months(first_day(self.anchor_on), self.pace.step_months * number), self.anchor_day
+        return month.replace(day=min(day, last_day(month).day)) if day > 28 else month.replace(day=day)  # noqa: PLR2004
+
+    def nearest(self, day: date) -> tuple[int, int]:
+        """Return the number whose day is nearest to this one, and by how many days this one is later."""
+        guess = self._guess(day)
+        offs = [((day - self.due_on(number)).days, number) for number in (guess - 1, guess, guess + 1)]
+        off, number = min(offs, key=lambda found: abs(found[0]))
+        return number, off
+
+    def _guess(self, day: date) -> int:
+        if self.step_days:
+            return round((day - self.anchor_on).days / self.step_days)
+        months = (day.year - self.anchor_on.year) * MONTHS_PER_YEAR + day.month - self.anchor_on.month
+        if self.second_day:
+            return 2 * months + (day.day > (self.anchor_day + self.second_day) // 2)
+        return round(months / self.pace.step_months)
+
+    def number_from(self, day: date) -> int:
+        """Return the first number that is due on this day or later."""
+        number = self._guess(day) - 2
+        while self.due_on(number) < day:
+            number += 1
+        return number
+
+    def next_after(self, day: date) -> date:
+        """Return the day that follows the one that an occurrence on `day` stands for."""
+        return self.due_on(self.nearest(day)[0] + 1)

@@ -1,0 +1,166 @@
+"""Finding what recurs in what a person pays to, or gets from, one seller.
+
+A seller's transactions are taken as a whole, by amounts that repeat to the cent, and by amounts that are near each
+other; the cycle that explains most of one of these best is a series, and the rest is looked at again. A price that
+steps up ends no series. How sure a series is follows from how tightly its days keep to the cycle, from what was
+missed or came in between, from the amounts, and from the category; `docs/recurring.md` has the measurements.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from mintql.domain.ids import AccountId, CategoryId, TransactionId
+from mintql.domain.recurring_amounts import Amounts, AmountsKind, amounts_of
+from mintql.domain.recurring_cycles import Cycle, Frequency
+from mintql.domain.recurring_fits import Fit, best_fits
+
+SERIES_PER_SELLER_MAX = 6
+SUGGESTED_FROM = 50
+"""The confidence from which a series is shown to the person, in whole percent."""
+NEAR = 1.08
+"""Amounts of one cluster are at most so many times the next smaller one."""
+STEP_MOST = 1.6
+"""A price that steps by more than this is taken for another series."""
+OCCURRENCES_MIN = 3
+OCCURRENCES_MIN_RARE = 2
+RARE = frozenset({Frequency.HALF_YEARLY, Frequency.YEARLY})
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """A transaction of a seller; `amount_minor` is what moved, without its sign."""
+
+    transaction_id: TransactionId
+    day: date
+    amount_minor: int
+    account_id: AccountId
+    category_id: CategoryId
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A series that was found: what belongs to it in order of days, and how sure that is in whole percent.
+
+    `extras` are transactions of the same amounts that came a second time for a period.
+    """
+
+    cycle: Cycle
+    members: tuple[Occurrence, ...]
+    extras: tuple[Occurrence, ...]
+    missed: int
+    off_days: float
+    amounts: Amounts
+    confidence: int
+
+    @property
+    def last(self) -> Occurrence:
+        """The newest of its transactions."""
+        return self.members[-1]
+
+    @property
+    def next_on(self) -> date:
+        """The day of the first one that has not come."""
+        return self.cycle.next_after(self.last.day)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaning:
+    """What the category of a seller says of series: `bill` speaks for one, `habit` against."""
+
+    bill: bool = False
+    habit: bool = False
+
+
+NO_LEANING = Leaning()
+
+
+def find_series(rows: Sequence[Occurrence], leaning: Leaning) -> list[Found]:
+    """Return what recurs among one seller's transactions of one currency and direction, given by day."""
+    left, found = list(rows), list[Found]()
+    while len(left) >= OCCURRENCES_MIN_RARE and len(found) < SERIES_PER_SELLER_MAX:
+        tried = [
+            series
+            for part in _parts(left)
+            for laid in best_fits([row.day for row in part])
+            if (series := _series(part, laid, len(rows), leaning)) is not None
+        ]
+        if not tried:
+            break
+        best = max(tried, key=lambda series: series.confidence * math.sqrt(len(series.members)))
+        if best.confidence < SUGGESTED_FROM:
+            break
+        found.append(best)
+        taken = {row.transaction_id for row in (*best.members, *best.extras)}
+        left = [row for row in left if row.transaction_id not in taken]
+    return found
+
+
+def _parts(rows: list[Occurrence]) -> Iterator[list[Occurrence]]:
+    """Yield the rows as a whole, those of each amount, and those of each cluster of amounts."""
+    yield rows
+    equal: dict[int, list[Occurrence]] = defaultdict(list)
+    for row in rows:
+        equal[row.amount_minor].append(row)
+    if len(equal) == 1:
+        return
+    for part in equal.values():
+        if len(part) >= OCCURRENCES_MIN_RARE:
+            yield part
+    near: list[list[int]] = []
+    for amount in sorted(equal):
+        if near and amount <= near[-1][-1] * NEAR:
+            near[-1].append(amount)
+        else:
+            near.append([amount])
+    if len(near) == 1:
+        return
+    for amounts in near:
+        if len(amounts) > 1:
+            yield sorted((row for amount in amounts for row in equal[amount]), key=lambda row: row.day)
+
+
+def _series(part: list[Occurrence], laid: Fit, seller_rows: int, leaning: Leaning) -> Found | None:
+    rare = laid.cycle.frequency in RARE
+    if len(laid.members) < (OCCURRENCES_MIN_RARE if rare else OCCURRENCES_MIN):
+        return None
+    members = tuple(part[position] for position in laid.members)
+    amounts = amounts_of([row.amount_minor for row in members], laid.cycle.pace.per_year)
+    return Found(
+        cycle=laid.cycle,
+        members=members,
+        extras=tuple(part[position] for position in laid.extras),
+        missed=laid.missed,
+        off_days=laid.off_days,
+        amounts=amounts,
+        confidence=confidence(laid, amounts, len(part) / seller_rows, leaning),
+    )
+
+
+def confidence(laid: Fit, amounts: Amounts, share: float, leaning: Leaning) -> int:
+    """Return how sure it is that a fit is a series, in whole percent.
+
+    `share` is the part of the seller's transactions that was looked at. Log odds are summed: how much closer the days
+    keep to the cycle than random ones would, what is wrong with it, and what amounts and category say.
+    """
+    days, count = laid.cycle.pace.days, len(laid.members)
+    tightness = math.log2((days / 2 + 1) / (2 * laid.off_days + 1))
+    loose = len(laid.extras) + len(laid.strays)
+    odds = (
+        -2.5
+        + 0.45 * min(max(tightness, 0) * (count - 1), 16)
+        + 0.7 * min(tightness - 1, 1.5)
+        - 5 * laid.missed / laid.periods
+        - 6 * loose / (count + loose)
+        - 1.2 * math.log2(1 / share) / math.sqrt(count / 2)
+        + {AmountsKind.SAME: 1.5, AmountsKind.STEPPED: 1.0, AmountsKind.VARYING: 1 - 6 * amounts.variation}[
+            amounts.kind
+        ]
+        + (1.5 if leaning.bill else -2.5 if leaning.habit else 0)
+    )
+    return max(1, min(99, round(100 / (1 + math.exp(-odds)))))

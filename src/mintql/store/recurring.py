@@ -1,0 +1,198 @@
+"""Series of `recurring_series`, and the transactions that they are found in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from mintql.domain.ids import AccountId, CategoryId, RecurringId, TransactionId, UserId
+from mintql.domain.recurring_amounts import AmountsKind
+from mintql.domain.recurring_cycles import Cycle, Frequency, Weekend
+from mintql.domain.recurring_detection import Occurrence
+from mintql.domain.recurring_series import Series, SeriesState
+from mintql.store.queries import Conn, load
+
+SQL = load("recurring")
+
+
+class SellerRows(NamedTuple):
+    """Transactions of one seller in one currency and direction, by day."""
+
+    merchant_key: str
+    currency: str
+    outgoing: bool
+    rows: tuple[Occurrence, ...]
+
+
+class Income(NamedTuple):
+    """What paychecks come to in a year, in minor units, and in which words that was found."""
+
+    annual_minor: int
+    currency: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much of a history is read: `rows_max` of a seller, or of one of its amounts; `sellers_max` sellers."""
+
+    rows_max: int
+    sellers_max: int
+
+
+async def history(
+    conn: Conn,
+    user_id: UserId,
+    first: date,
+    last: date,
+    left_out: Collection[CategoryId],
+    whole: Collection[str],
+    bounds: Bounds,
+) -> list[SellerRows]:
+    """Return a person's transactions by seller; see the query. `whole` are keys of sellers to read all of."""
+    rows = await conn.fetch(
+        SQL.history, user_id, first, last, sorted(left_out), bounds.rows_max, sorted(whole), bounds.sellers_max
+    )
+    return [SellerRows(row["merchant_key"], row["currency"], row["outgoing"], _occurrences(row)) for row in rows]
+
+
+def _occurrences(row: asyncpg.Record) -> tuple[Occurrence, ...]:
+    return tuple(
+        Occurrence(TransactionId(one), day, amount_minor, AccountId(account_id), CategoryId(category_id), pending)
+        for one, day, amount_minor, account_id, category_id, pending in zip(
+            row["transaction_ids"],
+            row["days"],
+            row["amounts_minor"],
+            row["account_ids"],
+            row["category_ids"],
+            row["pending"],
+            strict=True,
+        )
+    )
+
+
+async def accounts_known(conn: Conn, user_id: UserId) -> dict[AccountId, datetime | None]:
+    """Return until when each account of a person is known; None where nothing has come, or nothing more comes."""
+    return {AccountId(row["account_id"]): row["known_at"] for row in await conn.fetch(SQL.accounts_known, user_id)}
+
+
+async def stored(conn: Conn, user_id: UserId) -> list[Series]:
+    """Return all series of a person."""
+    return [series_from(row) for row in await conn.fetch(SQL.stored, user_id)]
+
+
+def series_from(row: asyncpg.Record) -> Series:
+    """Read a series from columns named as the table names them."""
+    return Series(
+        recurring_id=RecurringId(row["recurring_id"]),
+        merchant_key=row["merchant_key"],
+        currency=row["currency"],
+        outgoing=row["outgoing"],
+        state=SeriesState(row["state"]),
+        transaction_ids=tuple(map(TransactionId, row["transaction_ids"])),
+        cycle=Cycle(
+            Frequency(row["frequency"]),
+            row["anchor_on"],
+            row["anchor_day"],
+            row["second_day"],
+            row["step_days"],
+            Weekend(row["weekend"]),
+        ),
+        first_on=row["first_on"],
+        last_on=row["last_on"],
+        next_on=row["next_on"],
+        ended=row["ended"],
+        amounts_kind=AmountsKind(row["amounts_kind"]),
+        mean_minor=row["mean_minor"],
+        last_minor=row["last_minor"],
+        expected_minor=row["expected_minor"],
+        spread_minor=row["spread_minor"],
+        occurrences=row["occurrences"],
+        missed=row["missed"],
+        off_tenths=row["off_tenths"],
+        confidence=row["confidence"],
+        said_frequency=None if row["said_frequency"] is None else Frequency(row["said_frequency"]),
+        said_amount_minor=row["said_amount_minor"],
+        said_subscription=row["said_subscription"],
+        created_at=row["created_at"],
+    )
+
+
+def _columns(series: Series) -> tuple[object, ...]:
+    cycle = series.cycle
+    return (
+        series.merchant_key,
+        series.currency,
+        series.outgoing,
+        series.state,
+        list(series.transaction_ids),
+        cycle.frequency,
+        cycle.anchor_on,
+        cycle.anchor_day,
+        cycle.second_day,
+        cycle.step_days,
+        cycle.weekend,
+        series.first_on,
+        series.last_on,
+        series.next_on,
+        series.ended,
+        series.amounts_kind,
+        series.mean_minor,
+        series.last_minor,
+        series.expected_minor,
+        series.spread_minor,
+        series.occurrences,
+        series.missed,
+        series.off_tenths,
+        series.confidence,
+        series.said_frequency,
+        series.said_amount_minor,
+        series.said_subscription,
+    )
+
+
+async def there(conn: Conn, user_id: UserId, ids: Iterable[TransactionId]) -> frozenset[TransactionId]:
+    """Return which of these transactions still count."""
+    return frozenset(TransactionId(row["transaction_id"]) for row in await conn.fetch(SQL.there, user_id, list(ids)))
+
+
+async def insert(conn: Conn, user_id: UserId, series: Series, now: datetime) -> RecurringId:
+    """Add a series; return its id."""
+    return RecurringId(await conn.fetchval(SQL.insert, user_id, *_columns(series), now))
+
+
+async def update(conn: Conn, user_id: UserId, changed: Sequence[Series], now: datetime) -> None:
+    """Write series anew by their ids."""
+    await conn.executemany(SQL.update, [(user_id, series.recurring_id, *_columns(series), now) for series in changed])
+
+
+async def remove(conn: Conn, user_id: UserId, ids: Sequence[RecurringId]) -> None:
+    """Remove series."""
+    await conn.execute(SQL.remove, user_id, list(ids))
+
+
+async def note_look(conn: Conn, user_id: UserId, now: datetime) -> bool:
+    """Note that a person's transactions were looked through; return whether they had been before."""
+    return bool(await conn.fetchval(SQL.note_look, user_id, now))
+
+
+async def note_income(conn: Conn, user_id: UserId, found: Income | None) -> None:
+    """Write the income that paychecks come to; None for none. `note_look` comes before it."""
+    columns = (None, None, "") if found is None else found
+    await conn.execute(SQL.note_income, user_id, *columns)
+
+
+async def income(conn: Conn, user_id: UserId) -> Income | None:
+    """Return the income that paychecks come to, None where there are none."""
+    row = await conn.fetchrow(SQL.income, user_id)
+    return None if row is None else Income(row["annual_income_minor"], row["currency"], row["income_basis"])
+
+
+async def arrived(conn: Conn, user_id: UserId, ids: Iterable[TransactionId]) -> tuple[datetime, datetime] | None:
+    """Return when the first and the last of these transactions were first seen, None where none is there."""
+    row = await conn.fetchrow(SQL.arrived, user_id, list(ids))
+    return None if row is None or row["first_at"] is None else (row["first_at"], row["last_at"])

@@ -1,0 +1,108 @@
+-- name: history
+-- A person's transactions of $2 to $3, by seller, currency and direction, as arrays by day; $4: categories left out.
+-- Of sellers with more than $5 of them only amounts that came three to $5 times, in three months or more, unless the
+-- seller is one of $6; at most $7 sellers, those with the fewest first.
+WITH counted AS MATERIALIZED (
+    SELECT merchant_key, currency, amount_minor < 0 AS outgoing, abs(amount_minor) AS amount_minor, posted_on,
+        transaction_id, account_id, category_id, pending
+    FROM transactions
+    WHERE user_id = $1 AND posted_on BETWEEN $2 AND $3 AND successor_id IS NULL AND removed_at IS NULL
+      AND amount_minor <> 0 AND merchant_key <> '' AND category_id <> ALL ($4::int[])
+), seller AS MATERIALIZED (
+    SELECT merchant_key, currency, outgoing, count(*)::int AS seller_rows,
+        count(*) <= $5::int OR merchant_key = ANY ($6::text[]) AS is_whole
+    FROM counted
+    GROUP BY merchant_key, currency, outgoing
+    HAVING count(*) > 1 OR merchant_key = ANY ($6::text[])
+), repeated AS MATERIALIZED (
+    SELECT merchant_key, currency, outgoing, amount_minor
+    FROM counted JOIN seller USING (merchant_key, currency, outgoing)
+    WHERE NOT is_whole
+    GROUP BY merchant_key, currency, outgoing, amount_minor
+    HAVING count(*) BETWEEN 3 AND $5::int AND count(DISTINCT date_trunc('month', posted_on)) >= 3
+), looked_at AS (
+    SELECT counted.*, seller_rows FROM counted JOIN seller USING (merchant_key, currency, outgoing) WHERE is_whole
+    UNION ALL
+    SELECT counted.*, seller_rows
+    FROM counted JOIN seller USING (merchant_key, currency, outgoing)
+    JOIN repeated USING (merchant_key, currency, outgoing, amount_minor)
+    WHERE NOT is_whole
+)
+SELECT merchant_key, currency, outgoing, max(seller_rows) AS seller_rows,
+    array_agg(transaction_id ORDER BY posted_on, transaction_id) AS transaction_ids,
+    array_agg(posted_on ORDER BY posted_on, transaction_id) AS days,
+    array_agg(amount_minor ORDER BY posted_on, transaction_id) AS amounts_minor,
+    array_agg(account_id ORDER BY posted_on, transaction_id) AS account_ids,
+    array_agg(category_id ORDER BY posted_on, transaction_id) AS category_ids,
+    array_agg(pending ORDER BY posted_on, transaction_id) AS pending
+FROM looked_at
+GROUP BY merchant_key, currency, outgoing
+ORDER BY count(*), merchant_key
+LIMIT $7
+
+-- name: accounts_known
+-- Until when each account of a person is known; null where nothing more comes, because it was disconnected.
+SELECT account.account_id, CASE WHEN connection.status <> 'disconnected' THEN connection.last_success_at END AS known_at,
+    connection.status = 'disconnected' AS ended
+FROM accounts AS account JOIN connections AS connection USING (user_id, connection_id)
+WHERE account.user_id = $1
+
+-- name: stored
+-- All series of a person as they were last written.
+SELECT recurring_id, merchant_key, currency, outgoing, state, transaction_ids, frequency, anchor_on, anchor_day,
+    second_day, step_days, weekend, first_on, last_on, next_on, ended, amounts_kind, mean_minor, last_minor,
+    expected_minor, spread_minor, occurrences, missed, off_tenths, confidence, said_frequency, said_amount_minor,
+    said_subscription, created_at
+FROM recurring_series WHERE user_id = $1 ORDER BY recurring_id
+
+-- name: there
+-- Which of these transactions of a person still count.
+SELECT transaction_id FROM transactions
+WHERE user_id = $1 AND transaction_id = ANY ($2::bigint[]) AND successor_id IS NULL AND removed_at IS NULL
+
+-- name: insert
+-- Adds a series and gives its id.
+INSERT INTO recurring_series (user_id, merchant_key, currency, outgoing, state, transaction_ids, frequency, anchor_on,
+    anchor_day, second_day, step_days, weekend, first_on, last_on, next_on, ended, amounts_kind, mean_minor,
+    last_minor, expected_minor, spread_minor, occurrences, missed, off_tenths, confidence, said_frequency,
+    said_amount_minor, said_subscription, decided_at, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+    $25, $26, $27, $28, CASE WHEN $5 <> 'suggested' THEN $29::timestamptz END, $29::timestamptz, $29::timestamptz)
+RETURNING recurring_id
+
+-- name: update
+-- Writes a series anew; when it was decided stays unless its state changes.
+UPDATE recurring_series SET merchant_key = $3, currency = $4, outgoing = $5, state = $6, transaction_ids = $7,
+    frequency = $8, anchor_on = $9, anchor_day = $10, second_day = $11, step_days = $12, weekend = $13, first_on = $14,
+    last_on = $15, next_on = $16, ended = $17, amounts_kind = $18, mean_minor = $19, last_minor = $20,
+    expected_minor = $21, spread_minor = $22, occurrences = $23, missed = $24, off_tenths = $25, confidence = $26,
+    said_frequency = $27, said_amount_minor = $28, said_subscription = $29,
+    decided_at = CASE WHEN $6 = 'suggested' THEN NULL WHEN state = $6 THEN decided_at ELSE $30::timestamptz END,
+    updated_at = $30::timestamptz
+WHERE user_id = $1 AND recurring_id = $2
+
+-- name: remove
+-- Removes series of a person.
+DELETE FROM recurring_series WHERE user_id = $1 AND recurring_id = ANY ($2::bigint[])
+
+-- name: note_look
+-- Notes that a person's transactions were looked through; returns whether that was done before.
+WITH before AS (SELECT 1 FROM recurring_looks WHERE user_id = $1), noted AS (
+    INSERT INTO recurring_looks (user_id, first_at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING
+)
+SELECT EXISTS (SELECT FROM before) AS looked_before
+
+-- name: note_income
+-- Writes the income that a person's paychecks come to, and its words, where they are others than before.
+UPDATE recurring_looks SET annual_income_minor = $2, currency = $3, income_basis = $4
+WHERE user_id = $1 AND (annual_income_minor, currency, income_basis) IS DISTINCT FROM ($2, $3, $4)
+
+-- name: income
+-- The income that a person's paychecks come to in a year, and its words.
+SELECT annual_income_minor, currency, income_basis FROM recurring_looks
+WHERE user_id = $1 AND annual_income_minor IS NOT NULL
+
+-- name: arrived
+-- When the first and the last of these transactions were first seen.
+SELECT min(created_at) AS first_at, max(created_at) AS last_at FROM transactions
+WHERE user_id = $1 AND transaction_id = ANY ($2::bigint[])

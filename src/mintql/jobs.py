@@ -31,6 +31,7 @@ from mintql.services import reconcile as reconciliation
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, utc_now
 from mintql.services.mail import MailChannel
+from mintql.services.notices import KEPT_DAYS as NOTICES_KEPT_DAYS
 from mintql.services.notify import KEPT_DAYS as DELIVERIES_KEPT_DAYS
 from mintql.services.notify import Deliver, Notifier
 from mintql.services.unsubscribe import UnsubscribeLinks
@@ -39,6 +40,7 @@ from mintql.store import audit as audit_rows
 from mintql.store import events as event_rows
 from mintql.store import farewells as farewell_rows
 from mintql.store import link_answers as visit_rows
+from mintql.store import notices as notice_rows
 from mintql.store import outbox
 from mintql.store import sync as sync_rows
 from mintql.store.outbox import Delivery
@@ -181,6 +183,8 @@ async def sweep(context: Context) -> None:
         await event_rows.purge(conn, now - timedelta(days=EVENTS_KEPT_DAYS), PURGE_ROWS_MAX)
     async with runtime.system() as conn:
         await outbox.purge(conn, now - timedelta(days=DELIVERIES_KEPT_DAYS), PURGE_ROWS_MAX)
+    async with runtime.system() as conn:
+        await notice_rows.purge(conn, now - timedelta(days=NOTICES_KEPT_DAYS), PURGE_ROWS_MAX)
     async with runtime.system() as conn:
         await sync_rows.purge_sessions(conn, now, PURGE_ROWS_MAX)
     async with runtime.system() as conn:

@@ -21,6 +21,7 @@ API_NOUNS = (
     "alerts_read",
     "audit",
     "annotations",
+    "balance_limits",
     "budgets",
     "choices",
     "connections",

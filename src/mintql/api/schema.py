@@ -38,6 +38,8 @@ from mintql.api.institutions import InstitutionsQuery
 from mintql.api.linking import LinkingMutation
 from mintql.api.matches import MatchesMutation, MatchesQuery
 from mintql.api.nodes import NodesQuery
+from mintql.api.notification_settings import NotificationSettingsMutation, NotificationSettingsQuery
+from mintql.api.notifications import NotificationsMutation, NotificationsQuery, NotificationsSubscription
 from mintql.api.rules import RulesMutation, RulesQuery
 from mintql.api.rules_past import RulesPastMutation, RulesPastQuery
 from mintql.api.scalars import SCALARS
@@ -64,6 +66,8 @@ class Query(
     SpendingQuery,
     BudgetsQuery,
     AlertsQuery,
+    NotificationsQuery,
+    NotificationSettingsQuery,
     ImportsQuery,
     MatchesQuery,
     RulesQuery,
@@ -84,6 +88,8 @@ class Mutation(
     ChoicesMutation,
     CategoryChangesMutation,
     BudgetsMutation,
+    NotificationsMutation,
+    NotificationSettingsMutation,
     ImportsMutation,
     AccountMergesMutation,
     MatchesMutation,
@@ -96,7 +102,7 @@ class Mutation(
 
 
 @strawberry.type(description="What can be followed live, over graphql-transport-ws or server-sent events.")
-class Subscription(SubscriptionsSubscription):
+class Subscription(SubscriptionsSubscription, NotificationsSubscription):
     """The root of subscriptions."""
 
 

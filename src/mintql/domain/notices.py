@@ -37,6 +37,7 @@ class Channel(StrEnum):
     WEBHOOK = "webhook"
 
 
+BUDGET_KINDS = frozenset({NoticeKind.BUDGET_APPROACHING, NoticeKind.BUDGET_EXCEEDED, NoticeKind.BUDGET_FORECAST})
 SUMMARIES = frozenset({NoticeKind.WEEKLY_SUMMARY, NoticeKind.MONTHLY_SUMMARY})
 
 _NO_MAIL = frozenset({NoticeKind.BUDGET_APPROACHING, NoticeKind.BUDGET_FORECAST, NoticeKind.RECURRING_NEW})

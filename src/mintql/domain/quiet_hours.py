@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from mintql.domain.errors import InvalidInput
+from mintql.domain.wording import shown
+
 ENDS_LOOKED_AT_MAX = 4
 """A clock that is put forward can land in quiet hours again; no zone has ever done so twice in a row."""
+
+
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,19 @@ class QuietHours:
         if self.start <= self.end:
             return self.start <= clock < self.end
         return clock >= self.start or clock < self.end
+
+
+def parse_clock(text: str, *, field: str) -> time:
+    """Read a time of day such as "22:30"; raise `InvalidInput` for anything else."""
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        raise InvalidInput(f"{shown(text)} is no time of day; write hours and minutes, e.g. 22:30.", field=field)
+    return time(int(found[1]), int(found[2]))
+
+
+def clock_text(clock: time) -> str:
+    """Write a time of day as "22:30"."""
+    return f"{clock:%H:%M}"
 
 
 def undisturbed_at(now: datetime, quiet: QuietHours | None, time_zone: str) -> datetime:

@@ -50,12 +50,28 @@ async def raise_notices(conn: Conn, notices: Sequence[NewNotice], now: datetime)
     return [RaisedNotice(row["user_id"], row["notification_id"], NoticeKind(row["kind"])) for row in rows]
 
 
-async def keep_out_of_inbox(conn: Conn, notices: Sequence[RaisedNotice], now: datetime) -> None:
+async def keep_out_of_inbox(conn: Conn, notices: Sequence[RaisedNotice]) -> None:
     """Dismiss what a person does not want in their inbox; it stays stored, so that it is raised once."""
     if notices:
         await conn.execute(
             SQL.keep_out_of_inbox,
             [item.user_id for item in notices],
             [item.notification_id for item in notices],
-            now,
         )
+
+
+async def mark_read(
+    conn: Conn, user_id: UserId, notification_ids: Sequence[NotificationId], up_to: NotificationId, now: datetime
+) -> int:
+    """Mark these notifications as read, and all up to one (0: none); return how many were unread."""
+    return len(await conn.fetch(SQL.mark_read, user_id, list(notification_ids), up_to, now))
+
+
+async def dismiss(conn: Conn, user_id: UserId, notification_ids: Sequence[NotificationId], now: datetime) -> int:
+    """Take notifications out of the inbox; return how many were in it."""
+    return len(await conn.fetch(SQL.dismiss, user_id, list(notification_ids), now))
+
+
+async def purge(conn: Conn, before: datetime, limit: int) -> int:
+    """Forget notifications older than `before`, at most `limit`; return how many went."""
+    return int(await conn.fetchval(SQL.purge, before, limit))

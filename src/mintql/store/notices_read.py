@@ -65,6 +65,35 @@ async def by_ids(
     return {row.notification_id: row for row in rows}
 
 
+async def before(
+    conn: Conn,
+    user_id: UserId,
+    notification_id: NotificationId,
+    limit: int,
+    *,
+    kinds: Iterable[NoticeKind] | None = None,
+    unread_only: bool = False,
+) -> list[NoticeRow]:
+    """Return what is in a person's inbox older than one, newest first."""
+    wanted = None if kinds is None else sorted({kind.value for kind in kinds})
+    return _notices(await conn.fetch(SQL.notices_before, user_id, notification_id, wanted, unread_only, limit))
+
+
+async def after(conn: Conn, user_id: UserId, notification_id: NotificationId, limit: int) -> list[NoticeRow]:
+    """Return what came into a person's inbox after one, oldest first."""
+    return _notices(await conn.fetch(SQL.notices_after, user_id, notification_id, limit))
+
+
+async def latest_id(conn: Conn, user_id: UserId) -> NotificationId:
+    """Return the id of the newest notification, 0 when there is none."""
+    return NotificationId(await conn.fetchval(SQL.latest_notification_id, user_id))
+
+
+async def unread_count(conn: Conn, user_id: UserId) -> int:
+    """Return how many notifications in a person's inbox were not read."""
+    return int(await conn.fetchval(SQL.unread_count, user_id))
+
+
 def _notices(rows: Iterable[asyncpg.Record]) -> list[NoticeRow]:
     return [
         NoticeRow(**{**row, "kind": NoticeKind(row["kind"]), "transaction_ids": tuple(row["transaction_ids"])})

@@ -12,7 +12,31 @@ ON CONFLICT (user_id, kind, subject) DO NOTHING
 RETURNING user_id, notification_id, kind
 
 -- name: keep_out_of_inbox
--- Dismisses notifications that were just raised.
-UPDATE notifications SET dismissed_at = $3
+-- Dismisses notifications at the moment they are raised, by which they are told from those a person dismissed.
+UPDATE notifications SET dismissed_at = created_at
 FROM unnest($1::bigint[], $2::bigint[]) AS given (user_id, notification_id)
 WHERE notifications.user_id = given.user_id AND notifications.notification_id = given.notification_id
+
+-- name: mark_read
+-- Marks notifications of one person as read: these, and where asked for every one up to one of them.
+UPDATE notifications SET read_at = $4
+WHERE user_id = $1 AND read_at IS NULL AND (notification_id = ANY ($2::bigint[]) OR notification_id <= $3)
+RETURNING notification_id
+
+-- name: dismiss
+-- Takes notifications of one person out of the inbox for good; they count as read.
+UPDATE notifications SET dismissed_at = $3, read_at = coalesce(read_at, $3)
+WHERE user_id = $1 AND dismissed_at IS NULL AND notification_id = ANY ($2::bigint[])
+RETURNING notification_id
+
+-- name: purge
+-- Forgets notifications older than a moment, a bounded number at a time; returns how many went.
+WITH old AS (
+    SELECT user_id, notification_id FROM notifications WHERE created_at < $1 LIMIT $2
+    FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM notifications USING old
+    WHERE notifications.user_id = old.user_id AND notifications.notification_id = old.notification_id
+    RETURNING 1
+)
+SELECT count(*)::int AS purged FROM gone

@@ -180,8 +180,8 @@ class NotificationSettingsMutation:
         return NotificationSettingsSuccess(settings=settings)
 
     @strawberry.mutation(
-        description="Sets the hours in which no mail is sent, by the clock of the viewer's time zone. Without any, mail "
-        "is sent at any time."
+        description="Sets the hours in which no mail is sent, by the clock of the viewer's time zone. Without any, "
+        "mail is sent at any time."
     )
     async def set_quiet_hours(
         self,

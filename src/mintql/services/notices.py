@@ -101,19 +101,16 @@ def _changed(user_id: UserId, count: int) -> Effects:
     return Effects(changed={user_id}) if count else Effects()
 
 
-def outside(
-    kind: NoticeKind, switches: Switches, preferences: Preferences, now: datetime
-) -> dict[str, datetime | None]:
+def outside(kind: NoticeKind, switches: Switches, preferences: Preferences, now: datetime) -> dict[str, datetime]:
     """Return the outside channels a notification goes to, and from when on each may be told.
 
     Mail waits for the end of the person's quiet hours; webhooks are read by machines, and nothing waits.
     """
-    wanted: dict[str, datetime | None] = {}
+    wanted: dict[str, datetime] = {}
     if switches.enabled(kind, Channel.EMAIL):
-        quiet_until = undisturbed_at(now, preferences.quiet, preferences.time_zone)
-        wanted[Channel.EMAIL.value] = quiet_until if quiet_until > now else None
+        wanted[Channel.EMAIL.value] = undisturbed_at(now, preferences.quiet, preferences.time_zone)
     if switches.enabled(kind, Channel.WEBHOOK):
-        wanted[Channel.WEBHOOK.value] = None
+        wanted[Channel.WEBHOOK.value] = now
     return wanted
 
 

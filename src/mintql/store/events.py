@@ -18,12 +18,12 @@ SQL = load("events")
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event to append, with the outside channels it is for: from when on each may be told, None for at once."""
+    """An event to append, with the outside channels it is for: from when on each may be told."""
 
     user_id: UserId
     kind: str
     payload: dict[str, Any]
-    outside: Mapping[str, datetime | None] = field(default_factory=dict)
+    outside: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

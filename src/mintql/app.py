@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
+from mintql.api.exports import ExportRoute
 from mintql.api.headers import SecurityHeaders
 from mintql.api.http import GraphQLView
 from mintql.api.schema import build_schema
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         Route("/readyz", _ready),
         *webhook_routes(),
         *unsubscribe_routes(),
+        *ExportRoute().routes(),
         *try_routes(),
     ]
     return Starlette(routes=routes, middleware=_middleware(chosen), lifespan=lifespan)

@@ -71,6 +71,16 @@ class Runtime:
             yield conn
 
     @asynccontextmanager
+    async def snapshot(self, user_id: UserId) -> AsyncIterator[Conn]:
+        """Open a transaction that sees this person's rows as they are at one moment, and writes nothing."""
+        async with (
+            self.pool.acquire(timeout=POOL_ACQUIRE_TIMEOUT_SECONDS[self.role]) as conn,
+            conn.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await conn.execute("SELECT set_config('mintql.user_id', $1, true)", str(user_id))
+            yield conn
+
+    @asynccontextmanager
     async def system(self) -> AsyncIterator[Conn]:
         """Open a transaction that is bound to no person: a worker's, or one for signing in."""
         async with self.pool.acquire(timeout=POOL_ACQUIRE_TIMEOUT_SECONDS[self.role]) as conn, conn.transaction():

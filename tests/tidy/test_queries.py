@@ -28,6 +28,8 @@ API_NOUNS = (
     "crowd",
     "events",
     "examinations",
+    "exports",
+    "exports_tables",
     "household",
     "imports",
     "link_visits",

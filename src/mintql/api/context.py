@@ -10,11 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import strawberry
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 from strawberry.dataloader import DataLoader
 
+from mintql.domain.audit import Origin, origin_of
 from mintql.domain.categories import CategoryTree
 from mintql.domain.errors import NotShared, NotSignedIn
 from mintql.domain.household import Entered
@@ -185,6 +186,12 @@ async def find_viewer(runtime: Runtime, token: str) -> Viewer | None:
     async with runtime.system() as conn:
         session = await find_session(conn, token)
     return None if session is None else Viewer(session.user_id, session.session_id, session.expires_at)
+
+
+def request_origin(request: HTTPConnection) -> Origin:
+    """Return where a request came from. A proxy's word for that counts where the server trusts the proxy."""
+    client = request.client
+    return origin_of(None if client is None else client.host, request.headers.get("user-agent"))
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -31,7 +31,7 @@ from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
 from mintql.api.caching import Place, find_place, may_be_kept
-from mintql.api.context import Context, find_viewer
+from mintql.api.context import Context, find_viewer, request_origin
 from mintql.api.cookies import bearer, cookie_token, origin_is_trusted
 from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, INTERNAL, UNAUTHENTICATED
 from mintql.api.multipart import Gate, is_multipart, read_multipart_ask
@@ -40,7 +40,6 @@ from mintql.api.nodes import decode_id
 from mintql.api.requests import Ask, RefusedError, read_ask
 from mintql.api.schema import Schema
 from mintql.api.websocket import GOING_AWAY, SocketAdapter, TransportHandler, close_socket
-from mintql.domain.audit import Origin, origin_of
 from mintql.domain.errors import InvalidInput, NotShared, NotSignedIn
 from mintql.domain.ids import ShareId, UserId
 from mintql.runtime import Runtime
@@ -99,7 +98,7 @@ class GraphQLView(GraphQL[Context, None]):
             await super().__call__(scope, receive, send)
             return
         request = Request(scope, receive)
-        with audit.heard_from(_origin(request)):
+        with audit.heard_from(request_origin(request)):
             try:
                 response = await self._respond(request)
             except ClientDisconnect:
@@ -262,7 +261,7 @@ class GraphQLView(GraphQL[Context, None]):
         """Return the context of a WebSocket before `connection_init`."""
         if isinstance(request, WebSocket):
             self._sockets.add(request)
-            audit.begin_hearing(_origin(request))
+            audit.begin_hearing(request_origin(request))
         return Context(_runtime(request), None, request, None, {})
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
@@ -316,12 +315,6 @@ class GraphQLView(GraphQL[Context, None]):
 
 def _runtime(request: HTTPConnection) -> Runtime:
     return cast("Runtime", request.app.state.runtime)
-
-
-def _origin(request: HTTPConnection) -> Origin:
-    """Return where a request came from. A proxy's word for that counts where the server trusts the proxy."""
-    client = request.client
-    return origin_of(None if client is None else client.host, request.headers.get("user-agent"))
 
 
 async def _enter_share(context: Context, text: str) -> None:

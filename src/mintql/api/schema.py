@@ -29,6 +29,7 @@ from mintql.api.connections import ConnectionsQuery
 from mintql.api.context import Context
 from mintql.api.documents import Documents, Preparing
 from mintql.api.errors import HANDLERS, DressErrors
+from mintql.api.exports import ExportsMutation
 from mintql.api.household import HouseholdMutation, HouseholdQuery
 from mintql.api.identity import IdentityMutation, IdentityQuery
 from mintql.api.imports import ImportsMutation, ImportsQuery
@@ -81,6 +82,7 @@ class Query(
 @strawberry.type(description="What can be changed. Expected failures are members of each result, with words to show.")
 class Mutation(
     IdentityMutation,
+    ExportsMutation,
     LinkingMutation,
     ConnectionsMutation,
     AnnotationsMutation,

@@ -130,3 +130,18 @@ WHERE one.user_id = $1 ORDER BY one.account_id
 -- Accounts that are low.
 SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM low_balances AS one
 WHERE one.user_id = $1 ORDER BY one.account_id
+
+-- name: recurring
+-- What recurs, found or marked.
+SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM recurring_series AS one
+WHERE one.user_id = $1 ORDER BY one.recurring_id
+
+-- name: recurring_looks
+-- When transactions were first looked through for that, and the income found there.
+SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM recurring_looks AS one
+WHERE one.user_id = $1 ORDER BY one.user_id
+
+-- name: household_shares
+-- What others were let see.
+SELECT (to_jsonb(one) - '{user_id,token_hash,member_id}'::text[])::text AS line FROM household_shares AS one
+WHERE one.user_id = $1 ORDER BY one.share_id

@@ -370,10 +370,12 @@ BUDGET_FIELDS = """
 BUDGETS = f"query Budgets($month: Month!) {{ budgets(month: $month) {{ {BUDGET_FIELDS} }} }}"
 SET_OVERRIDE = f"""
 mutation SetOverride(
-  $categoryId: ID!, $month: Month!, $limit: MoneyInput!, $scope: BudgetScope!, $thresholds: [Int!]
+  $categoryId: ID, $everything: Boolean = false, $month: Month, $on: Date, $limit: MoneyInput, $scope: BudgetScope!,
+  $thresholds: [Int!], $period: BudgetPeriodInput, $rollover: BudgetRolloverInput, $currency: CurrencyCode
 ) {{
   setBudgetOverride(
-    categoryId: $categoryId, month: $month, limit: $limit, scope: $scope, thresholds: $thresholds
+    categoryId: $categoryId, everything: $everything, month: $month, on: $on, limit: $limit, scope: $scope,
+    thresholds: $thresholds, period: $period, rollover: $rollover, currency: $currency
   ) {{
     __typename
     ... on SetBudgetOverrideSuccess {{ budget {{ {BUDGET_FIELDS} }} }}
@@ -390,6 +392,9 @@ mutation RemoveOverride($categoryId: ID!, $month: Month!, $scope: BudgetScope!) 
   }}
 }}
 """
+
+
+WEEKLY_WITHOUT_LIMIT = "Give the limit that is meant every week from Monday: the one that holds is every month."
 
 
 def usd(amount):
@@ -412,7 +417,7 @@ async def test_a_limit_is_set_shown_with_what_was_spent_and_taken_back(conn, cli
         "limit": {"amount": "100.00", "currency": "USD"},
         "origin": "OVERRIDE",
         "templateLimit": {"amount": before["limit"]["amount"]},
-        "override": {"since": "2026-11", "recurring": False, "limit": {"amount": "100.00"}},
+        "override": {"since": "2026-11-01", "recurring": False, "limit": {"amount": "100.00"}},
         "spent": {"amount": "90.00"},
         "pending": {"amount": "0.00"},
         "remaining": {"amount": "10.00"},
@@ -426,7 +431,7 @@ async def test_a_limit_is_set_shown_with_what_was_spent_and_taken_back(conn, cli
     assert data["removeBudgetOverride"] == {
         "__typename": "NotFound",
         "code": "NOT_FOUND",
-        "message": "Nothing is set for Food & Dining in 2026-11 that could be taken back.",
+        "message": "Nothing is set for Food & Dining in November 2026 that could be taken back.",
         "field": None,
     }
 
@@ -436,7 +441,32 @@ async def test_a_limit_is_set_shown_with_what_was_spent_and_taken_back(conn, cli
     [
         ({"limit": usd("-0.01")}, "A limit of -0.01 USD is below zero.", "limit"),
         ({"limit": usd("10.001")}, "'10.001' has too many decimals: USD amounts have 2.", "limit"),
-        ({"limit": {"amount": "10", "currency": "EUR"}}, "Your budgets are in USD, not in EUR.", "limit"),
+        (
+            {"limit": {"amount": "10", "currency": "EUR"}, "currency": "USD"},
+            "The limit is in EUR, but the budget in USD; give one currency.",
+            "currency",
+        ),
+        (
+            {"period": {"unit": "MONTH", "every": 13}},
+            "A period of 13 months cannot be; give 1 to 12.",
+            "every",
+        ),
+        ({"limit": None, "period": {"unit": "WEEK"}}, WEEKLY_WITHOUT_LIMIT, "limit"),
+        ({"everything": True}, "Give a category or group, or say everything: one of the two.", "categoryId"),
+        ({"on": "2026-11-05"}, "Give a month or a day, one of the two.", "on"),
+        (
+            {"scope": "THIS_MONTH", "rollover": {"surplus": True}},
+            "Rollover goes on from period to period; set it from this one on.",
+            "rollover",
+        ),
+        (
+            {"scope": "THIS_MONTH", "period": {"unit": "WEEK"}},
+            (
+                "This budget's periods come every month; a single one cannot be of another kind. Change the kind from "
+                "this period on."
+            ),
+            "period",
+        ),
         ({"thresholds": [0]}, "A threshold of 0 % cannot be used; give 1 to 200.", "thresholds"),
         ({"categoryId": encode_id("Category", 424_242)}, "There is no category 424242.", "categoryId"),
         ({"categoryId": "nonsense"}, "'nonsense' is not an id of this API.", "categoryId"),

@@ -56,8 +56,9 @@ class Teller:
             await lock_users(conn, [self.user_id])
             alert_id = await conn.fetchval(
                 """
-                INSERT INTO alerts (user_id, category_id, month, threshold_percent, revision, limit_minor, spent_minor,
-                    pending_minor, currency) VALUES ($1, 1, $2, 80, $3, 10000, $4, 500, 'USD') RETURNING alert_id
+                INSERT INTO alerts (user_id, category_id, period_first, period_last, threshold_percent, revision,
+                    limit_minor, spent_minor, pending_minor, currency)
+                VALUES ($1, 1, $2, '2026-11-30', 80, $3, 10000, $4, 500, 'USD') RETURNING alert_id
                 """,
                 self.user_id,
                 date(2026, 11, 1),

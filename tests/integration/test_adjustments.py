@@ -13,11 +13,12 @@ from mintql.domain.money import Money
 from mintql.domain.rules import Actions, Conditions
 from mintql.services import adjustments, rules, rules_past
 from mintql.services.adjustments import Adjustment
-from mintql.services.budgets import Scope, list_budgets, set_override
+from mintql.services.budget_overrides import Scope
 from mintql.services.rules import RuleWish
 from mintql.services.spending import spending
 from mintql.services.transactions import PageRequest, check_filter, list_page
 from mintql.store.reconcile import differences
+from support.budgets import budgets_of_month, set_limit
 from support.factories import create_person, create_transaction
 from support.people import acting_as, category
 
@@ -45,13 +46,13 @@ async def bought(conn, person, amount_minor):
 
 
 async def spent(conn, person):
-    budgets = await list_budgets(conn, person.user_id, NOVEMBER)
+    budgets = await budgets_of_month(conn, person.user_id, NOVEMBER, NOW)
     return next(item.spent.total_minor for item in budgets if item.limit.category_id == COFFEE)
 
 
 async def test_budgets_leave_out_what_is_excluded_while_sums_hold_it_and_count_it_again_when_asked(conn, ada):
     async with acting_as(conn, ada.user_id):
-        await set_override(conn, ada.user_id, COFFEE, NOVEMBER, Money(10_00, "USD"), Scope.FROM_THIS_MONTH, NOW)
+        await set_limit(conn, ada.user_id, COFFEE, NOVEMBER, Money(10_00, "USD"), Scope.FROM_THIS_MONTH, NOW)
     one, other = await bought(conn, ada, -9_00), await bought(conn, ada, -1_00)
     async with acting_as(conn, ada.user_id):
         rows, effects = await adjustments.adjust(conn, ada.user_id, [one], OUT, NOW)

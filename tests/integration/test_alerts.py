@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mintql.domain.budget_periods import calendar_month
 from mintql.domain.merchants import normalize
+from mintql.domain.months import local_date
 from mintql.services import alerts
 from mintql.store.locks import lock_users
 from support.pipeline import Pipeline, open_pipeline
@@ -42,9 +44,9 @@ async def set_limit(
     async with bank.begin() as conn:
         await lock_users(conn, [user_id])
         await conn.execute(
-            "INSERT INTO budget_overrides (user_id, category_id, month, recurring, limit_minor, currency, thresholds,"
+            "INSERT INTO budget_overrides (user_id, category_id, since, recurring, limit_minor, currency, thresholds,"
             " revision) VALUES ($1, $2, '2026-11-01', true, $3, 'USD', $4::text::smallint[], $5)"
-            " ON CONFLICT (user_id, category_id, month, recurring) DO UPDATE SET limit_minor = excluded.limit_minor,"
+            " ON CONFLICT (user_id, category_id, currency, since, recurring) DO UPDATE SET limit_minor = excluded.limit_minor,"
             " revision = excluded.revision",
             user_id, GROCERIES, limit_minor, thresholds, revision,
         )  # fmt: skip
@@ -97,28 +99,29 @@ async def test_a_new_limit_is_a_new_revision_and_may_alert_again_at_once(bank: P
 
 async def test_months_long_past_raise_nothing_but_the_last_days_of_the_month_before_do(bank: Pipeline) -> None:
     user_id, connection_id = await shopper(bank)
-    await bank.fetch("UPDATE budget_overrides SET month = '2026-01-01'")
+    await bank.fetch("UPDATE budget_overrides SET since = '2026-01-01'")
     said = page(row("old", -90_000, date(2026, 9, 3)), row("late", -20_000, date(2026, 10, 31)), window=WINDOW)
     bank.now = datetime(2026, 11, 8, 12, tzinfo=UTC)
     await bank.refresh(user_id, connection_id, said)
     assert await raised(bank, user_id) == []
     other_id, other_connection_id = await shopper(bank)
-    await bank.fetch("UPDATE budget_overrides SET month = '2026-01-01' WHERE user_id = $1", other_id)
+    await bank.fetch("UPDATE budget_overrides SET since = '2026-01-01' WHERE user_id = $1", other_id)
     bank.now = datetime(2026, 11, 7, 12, tzinfo=UTC)
     await bank.refresh(other_id, other_connection_id, said)
-    months = await bank.fetch("SELECT DISTINCT month FROM alerts WHERE user_id = $1", other_id)
+    months = await bank.fetch("SELECT DISTINCT period_first AS month FROM alerts WHERE user_id = $1", other_id)
     assert [item["month"] for item in months] == [date(2026, 10, 1)]
 
 
 async def test_a_month_far_ahead_is_no_news_but_the_next_one_is(bank: Pipeline) -> None:
-    assert alerts.is_news(date(2026, 12, 1), bank.now, "UTC")
-    assert not alerts.is_news(date(2027, 1, 1), bank.now, "UTC")
+    assert alerts.is_news(calendar_month(date(2026, 12, 1)), bank.now.date())
+    assert not alerts.is_news(calendar_month(date(2027, 1, 1)), bank.now.date())
 
 
 async def test_what_is_news_depends_on_the_persons_calendar(bank: Pipeline) -> None:
     just_after = datetime(2026, 11, 8, 3, tzinfo=UTC)
-    assert not alerts.is_news(date(2026, 10, 1), just_after, "UTC")
-    assert alerts.is_news(date(2026, 10, 1), just_after, "America/Los_Angeles")
+    october = calendar_month(date(2026, 10, 1))
+    assert not alerts.is_news(october, local_date(just_after, "UTC"))
+    assert alerts.is_news(october, local_date(just_after, "America/Los_Angeles"))
 
 
 async def test_an_alert_names_the_largest_purchases_and_is_an_event_and_in_the_outbox(bank: Pipeline) -> None:

@@ -13,8 +13,10 @@ from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.money import Money
 from mintql.domain.recommendations import RecommendationSource
 from mintql.domain.templates import monthly_limits
-from mintql.services.budgets import Scope, list_budgets, recommendations, remove_override, set_override
+from mintql.services.budget_overrides import Scope, remove_override
+from mintql.services.budgets import recommendations
 from mintql.services.effects import Effects
+from support.budgets import budgets_of_month, set_limit
 from support.factories import create_person, create_transaction
 from support.people import acting_as, category
 
@@ -35,7 +37,7 @@ async def conn(database_url):
 async def put(conn, user_id, limit_minor, month=NOVEMBER, scope=THIS, category_id=GROCERIES, **more):
     limit = Money(limit_minor, more.pop("currency", "USD"))
     async with acting_as(conn, user_id):
-        return await set_override(conn, user_id, category_id, month, limit, scope, NOW, **more)
+        return await set_limit(conn, user_id, category_id, month, limit, scope, NOW, **more)
 
 
 async def take_back(conn, user_id, month=NOVEMBER, scope=THIS, category_id=GROCERIES):
@@ -45,7 +47,7 @@ async def take_back(conn, user_id, month=NOVEMBER, scope=THIS, category_id=GROCE
 
 async def budgets(conn, user_id, month=NOVEMBER):
     async with acting_as(conn, user_id):
-        return {budget.category.category_id: budget for budget in await list_budgets(conn, user_id, month)}
+        return {budget.category.category_id: budget for budget in await budgets_of_month(conn, user_id, month, NOW)}
 
 
 async def limits(conn, user_id, category_id=GROCERIES):
@@ -71,7 +73,7 @@ async def spend(conn, person, amount_minor, category_id=GROCERIES, posted_on=dat
 
 async def alerts(conn, user_id, category_id=GROCERIES):
     rows = await conn.fetch(
-        "SELECT month, threshold_percent FROM alerts WHERE user_id = $1 AND category_id = $2 ORDER BY alert_id",
+        "SELECT period_first, threshold_percent FROM alerts WHERE user_id = $1 AND category_id = $2 ORDER BY alert_id",
         user_id,
         category_id,
     )
@@ -79,7 +81,7 @@ async def alerts(conn, user_id, category_id=GROCERIES):
 
 
 async def rows(conn, user_id):
-    return await conn.fetch("SELECT * FROM budget_overrides WHERE user_id = $1 ORDER BY month, recurring", user_id)
+    return await conn.fetch("SELECT * FROM budget_overrides WHERE user_id = $1 ORDER BY since, recurring", user_id)
 
 
 async def test_a_person_who_changed_nothing_has_the_templates_budgets_and_owns_no_rows(conn):
@@ -113,7 +115,7 @@ async def test_a_budget_says_what_is_spent_pending_left_and_how_near_that_is(con
     assert budget.percent_used == 85
     assert budget.state is ThresholdState.APPROACHING
     assert budget.limit.origin is LimitOrigin.OVERRIDE
-    assert (budget.override.month, budget.override.recurring, budget.override.limit_minor) == (NOVEMBER, False, 10_000)
+    assert (budget.override.since, budget.override.recurring, budget.override.limit_minor) == (NOVEMBER, False, 10_000)
     food = (await budgets(conn, person.user_id))[FOOD]
     assert (food.spent.posted_minor, food.spent.pending_minor) == (15_500, 2_000)
 
@@ -121,7 +123,7 @@ async def test_a_budget_says_what_is_spent_pending_left_and_how_near_that_is(con
 async def test_a_limit_for_one_month_holds_in_that_month_alone(conn):
     person = await create_person(conn)
     budget, effects = await put(conn, person.user_id, 5_000, month=DECEMBER)
-    assert (budget.limit.month, budget.limit.limit_minor) == (DECEMBER, 5_000)
+    assert (budget.limit.period.first, budget.limit.limit_minor) == (DECEMBER, 5_000)
     assert effects.changed == {person.user_id}
     assert await limits(conn, person.user_id) == [None, None, 5_000, None, None]
 
@@ -153,7 +155,7 @@ async def test_taking_back_from_a_month_on_keeps_the_months_before(conn):
     budget, _ = await take_back(conn, person.user_id, month=DECEMBER, scope=FROM)
     assert budget is None
     assert await limits(conn, person.user_id) == [None, 1_000, None, None, None]
-    assert [(row["month"], row["limit_minor"]) for row in await rows(conn, person.user_id)] == [
+    assert [(row["since"], row["limit_minor"]) for row in await rows(conn, person.user_id)] == [
         (NOVEMBER, 1_000),
         (DECEMBER, None),
     ]
@@ -175,7 +177,7 @@ async def test_taking_back_what_was_never_set_is_not_found(conn, scope):
     person = await create_person(conn)
     with pytest.raises(NotFound) as refused:
         await take_back(conn, person.user_id, scope=scope)
-    assert refused.value.message == "Nothing is set for Groceries in 2026-11 that could be taken back."
+    assert refused.value.message == "Nothing is set for Groceries in November 2026 that could be taken back."
 
 
 async def test_taking_back_twice_from_a_month_on_is_not_found_the_second_time(conn):
@@ -228,7 +230,6 @@ async def test_thresholds_that_hold_stay_unless_others_are_given(conn):
     ("wishes", "words", "field"),
     [
         ({"limit_minor": -1}, "A limit of -0.01 USD is below zero.", "limit"),
-        ({"limit_minor": 100, "currency": "EUR"}, "Your budgets are in USD, not in EUR.", "limit"),
         ({"limit_minor": 100, "category_id": 424_242}, "There is no category 424242.", "categoryId"),
         ({"limit_minor": 100, "category_id": category("paycheck")}, "Paycheck is no spending", "categoryId"),
         ({"limit_minor": 100, "thresholds": [100, 80]}, "ascending", "thresholds"),

@@ -9,8 +9,9 @@ import pytest
 
 from mintql.data import load_template
 from mintql.domain.templates import monthly_limits
-from mintql.services.budgets import income_detected, list_budgets, recommendations
+from mintql.services.budgets import income_detected, recommendations
 from mintql.services.identity import ProfileChanges, update_profile
+from support.budgets import budgets_of_month
 from support.factories import create_person, create_transaction
 from support.people import acting_as, category
 
@@ -29,7 +30,8 @@ async def conn(database_url):
 async def limits(conn, user_id):
     async with acting_as(conn, user_id):
         return {
-            found.limit.category_id: found.limit.limit_minor for found in await list_budgets(conn, user_id, NOVEMBER)
+            found.limit.category_id: found.limit.limit_minor
+            for found in await budgets_of_month(conn, user_id, NOVEMBER, NOW)
         }
 
 

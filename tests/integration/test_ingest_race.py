@@ -92,9 +92,9 @@ async def change_by_hand(bank: Pipeline, dice: random.Random, user_id: int) -> N
         )  # fmt: skip
         await conn.execute(
             "WITH next AS (UPDATE user_counters SET budget_revision = budget_revision + 1 WHERE user_id = $1"
-            " RETURNING budget_revision) INSERT INTO budget_overrides (user_id, category_id, month, recurring,"
+            " RETURNING budget_revision) INSERT INTO budget_overrides (user_id, category_id, since, recurring,"
             " limit_minor, currency, revision) SELECT $1, $2, '2026-10-01', true, $3, 'USD', budget_revision FROM next"
-            " ON CONFLICT (user_id, category_id, month, recurring) DO UPDATE SET limit_minor = excluded.limit_minor,"
+            " ON CONFLICT (user_id, category_id, currency, since, recurring) DO UPDATE SET limit_minor = excluded.limit_minor,"
             " revision = excluded.revision",
             user_id, dice.choice(CATEGORIES), dice.randint(0, 40_000),
         )  # fmt: skip

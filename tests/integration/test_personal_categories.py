@@ -14,8 +14,7 @@ from mintql.domain.errors import CategoryInUse, InvalidInput
 from mintql.domain.money import Money
 from mintql.services import category_changes, category_moves
 from mintql.services.annotations import PartWish, split
-from mintql.services.budgets import Scope as BudgetScope
-from mintql.services.budgets import list_budgets, set_override
+from mintql.services.budget_overrides import Scope as BudgetScope
 from mintql.services.categorize import Clues, default_categorizer
 from mintql.services.category_changes import CategoryWish, NewCategory
 from mintql.services.choices import Scope, recategorize
@@ -24,6 +23,7 @@ from mintql.services.knowledge import load_knowledge
 from mintql.services.personal_categories import tree_of
 from mintql.services.spending import spending
 from mintql.store.reconcile import differences
+from support.budgets import budgets_of_month, set_limit
 from support.factories import create_override, create_person, create_transaction
 from support.people import acting_as, category
 
@@ -90,7 +90,7 @@ async def spent(conn, person):
 
 async def budgets(conn, person):
     async with acting_as(conn, person.user_id):
-        found = await list_budgets(conn, person.user_id, NOVEMBER)
+        found = await budgets_of_month(conn, person.user_id, NOVEMBER, NOW)
     return {
         budget.limit.category_id: (budget.limit.limit_minor, budget.spent.total_minor)
         for budget in found
@@ -101,7 +101,7 @@ async def budgets(conn, person):
 async def limit(conn, person, category_id, limit_minor):
     async with acting_as(conn, person.user_id):
         amount = Money(limit_minor, "USD")
-        await set_override(conn, person.user_id, category_id, NOVEMBER, amount, BudgetScope.FROM_THIS_MONTH, NOW)
+        await set_limit(conn, person.user_id, category_id, NOVEMBER, amount, BudgetScope.FROM_THIS_MONTH, NOW)
 
 
 async def categorized(conn, person, merchant_key):
@@ -288,10 +288,10 @@ async def test_a_hidden_groups_budget_of_the_template_is_shown_only_while_someth
     bob = await create_person(conn, annual_income_minor=7_000_000)
     await change(conn, bob, TRAVEL, hidden=True)
     async with acting_as(conn, bob.user_id):
-        assert TRAVEL not in {b.limit.category_id for b in await list_budgets(conn, bob.user_id, NOVEMBER)}
+        assert TRAVEL not in {b.limit.category_id for b in await budgets_of_month(conn, bob.user_id, NOVEMBER, NOW)}
     await create_transaction(conn, bob.user_id, bob.account_id, category_id=category("flights"))
     async with acting_as(conn, bob.user_id):
-        assert TRAVEL in {b.limit.category_id for b in await list_budgets(conn, bob.user_id, NOVEMBER)}
+        assert TRAVEL in {b.limit.category_id for b in await budgets_of_month(conn, bob.user_id, NOVEMBER, NOW)}
 
 
 # Merging

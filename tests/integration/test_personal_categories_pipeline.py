@@ -12,9 +12,10 @@ from mintql.domain.categories import UNCATEGORIZED_ID
 from mintql.domain.money import Money
 from mintql.importing import show
 from mintql.services import category_changes, category_moves
-from mintql.services.budgets import Scope, set_override
+from mintql.services.budget_overrides import Scope
 from mintql.services.category_changes import CategoryWish, NewCategory
 from mintql.store.reconcile import differences
+from support.budgets import set_limit
 from support.importer import Importer
 from support.people import category
 from support.pipeline import open_pipeline
@@ -74,7 +75,7 @@ async def test_a_purchase_that_comes_in_raises_the_alert_of_the_own_category_it_
     treats = await add(bank, ada, "Treats")
     await merge(bank, ada, COFFEE, treats)
     async with bank.begin() as conn:
-        await set_override(conn, ada, treats, NOVEMBER, Money(10_00, "USD"), Scope.FROM_THIS_MONTH, bank.now)
+        await set_limit(conn, ada, treats, NOVEMBER, Money(10_00, "USD"), Scope.FROM_THIS_MONTH, bank.now)
     await bank.refresh(ada, adas, page(row("t1", -9_00, DAY, **STARBUCKS), window=WINDOW))
     raised = await bank.fetch("SELECT category_id, threshold_percent, spent_minor, transaction_ids FROM alerts")
     ids = await bank.fetch("SELECT transaction_id FROM transactions")

@@ -15,13 +15,13 @@ from mintql.domain.errors import CategoryInUse, InvalidInput
 from mintql.domain.money import Money
 from mintql.services import category_changes, category_moves
 from mintql.services.annotations import PartWish, split
-from mintql.services.budgets import Scope as BudgetScope
-from mintql.services.budgets import list_budgets, set_override
+from mintql.services.budget_overrides import Scope as BudgetScope
 from mintql.services.category_changes import CategoryWish, NewCategory
 from mintql.services.choices import Scope, recategorize
 from mintql.services.personal_categories import tree_of
 from mintql.services.spending import spending
 from mintql.store.reconcile import differences
+from support.budgets import budgets_of_month, set_limit
 from support.factories import create_person, create_transaction
 from support.people import acting_as, category
 
@@ -92,7 +92,7 @@ class Changer:
             lambda conn: category_moves.restore(conn, user_id, self.any_leaf()),
             lambda conn: recategorize(conn, user_id, [bought], self.any_leaf(), memory, NOW),
             lambda conn: split(conn, user_id, bought, part, NOW),
-            lambda conn: set_override(conn, user_id, self.any_leaf(), month, limit, scope, NOW),
+            lambda conn: set_limit(conn, user_id, self.any_leaf(), month, limit, scope, NOW),
         )
         doing = dice.choice(doings)
         with suppress(InvalidInput, CategoryInUse):
@@ -106,7 +106,7 @@ class Changer:
         user_id = self.person.user_id
         async with acting_as(self.conn, user_id):
             months = await spending(self.conn, user_id, OCTOBER, NOVEMBER)
-            budgets = await list_budgets(self.conn, user_id, NOVEMBER)
+            budgets = await budgets_of_month(self.conn, user_id, NOVEMBER, NOW)
             self.tree = await tree_of(self.conn, user_id)
         assert await differences(self.conn, [user_id]) == []
         named = await self.conn.fetch(

@@ -11,10 +11,11 @@ from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.money import Money
 from mintql.domain.rules import Actions, Conditions, Direction
 from mintql.services import category_changes, category_moves, rules
-from mintql.services.budgets import Scope, set_override
+from mintql.services.budget_overrides import Scope
 from mintql.services.category_changes import NewCategory
 from mintql.services.rules import RuleWish
 from mintql.store.reconcile import differences
+from support.budgets import set_limit
 from support.people import category
 from support.pipeline import open_pipeline
 from support.scripted import page, row
@@ -114,7 +115,7 @@ async def test_a_new_rule_leaves_what_has_a_category_and_what_is_another_persons
 async def test_what_a_new_rule_puts_into_a_category_raises_the_alert_of_its_budget(bank):
     ada, connection = await bank.person()
     async with bank.begin() as conn:
-        await set_override(conn, ada, COFFEE, NOVEMBER, Money(10_00, "USD"), Scope.FROM_THIS_MONTH, bank.now)
+        await set_limit(conn, ada, COFFEE, NOVEMBER, Money(10_00, "USD"), Scope.FROM_THIS_MONTH, bank.now)
     await bank.refresh(ada, connection, page(row("t1", -9_00, DAY, **UNKNOWN), window=WINDOW))
     assert await bank.fetch("SELECT FROM alerts") == []
     await write(bank, ada, {"text": "wibble"}, category_id=COFFEE)

@@ -12,10 +12,11 @@ from mintql.domain.errors import NotFound
 from mintql.domain.money import Money
 from mintql.domain.rules import Actions, Conditions, Direction
 from mintql.services import choices, rules, rules_past
-from mintql.services.budgets import Scope, set_override
+from mintql.services.budget_overrides import Scope
 from mintql.services.rules import RuleWish
 from mintql.store.locks import lock_users
 from mintql.store.reconcile import differences
+from support.budgets import set_limit
 from support.factories import create_person, create_transaction
 from support.people import acting_as, category
 
@@ -55,7 +56,7 @@ async def look(conn, *ids):
 
 async def test_a_preview_says_how_many_and_which_sums_and_budgets_change_and_changes_nothing(conn, ada):
     async with conn.transaction():
-        await set_override(conn, ada.user_id, GROCERIES, NOVEMBER, Money(20_00, "USD"), Scope.FROM_THIS_MONTH, NOW)
+        await set_limit(conn, ada.user_id, GROCERIES, NOVEMBER, Money(20_00, "USD"), Scope.FROM_THIS_MONTH, NOW)
     older = await bought(conn, ada, -5_00, posted_on=date(2026, 10, 2))
     first, second = await bought(conn, ada, -9_00), await bought(conn, ada, -11_00, pending=True)
     await bought(conn, ada, -1_00, category_source="manual")
@@ -83,7 +84,7 @@ async def test_a_preview_says_how_many_and_which_sums_and_budgets_change_and_cha
 
 async def test_applying_does_what_the_preview_said_and_undoing_gives_everything_back(conn, ada):
     async with conn.transaction():
-        await set_override(conn, ada.user_id, GROCERIES, NOVEMBER, Money(20_00, "USD"), Scope.FROM_THIS_MONTH, NOW)
+        await set_limit(conn, ada.user_id, GROCERIES, NOVEMBER, Money(20_00, "USD"), Scope.FROM_THIS_MONTH, NOW)
     first = await bought(conn, ada, -18_00)
     chosen = await bought(conn, ada, -1_00, category_source="manual", category_detail="")
     await conn.execute(

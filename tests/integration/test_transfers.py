@@ -383,7 +383,7 @@ async def test_an_alert_is_not_raised_for_what_turns_out_a_transfer_and_budgets_
     await pipeline.refresh(user_id, connection_id, said(silent, RECEIVED))
     async with pipeline.begin() as conn:
         await conn.execute(
-            "INSERT INTO budget_overrides (user_id, category_id, month, recurring, limit_minor, currency, thresholds,"
+            "INSERT INTO budget_overrides (user_id, category_id, since, recurring, limit_minor, currency, thresholds,"
             " revision) VALUES ($1, 1, '2026-11-01', false, 40000, 'USD', '{100}', 1)", user_id,
         )  # fmt: skip
         assert await conn.fetchval("SELECT count(*) FROM alerts WHERE user_id = $1 AND category_id = 1", user_id) == 0

@@ -10,8 +10,9 @@ import pytest
 from mintql.domain.money import Money
 from mintql.jobs import categorize_all
 from mintql.services import choices, uncategorized
-from mintql.services.budgets import Scope, set_override
+from mintql.services.budget_overrides import Scope
 from mintql.store.reconcile import differences
+from support.budgets import set_limit
 from support.factories import create_person, create_transaction
 from support.people import category
 
@@ -38,7 +39,7 @@ async def categories(conn):
 async def test_they_go_where_they_would_go_now_and_nothing_else_moves(conn):
     ada, bob = await create_person(conn), await create_person(conn)
     async with conn.transaction():
-        await set_override(conn, ada.user_id, COFFEE, NOVEMBER, Money(10_00, "USD"), Scope.FROM_THIS_MONTH, NOW)
+        await set_limit(conn, ada.user_id, COFFEE, NOVEMBER, Money(10_00, "USD"), Scope.FROM_THIS_MONTH, NOW)
     known, unknown = await bought(conn, ada, "starbucks"), await bought(conn, ada, "zzq wibble")
     coded = await bought(conn, ada, "zzq", amount_minor=-5_00)
     await conn.execute("UPDATE transactions SET institution_code = 'mcc:5411' WHERE transaction_id = $1", coded)

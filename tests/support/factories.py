@@ -253,7 +253,7 @@ async def create_override(
     )
     await conn.execute(
         """
-        INSERT INTO budget_overrides (user_id, category_id, month, recurring, limit_minor, currency, thresholds,
+        INSERT INTO budget_overrides (user_id, category_id, since, recurring, limit_minor, currency, thresholds,
                                       revision)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         """,

@@ -15,9 +15,11 @@ def alert(threshold: int, spent_minor: int, pending_minor: int = 0, limit_minor:
     return AlertRow(
         alert_id=AlertId(1),
         category_id=CategoryId(600),
-        month=date(2026, 11, 1),
+        period_first=date(2026, 11, 1),
+        period_last=date(2026, 11, 30),
         threshold_percent=threshold,
         limit_minor=limit_minor,
+        carried_minor=0,
         spent_minor=spent_minor,
         pending_minor=pending_minor,
         currency="USD",

@@ -7,9 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mintql.data import load_categories, load_template
+from mintql.domain.budget_checks import check_budget_category, check_limit, check_thresholds
+from mintql.domain.budget_periods import calendar_month
+from mintql.domain.budget_timeline import Timeline
 from mintql.domain.budgets import (
     NOTHING_SPENT,
     THRESHOLDS_DEFAULT,
+    BudgetKey,
     Limit,
     LimitOrigin,
     MonthlySum,
@@ -17,11 +21,7 @@ from mintql.domain.budgets import (
     Plan,
     Spent,
     ThresholdState,
-    check_budget_category,
-    check_limit,
-    check_thresholds,
     crossed,
-    limits_for_month,
     percent_used,
     spent_by_budget,
     threshold_state,
@@ -30,6 +30,7 @@ from mintql.domain.categories import CategoryKind
 from mintql.domain.errors import InvalidInput
 from mintql.domain.money import AMOUNT_MINOR_MAX
 from mintql.domain.months import add_months
+from support.budgets import limits_of_month
 
 TREE = load_categories()
 TEMPLATE = load_template()
@@ -45,12 +46,12 @@ thresholds = st.lists(st.integers(1, 200), min_size=1, max_size=5, unique=True).
 
 
 def a_limit(limit_minor: int, thresholds: tuple[int, ...] = THRESHOLDS_DEFAULT) -> Limit:
-    return Limit(GROCERIES, NOVEMBER, "USD", limit_minor, thresholds, 1, LimitOrigin.OVERRIDE, None)
+    return Limit(GROCERIES, calendar_month(NOVEMBER), "USD", limit_minor, thresholds, 1, LimitOrigin.OVERRIDE, None)
 
 
 def an_override(limit_minor: int | None = 400_00, **changes: object) -> Override:
     values: dict = {
-        "category_id": GROCERIES, "month": NOVEMBER, "recurring": True, "limit_minor": limit_minor,
+        "category_id": GROCERIES, "since": NOVEMBER, "recurring": True, "limit_minor": limit_minor,
         "currency": "USD", "thresholds": THRESHOLDS_DEFAULT, "revision": 11,
     }  # fmt: skip
     return Override(**(values | changes))
@@ -61,17 +62,17 @@ def a_sum(category_id: int, posted_minor: int, pending_minor: int = 0, currency:
 
 
 def limit_of(category_id: int, overrides: list[Override], month: date = NOVEMBER) -> Limit | None:
-    return limits_for_month(TEMPLATE, PLAN, overrides, month).get(category_id)
+    return limits_of_month(TEMPLATE, PLAN, overrides, month).get(category_id)
 
 
 def test_a_person_without_overrides_has_the_templates_limits_for_expense_groups():
-    limits = limits_for_month(TEMPLATE, PLAN, [], NOVEMBER)
+    limits = limits_of_month(TEMPLATE, PLAN, [], NOVEMBER)
     assert set(limits) == {group.category_id for group in TREE.groups if group.kind is CategoryKind.EXPENSE}
     for category_id, limit in limits.items():
         assert limit.category_id == category_id
         assert limit.origin is LimitOrigin.TEMPLATE
         assert limit.limit_minor == limit.template_minor > 0
-        assert (limit.month, limit.currency, limit.revision) == (NOVEMBER, "USD", 7)
+        assert (limit.period.first, limit.currency, limit.revision) == (NOVEMBER, "USD", 7)
         assert limit.thresholds == (80, 100)
 
 
@@ -84,8 +85,13 @@ def test_an_override_takes_the_templates_place_and_remembers_what_it_said():
 
 
 def test_an_override_in_another_currency_is_not_compared_with_the_template():
-    limit = limit_of(FOOD, [an_override(900_00, category_id=FOOD, currency="EUR")])
-    assert (limit.currency, limit.template_minor) == ("EUR", None)
+    timeline = Timeline(TEMPLATE, PLAN, [an_override(900_00, category_id=FOOD, currency="EUR")])
+    euros, dollars = (
+        timeline.limit_on(BudgetKey(FOOD, "EUR"), NOVEMBER),
+        timeline.limit_on(BudgetKey(FOOD, "USD"), NOVEMBER),
+    )
+    assert (euros.limit_minor, euros.currency, euros.template_minor) == (900_00, "EUR", None)
+    assert dollars.origin is LimitOrigin.TEMPLATE
 
 
 def test_a_leaf_has_a_budget_only_when_the_person_set_one():
@@ -96,8 +102,8 @@ def test_a_leaf_has_a_budget_only_when_the_person_set_one():
 
 def test_a_recurring_override_holds_from_its_month_until_the_next():
     overrides = [
-        an_override(300_00, month=add_months(NOVEMBER, -2), revision=1),
-        an_override(500_00, month=add_months(NOVEMBER, 1), revision=2),
+        an_override(300_00, since=add_months(NOVEMBER, -2), revision=1),
+        an_override(500_00, since=add_months(NOVEMBER, 1), revision=2),
     ]
     for offset, expected in [(-2, 300_00), (0, 300_00), (1, 500_00), (14, 500_00)]:
         assert limit_of(GROCERIES, overrides, add_months(NOVEMBER, offset)).limit_minor == expected
@@ -116,7 +122,7 @@ def test_an_override_of_one_month_wins_in_that_month_alone():
 
 def test_an_override_without_a_limit_lets_the_template_hold_again():
     overrides = [
-        an_override(900_00, category_id=FOOD, month=add_months(NOVEMBER, -5)),
+        an_override(900_00, category_id=FOOD, since=add_months(NOVEMBER, -5)),
         an_override(None, category_id=FOOD, revision=12),
     ]
     limit = limit_of(FOOD, overrides)
@@ -127,11 +133,11 @@ def test_an_override_without_a_limit_lets_the_template_hold_again():
 
 
 @given(st.permutations([
-    an_override(1_00, month=add_months(NOVEMBER, -3), revision=1),
-    an_override(2_00, month=add_months(NOVEMBER, -1), revision=2),
-    an_override(3_00, month=add_months(NOVEMBER, 1), revision=3),
-    an_override(4_00, month=add_months(NOVEMBER, -1), recurring=False, revision=4),
-    an_override(5_00, month=NOVEMBER, recurring=False, revision=5),
+    an_override(1_00, since=add_months(NOVEMBER, -3), revision=1),
+    an_override(2_00, since=add_months(NOVEMBER, -1), revision=2),
+    an_override(3_00, since=add_months(NOVEMBER, 1), revision=3),
+    an_override(4_00, since=add_months(NOVEMBER, -1), recurring=False, revision=4),
+    an_override(5_00, since=NOVEMBER, recurring=False, revision=5),
 ]))  # fmt: skip
 def test_the_order_of_overrides_does_not_matter(overrides):
     amounts = [limit_of(GROCERIES, overrides, add_months(NOVEMBER, offset)).limit_minor for offset in range(-3, 3)]

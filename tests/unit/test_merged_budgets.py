@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mintql.data import load_categories, load_template
-from mintql.domain.budgets import Override, Plan, limits_for_month
+from mintql.domain.budget_periods import PeriodUnit, schedule
+from mintql.domain.budgets import Override, Plan
 from mintql.domain.merged_budgets import ended, merge_overrides
+from support.budgets import limits_of_month
 from support.people import category
 
 COFFEE, SNACKS = category("coffee"), category("vending-and-snacks")
@@ -24,7 +27,7 @@ def override(category_id, month, limit_minor, *, recurring=True, currency="USD",
 
 
 def limit_of(rows, category_id, month):
-    found = limits_for_month(load_template(), PLAN, rows, month).get(category_id)
+    found = limits_of_month(load_template(), PLAN, rows, month).get(category_id)
     return None if found is None else found.limit_minor
 
 
@@ -34,7 +37,7 @@ def merged(gone, stays):
 
 
 def test_the_template_speaks_of_groups_alone_so_that_a_leafs_limits_are_all_there_are():
-    assert set(limits_for_month(load_template(), PLAN, (), MONTHS[0])) <= {
+    assert set(limits_of_month(load_template(), PLAN, (), MONTHS[0])) <= {
         group.category_id for group in load_categories().groups
     }
 
@@ -56,10 +59,25 @@ def test_a_limit_that_only_the_one_that_goes_had_is_taken_over():
     assert words == ["The limit of 50.00 USD in 2026-03 was taken over."]
 
 
-def test_limits_in_two_currencies_cannot_add_up_and_that_is_said():
+def test_limits_in_two_currencies_are_two_budgets_that_both_stay():
     rows, words = merged([override(COFFEE, 3, 50_00, currency="EUR")], [override(SNACKS, 3, 20_00)])
+    assert rows == [
+        override(SNACKS, 3, 50_00, currency="EUR", revision=NEW_REVISION),
+        override(SNACKS, 3, 20_00),
+    ]
+    assert words == ["The limit of 50.00 EUR from 2026-03 on was taken over."]
+
+
+def test_limits_of_two_kinds_of_periods_cannot_add_up_and_that_is_said():
+    weekly = replace(override(COFFEE, 3, 50_00), schedule=schedule(PeriodUnit.WEEK, 1, date(2026, 3, 2)))
+    rows, words = merged([weekly], [override(SNACKS, 3, 20_00)])
     assert rows == [override(SNACKS, 3, 20_00)]
-    assert words == ["The limit of 50.00 EUR from 2026-03 on has ended: that of 20.00 USD holds."]
+    (said,) = words
+    assert said == (
+        "Its limit of 50.00 USD every week from Monday, from 2026-03-01 on, has ended. "
+        "The budget that stays has periods of another kind, so they cannot add up."
+    )
+    assert merged([weekly], [])[0] == [replace(weekly, category_id=SNACKS, revision=NEW_REVISION)]
 
 
 def test_limits_that_nothing_takes_over_are_said_to_have_ended():
@@ -83,7 +101,7 @@ def rows_of(category_id):
 @given(rows_of(COFFEE), rows_of(SNACKS))
 def test_in_every_month_the_limit_is_the_sum_of_those_that_held(gone, stays):
     rows, _ = merged(gone, stays)
-    assert len({(row.month, row.recurring) for row in rows}) == len(rows)
+    assert len({(row.since, row.recurring) for row in rows}) == len(rows)
     for month in MONTHS:
         held = [limit_of(gone, COFFEE, month), limit_of(stays, SNACKS, month)]
         known = [limit for limit in held if limit is not None]

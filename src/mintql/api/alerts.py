@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 import strawberry
 
-from mintql.api.categories import Category, category_node
+from mintql.api.budgets_types import category_or_none
+from mintql.api.categories import Category
 from mintql.api.context import Context, Info
 from mintql.api.money import Money, money
 from mintql.api.nodes import Node, encode_id, register_node
@@ -24,8 +25,12 @@ from mintql.api.paging import (
 from mintql.api.scalars import Cursor, Month
 from mintql.api.transactions import Transaction, load_transactions
 from mintql.domain.alert_words import alert_summary
+from mintql.domain.budget_periods import Period
+from mintql.domain.budgets import EVERYTHING_ID, budget_name
+from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AlertId, TransactionId
 from mintql.domain.money import Money as Amount
+from mintql.domain.months import first_day
 from mintql.store import alerts_read as store
 from mintql.store.alerts_read import AlertRow
 from mintql.store.queries import Conn
@@ -45,14 +50,24 @@ class BudgetAlert(Node):
     cursor: Cursor = strawberry.field(
         description="Its place among the viewer's alerts: `after` of the subscription `budgetAlerts` takes it."
     )
-    category: Category = strawberry.field(description="The category or group the budget is for.")
-    month: Month = strawberry.field(description="The month of the budget.")
-    threshold_percent: int = strawberry.field(description="The threshold that was reached, in percent of the limit.")
+    category: Category | None = strawberry.field(
+        description="The category or group the budget is for; null for everything."
+    )
+    budget_name: str = strawberry.field(description="What the budget is called: its category's name, or Everything.")
+    month: Month = strawberry.field(description="The month that the budget's period begins in.")
+    period_first: date = strawberry.field(description="The first day of the budget's period.")
+    period_last: date = strawberry.field(description="The last day of the budget's period.")
+    threshold_percent: int = strawberry.field(
+        description="The threshold that was reached, in percent of what was available."
+    )
     limit: Money = strawberry.field(description="The limit at that time.")
+    available: Money = strawberry.field(
+        description="The limit with what had gone over from the periods before: what could be spent."
+    )
     spent: Money = strawberry.field(description="What was spent, booked and pending together; positive.")
     pending: Money = strawberry.field(description="The part of `spent` that was pending; positive.")
     percent_used: int | None = strawberry.field(
-        description="`spent` in whole percent of `limit`, rounded down; null when the limit was zero."
+        description="`spent` in whole percent of `available`, rounded down; null when nothing was available."
     )
     created_at: datetime = strawberry.field(description="When the threshold was reached.")
 
@@ -80,35 +95,41 @@ async def alert_nodes(context: Context, conn: Conn, rows: Sequence[AlertRow]) ->
     """Return alerts that were read on this connection as GraphQL shows them."""
     if not rows:
         return []
-    tree = await context.category_tree(conn, [row.category_id for row in rows])
-    return [_alert(row, category_node(tree, row.category_id)) for row in rows]
+    tree = await context.category_tree(conn, {row.category_id for row in rows} - {EVERYTHING_ID})
+    return [_alert(row, tree) for row in rows]
 
 
-def _alert(row: AlertRow, category: Category) -> BudgetAlert:
-    spent_minor = row.spent_minor + row.pending_minor
+def _alert(row: AlertRow, tree: CategoryTree) -> BudgetAlert:
+    spent_minor, available_minor = row.spent_minor + row.pending_minor, row.limit_minor + row.carried_minor
+    name = budget_name(tree, row.category_id)
     return BudgetAlert(
         id=encode_id("BudgetAlert", row.alert_id),
         transaction_ids=row.transaction_ids,
         cursor=encode_number(CURSOR_KIND, row.alert_id),
-        category=category,
-        month=Month(row.month),
+        category=category_or_none(tree, row.category_id),
+        budget_name=name,
+        month=Month(first_day(row.period_first)),
+        period_first=row.period_first,
+        period_last=row.period_last,
         threshold_percent=row.threshold_percent,
         limit=money(row.limit_minor, row.currency),
+        available=money(available_minor, row.currency),
         spent=money(spent_minor, row.currency),
         pending=money(row.pending_minor, row.currency),
-        percent_used=spent_minor * PERCENT // row.limit_minor if row.limit_minor else None,
-        summary=summary_of(row, category.name),
+        percent_used=spent_minor * PERCENT // available_minor if available_minor > 0 else None,
+        summary=summary_of(row, name),
         created_at=row.created_at,
     )
 
 
-def summary_of(row: AlertRow, category: str) -> str:
-    """Say in words what happened and what is left."""
+def summary_of(row: AlertRow, name: str) -> str:
+    """Say in words what happened and what is left of the budget of that name."""
     limit, spent, pending = (
         Amount(minor, row.currency)
         for minor in (row.limit_minor, row.spent_minor + row.pending_minor, row.pending_minor)
     )
-    return alert_summary(category, row.month, limit, spent, pending, row.threshold_percent)
+    period = Period(row.period_first, row.period_last)
+    return alert_summary(name, period, limit, spent, pending, row.threshold_percent, row.carried_minor)
 
 
 def decode_alert_cursor(text: str, field: str = "after") -> AlertId:

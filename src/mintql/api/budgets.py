@@ -1,89 +1,35 @@
-"""Budgets of a month, a person's overrides, and recommendations."""
+"""Budgets of a period, a person's overrides, and recommendations."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, TypeAlias
 
 import strawberry
 
+from mintql.api.budgets_types import Budget, BudgetPeriodInput, BudgetRolloverInput, budget_node
 from mintql.api.categories import Category, category_node, decode_category_id
 from mintql.api.context import Info
 from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
 from mintql.api.money import Money, MoneyInput, money, money_or_none
-from mintql.api.scalars import Month
-from mintql.domain.budgets import (
-    THRESHOLD_PERCENT_MAX,
-    THRESHOLDS_DEFAULT,
-    THRESHOLDS_MAX,
-    LimitOrigin,
-    Override,
-    ThresholdState,
-)
+from mintql.api.scalars import CurrencyCode, Month
+from mintql.domain.budget_periods import Period, calendar_month
+from mintql.domain.budgets import EVERYTHING_ID, THRESHOLD_PERCENT_MAX, THRESHOLDS_DEFAULT, THRESHOLDS_MAX
 from mintql.domain.categories import CategoryTree
+from mintql.domain.errors import InvalidInput
+from mintql.domain.ids import CategoryId
 from mintql.domain.money import Money as Amount
 from mintql.domain.money import parse_minor
 from mintql.domain.recommendations import Recommendation, RecommendationSource
+from mintql.services import budget_overrides as overrides
 from mintql.services import budgets as service
+from mintql.services.budget_overrides import Scope
 
-strawberry.enum(
-    LimitOrigin,
-    name="BudgetOrigin",
-    description="Where a limit comes from. TEMPLATE: from what households of that income spend. OVERRIDE: the "
-    "person set it.",
-)
-strawberry.enum(
-    ThresholdState,
-    name="BudgetState",
-    description="How near spending, pending amounts included, is to the limit. OK: below all thresholds. APPROACHING: "
-    "a threshold has been reached. EXCEEDED: the limit is used up.",
-)
 strawberry.enum(
     RecommendationSource,
     description="What a recommendation rests on. HISTORY: the person's own complete months. TEMPLATE: what households "
     "of that income spend, while those months are few.",
 )
-strawberry.enum(
-    service.Scope,
-    name="BudgetScope",
-    description="Which months are meant. THIS_MONTH: that month alone. FROM_THIS_MONTH: it and all later ones, but for "
-    "single later months that have a limit of their own.",
-)
-
-
-@strawberry.type(description="What a person set about a budget.")
-class BudgetOverride:
-    """An override."""
-
-    since: Month = strawberry.field(description="The month it was set for, or the first one if it is recurring.")
-    recurring: bool = strawberry.field(description="Whether it holds for the months after, too.")
-    limit: Money | None = strawberry.field(
-        description="The limit; null when it says that the template's limit holds again."
-    )
-
-
-@strawberry.type(description="A budget in one month. Spending is positive here.")
-class Budget:
-    """A budget."""
-
-    month: Month = strawberry.field(description="The month.")
-    category: Category = strawberry.field(description="The category or group it is for.")
-    limit: Money = strawberry.field(description="The limit that holds in the month.")
-    origin: LimitOrigin = strawberry.field(description="Where the limit comes from.")
-    template_limit: Money | None = strawberry.field(
-        description="The limit the template has for it; null when it has none."
-    )
-    override: BudgetOverride | None = strawberry.field(description="What the person set that holds here, if anything.")
-    spent: Money = strawberry.field(description="Booked spending, refunds netted.")
-    pending: Money = strawberry.field(description="Spending that is not booked yet.")
-    remaining: Money = strawberry.field(
-        description="The limit less booked and pending spending; negative when exceeded."
-    )
-    percent_used: int | None = strawberry.field(
-        description="Booked and pending spending as percent of the limit, rounded down; null when money was spent "
-        "against a limit of 0."
-    )
-    thresholds: list[int] = strawberry.field(description="Percent of the limit at which alerts are raised, ascending.")
-    state: ThresholdState = strawberry.field(description="How near spending is to the limit.")
 
 
 @strawberry.type(description="A monthly limit that would fit the person.")
@@ -102,11 +48,11 @@ class BudgetRecommendation:
     basis: str = strawberry.field(description="What it rests on, in words.")
 
 
-@strawberry.type(description="The limit is set.")
+@strawberry.type(description="The budget is set.")
 class SetBudgetOverrideSuccess:
     """What `setBudgetOverride` gives when it worked."""
 
-    budget: Budget = strawberry.field(description="The budget of that month as it is now.")
+    budget: Budget = strawberry.field(description="The budget of that day as it is now.")
 
 
 @strawberry.type(description="What was set is taken back.")
@@ -114,7 +60,7 @@ class RemoveBudgetOverrideSuccess:
     """What `removeBudgetOverride` gives when it worked."""
 
     budget: Budget | None = strawberry.field(
-        description="The budget of that month as it is now; null when the template has none."
+        description="The budget of that day as it is now; null when the template has none."
     )
 
 
@@ -127,20 +73,51 @@ RemoveBudgetOverridePayload: TypeAlias = Annotated[
     strawberry.union("RemoveBudgetOverridePayload", description="What became of `removeBudgetOverride`."),
 ]
 
-CategoryArgument = Annotated[strawberry.ID, strawberry.argument(description="The category or group, one of spending.")]
+CategoryArgument = Annotated[
+    strawberry.ID | None, strawberry.argument(description="The category or group, one of spending.")
+]
+EverythingArgument = Annotated[
+    bool, strawberry.argument(description="The budget on all spending is meant, in the place of a category.")
+]
+MonthArgument = Annotated[
+    Month | None, strawberry.argument(description="The month, or the first one. Give this or a day.")
+]
+OnArgument = Annotated[
+    date | None, strawberry.argument(description="A day in the period, or in the first one. Give this or a month.")
+]
+ScopeArgument = Annotated[Scope, strawberry.argument(description="Which periods are meant.")]
+CurrencyArgument = Annotated[
+    CurrencyCode | None,
+    strawberry.argument(description="The currency of the budget; that of the limit, else the viewer's, unless given."),
+]
 
 
 @strawberry.type
 class BudgetsQuery:
     """Reads of budgets."""
 
-    @strawberry.field(description="The viewer's budgets in a month, with what was spent.")
+    @strawberry.field(
+        description="The viewer's budgets with what was spent: of every period that shares a day with a month, or the "
+        "one of each budget that a day lies in. Of today unless a month or day is given; past and future ones can be "
+        "read."
+    )
     async def budgets(
-        self, info: Info, month: Annotated[Month, strawberry.argument(description="The month.")]
+        self,
+        info: Info,
+        month: Annotated[Month | None, strawberry.argument(description="The month.")] = None,
+        on: Annotated[date | None, strawberry.argument(description="The day.")] = None,
     ) -> list[Budget]:
-        async with info.context.ledger() as conn:
-            found = await service.list_budgets(conn, info.context.user_id, month)
-        return [budget_node(budget) for budget in found if info.context.shows_budget(budget.limit.category_id)]
+        context = info.context
+        if month is not None and on is not None:
+            raise InvalidInput("Give a month or a day, not both.", field="on")
+        async with context.ledger() as conn:
+            if month is not None:
+                days = calendar_month(month)
+            else:
+                day = on or await service.today_of(conn, context.user_id, context.now())
+                days = Period(day, day)
+            found = await service.list_budgets(conn, context.user_id, days, context.now())
+        return [budget_node(budget) for budget in found if context.shows_budget(budget.limit.category_id)]
 
     @strawberry.field(
         description="A limit that fits for each group of spending, from the viewer's complete months; from the "
@@ -157,83 +134,103 @@ class BudgetsMutation:
     """Changes of budgets."""
 
     @strawberry.mutation(
-        description="Sets the limit of a budget. Alerts that the new limit calls for are raised at once; setting again "
-        "what holds already repeats none."
+        description="Sets the limit, the kind of period, the thresholds or the rollover of a budget; what is not given "
+        "stays. Alerts that this calls for are raised at once; setting again what holds already repeats none."
     )
     async def set_budget_override(
         self,
         info: Info,
-        category_id: CategoryArgument,
-        month: Annotated[Month, strawberry.argument(description="The month, or the first one.")],
+        scope: ScopeArgument,
+        category_id: CategoryArgument = None,
+        everything: EverythingArgument = False,
+        month: MonthArgument = None,
+        on: OnArgument = None,
         limit: Annotated[
-            MoneyInput, strawberry.argument(description="The limit, 0 or more, in the viewer's currency.")
-        ],
-        scope: Annotated[service.Scope, strawberry.argument(description="Which months are meant.")],
+            MoneyInput | None,
+            strawberry.argument(
+                description="The limit, 0 or more. The one that holds stays unless given. Each currency is a budget "
+                "of its own, which counts what is spent in it."
+            ),
+        ] = None,
         thresholds: Annotated[
             list[int] | None,
             strawberry.argument(
-                description=f"Percent of the limit at which to raise alerts: 1 to {THRESHOLDS_MAX} numbers up to "
-                f"{THRESHOLD_PERCENT_MAX}, ascending. Those that hold, or "
+                description=f"Percent of what is available at which to raise alerts: 1 to {THRESHOLDS_MAX} numbers up "
+                f"to {THRESHOLD_PERCENT_MAX}, ascending. Those that hold, or "
                 f"{' and '.join(map(str, THRESHOLDS_DEFAULT))}, unless given."
             ),
         ] = None,
+        period: Annotated[
+            BudgetPeriodInput | None,
+            strawberry.argument(
+                description="The kind of periods from that day on. A new kind begins with its period that the day lies "
+                "in, yet not before the period that held; what is past stays."
+            ),
+        ] = None,
+        rollover: Annotated[
+            BudgetRolloverInput | None,
+            strawberry.argument(description="What of each period from that day on goes over into the next one."),
+        ] = None,
+        currency: CurrencyArgument = None,
     ) -> SetBudgetOverridePayload:
         context = info.context
         user_id = context.user_id
-        chosen = decode_category_id(category_id)
-        amount = Amount(parse_minor(limit.amount, limit.currency, field="limit"), limit.currency)
+        wish = overrides.Wish(
+            category_id=_chosen(category_id, everything=everything),
+            on=_day(month, on),
+            scope=scope,
+            limit=None
+            if limit is None
+            else Amount(parse_minor(limit.amount, limit.currency, field="limit"), limit.currency),
+            currency=currency,
+            schedule=None if period is None else period.to_schedule(),
+            thresholds=thresholds,
+            surplus=None if rollover is None else rollover.surplus,
+            overspend=None if rollover is None else rollover.overspend,
+        )
         async with context.person() as conn:
-            budget, effects = await service.set_override(
-                conn, user_id, chosen, month, amount, scope, context.now(), thresholds=thresholds
-            )
+            budget, effects = await overrides.set_override(conn, user_id, wish, context.now())
         await context.runtime.perform(effects)
         return SetBudgetOverrideSuccess(budget=budget_node(budget))
 
     @strawberry.mutation(
-        description="Takes back what was set for a month (what is set from an earlier month on holds again, else the "
-        "template), or from that month on (the template holds again; earlier months keep their limit)."
+        description="Takes back what was set for a period (what is set from an earlier one on holds again, else the "
+        "template), or from that period on (the template holds again, by months; earlier periods keep their limit)."
     )
     async def remove_budget_override(
         self,
         info: Info,
-        category_id: CategoryArgument,
-        month: Annotated[Month, strawberry.argument(description="The month, or the first one.")],
-        scope: Annotated[service.Scope, strawberry.argument(description="Which months are meant.")],
+        scope: ScopeArgument,
+        category_id: CategoryArgument = None,
+        everything: EverythingArgument = False,
+        month: MonthArgument = None,
+        on: OnArgument = None,
+        currency: CurrencyArgument = None,
     ) -> RemoveBudgetOverridePayload:
         context = info.context
         user_id = context.user_id
-        chosen = decode_category_id(category_id)
+        chosen, day = _chosen(category_id, everything=everything), _day(month, on)
         async with context.person() as conn:
-            budget, effects = await service.remove_override(conn, user_id, chosen, month, scope, context.now())
+            budget, effects = await overrides.remove_override(
+                conn, user_id, chosen, day, scope, context.now(), currency=currency
+            )
         await context.runtime.perform(effects)
         return RemoveBudgetOverrideSuccess(budget=None if budget is None else budget_node(budget))
 
 
-def budget_node(budget: service.Budget) -> Budget:
-    """Return a budget as GraphQL shows it."""
-    limit = budget.limit
-    return Budget(
-        month=Month(limit.month),
-        category=category_node(budget.tree, limit.category_id),
-        limit=money(limit.limit_minor, limit.currency),
-        origin=limit.origin,
-        template_limit=money_or_none(limit.template_minor, limit.currency),
-        override=None if budget.override is None else _override(budget.override),
-        spent=money(budget.spent.posted_minor, limit.currency),
-        pending=money(budget.spent.pending_minor, limit.currency),
-        remaining=money(budget.remaining_minor, limit.currency),
-        percent_used=budget.percent_used,
-        thresholds=list(limit.thresholds),
-        state=budget.state,
-    )
+def _chosen(category_id: str | None, *, everything: bool) -> CategoryId:
+    """Return what a budget is for; raise `InvalidInput` unless exactly one thing is said."""
+    if everything is (category_id is not None):
+        raise InvalidInput("Give a category or group, or say everything: one of the two.", field="categoryId")
+    return EVERYTHING_ID if category_id is None else decode_category_id(category_id)
 
 
-def _override(override: Override) -> BudgetOverride:
-    return BudgetOverride(
-        since=Month(override.month),
-        recurring=override.recurring,
-        limit=money_or_none(override.limit_minor, override.currency),
-    )
+def _day(month: Month | None, on: date | None) -> date:
+    """Return a day of the period that is meant; raise `InvalidInput` unless exactly one is given."""
+    given = [day for day in (month, on) if day is not None]
+    if len(given) != 1:
+        raise InvalidInput("Give a month or a day, one of the two.", field="on")
+    return given[0]
 
 
 def _recommendation(item: Recommendation, tree: CategoryTree) -> BudgetRecommendation:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 
 import orjson
 from graphql import GraphQLError
@@ -18,6 +19,9 @@ from mintql.api.documents import Documents
 from mintql.api.requests import Ask
 from mintql.domain.ids import UserId
 from mintql.gateways.cache import Cache
+
+DAYS_END_EVERY_SECONDS = 15 * 60
+"""Days begin at midnights of time zones, which are whole quarters of an hour apart; answers may depend on the day."""
 
 CACHEABLE_FIELDS = frozenset(
     {
@@ -53,13 +57,23 @@ def may_be_kept(documents: Documents, ask: Ask) -> bool:
     return bool(fields) and fields <= CACHEABLE_FIELDS
 
 
-async def find_place(cache: Cache, user_id: UserId, ask: Ask, media: str) -> Place | None:
+async def find_place(cache: Cache, user_id: UserId, ask: Ask, media: str, now: datetime) -> Place | None:
     """Return where the answer belongs, None when the cache cannot be used now."""
     version = await cache.version(user_id)
-    return None if version is None else Place(user_id, version, digest(ask, media))
+    return None if version is None else Place(user_id, version, digest(ask, media, now))
 
 
-def digest(ask: Ask, media: str) -> str:
-    """Return the name of a request: the same for the same text, operation, variables and media type."""
-    parts = [__version__, media, ask.query, ask.operation_name, ask.variables]
+def digest(ask: Ask, media: str, now: datetime) -> str:
+    """Return the name of a request: the same for the same text, operation, variables and media type on one day.
+
+    Wherever a person is, their day ends with a quarter of an hour.
+    """
+    parts = [
+        __version__,
+        media,
+        int(now.timestamp()) // DAYS_END_EVERY_SECONDS,
+        ask.query,
+        ask.operation_name,
+        ask.variables,
+    ]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -169,7 +169,7 @@ class GraphQLView(GraphQL[Context, None]):
             and not is_multipart(request)
             and may_be_kept(self.schema.documents, ask)
         ):
-            place = await find_place(context.runtime.cache, context.viewer.user_id, ask, media)
+            place = await find_place(context.runtime.cache, context.viewer.user_id, ask, media, context.now())
         if place is not None:
             kept = await context.runtime.cache.get(place.user_id, place.version, place.digest)
             if kept is not None:

@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
+from mintql.api.budgets_types import category_or_none
 from mintql.api.categories import Category, category_node
 from mintql.api.context import Context, Info
 from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
@@ -16,6 +17,7 @@ from mintql.api.rules import decode_rule_id
 from mintql.api.rules_types import RuleInput
 from mintql.api.scalars import Month
 from mintql.api.transactions import Transaction, transaction_nodes
+from mintql.domain.budgets import EVERYTHING_ID
 from mintql.domain.categories import CategoryTree
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import RuleApplicationId
@@ -35,13 +37,15 @@ class RuleSumChange:
     excluded_after: Money = strawberry.field(description="What of `after` budgets would leave out.")
 
 
-@strawberry.type(description="A budget whose spending applying a rule would change.")
+@strawberry.type(description="A budget of a calendar month whose spending applying a rule would change.")
 class RuleBudgetChange:
     """A budget as it is and as it would be."""
 
     month: Month = strawberry.field(description="The month.")
-    category: Category = strawberry.field(description="The category or group that the budget is for.")
-    limit: Money = strawberry.field(description="Its limit.")
+    category: Category | None = strawberry.field(
+        description="The category or group that the budget is for; null for everything."
+    )
+    limit: Money = strawberry.field(description="Its limit, with what was carried from earlier months.")
     before: Money = strawberry.field(description="What is spent of it, pending amounts in it; positive.")
     after: Money = strawberry.field(description="What would be spent of it.")
     thresholds: list[int] = strawberry.field(description="Thresholds that would be reached, in percent of the limit.")
@@ -152,7 +156,9 @@ register_node("RuleApplication", load_applications)
 
 
 async def _preview_node(context: Context, conn: Conn, found: service.Preview) -> RulePreview:
-    named = {item.category_id for item in found.sums} | {item.limit.category_id for item in found.budgets}
+    named = {item.category_id for item in found.sums} | {item.limit.category_id for item in found.budgets} - {
+        EVERYTHING_ID
+    }
     tree = await context.category_tree(conn, named)
     return RulePreview(
         matched_count=found.reach.matched,
@@ -178,9 +184,9 @@ def _sum_node(item: service.SumChange, tree: CategoryTree) -> RuleSumChange:
 def _budget_node(item: service.BudgetChange, tree: CategoryTree) -> RuleBudgetChange:
     limit = item.limit
     return RuleBudgetChange(
-        month=Month(limit.month),
-        category=category_node(tree, limit.category_id),
-        limit=money(limit.limit_minor, limit.currency),
+        month=Month(limit.period.first),
+        category=category_or_none(tree, limit.category_id),
+        limit=money(limit.available_minor, limit.currency),
         before=money(item.before.total_minor, limit.currency),
         after=money(item.after.total_minor, limit.currency),
         thresholds=list(item.thresholds),

@@ -1,23 +1,23 @@
-"""Budgets of a month: what the limit is, what was spent, and how near the two are.
+"""Budgets: what is said about them, what was spent in a period, and how near the two are.
 
 All arithmetic is on whole minor units. Spending is positive here (transactions are signed the other way);
-refunds reduce it, and a month with more refunds than purchases has negative spending.
+refunds reduce it, and a period with more refunds than purchases has negative spending.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from itertools import pairwise
+from typing import NamedTuple
 
-from mintql.domain.categories import CategoryKind, CategoryTree, check_in_use
-from mintql.domain.errors import InvalidInput
+from mintql.domain.budget_periods import CALENDAR_MONTHS, Period, Schedule
+from mintql.domain.categories import CategoryKind, CategoryTree
 from mintql.domain.ids import CategoryId
-from mintql.domain.money import AMOUNT_MINOR_MAX, to_decimal_text
-from mintql.domain.templates import Template, monthly_limits
 
+EVERYTHING_ID = CategoryId(0)
+"""Stands where a category does for a budget on all spending; no category has it."""
 PERCENT = 100
 THRESHOLDS_DEFAULT = (80, 100)
 THRESHOLDS_MAX = 5
@@ -39,21 +39,47 @@ class ThresholdState(StrEnum):
     EXCEEDED = "exceeded"
 
 
+class BudgetKey(NamedTuple):
+    """What a person has one budget for: a category, a group or everything, in one currency."""
+
+    category_id: CategoryId
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rollover:
+    """What of a period goes over into the next: what was left, and what was spent too much."""
+
+    surplus: bool = False
+    overspend: bool = False
+
+
+NO_ROLLOVER = Rollover()
+
+
 @dataclass(frozen=True, slots=True)
 class Override:
     """What a person changed about one budget.
 
-    A `recurring` override holds from `month` on until the next recurring one, another for `month` alone.
-    `limit_minor` None means that the template's limit holds again, with these thresholds.
+    A `recurring` override holds from the day `since` on until the next recurring one begins, another for the period
+    that begins on `since` alone. `limit_minor` None means that the template's limit holds, with these thresholds and
+    this rollover; the template knows calendar months only.
     """
 
     category_id: CategoryId
-    month: date
+    since: date
     recurring: bool
     limit_minor: int | None
     currency: str
     thresholds: tuple[int, ...]
     revision: int
+    schedule: Schedule = CALENDAR_MONTHS
+    rollover: Rollover = NO_ROLLOVER
+
+    @property
+    def key(self) -> BudgetKey:
+        """The budget it is of."""
+        return BudgetKey(self.category_id, self.currency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +97,35 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The limit that holds for a category in a month.
+    """The limit that holds for a budget in a period.
 
     `revision` changes whenever the limit does, so that an alert is raised once for each of them.
     `template_minor` is what the template alone would say, None where it says nothing or speaks of another
-    currency.
+    currency or kind of period. `carried_minor` is what went over from the periods before, negative where too much
+    was spent in them.
     """
 
     category_id: CategoryId
-    month: date
+    period: Period
     currency: str
     limit_minor: int
     thresholds: tuple[int, ...]
     revision: int
     origin: LimitOrigin
     template_minor: int | None
+    schedule: Schedule = CALENDAR_MONTHS
+    rollover: Rollover = NO_ROLLOVER
+    carried_minor: int = 0
+
+    @property
+    def key(self) -> BudgetKey:
+        """The budget it is of."""
+        return BudgetKey(self.category_id, self.currency)
+
+    @property
+    def available_minor(self) -> int:
+        """What may be spent in the period: the limit with what was carried. Below zero where that ate it up."""
+        return self.limit_minor + self.carried_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,67 +162,10 @@ class Spent:
 NOTHING_SPENT = Spent(0, 0)
 
 
-def limits_for_month(
-    template: Template, plan: Plan, overrides: Iterable[Override], month: date
-) -> dict[CategoryId, Limit]:
-    """Return the limit of each budget that a person has in `month` (its first day), by category.
-
-    For each category: the override of this very month, else the latest recurring one up to it, else the
-    template. `overrides` may hold those of other months; they are looked past.
-    """
-    suggested = monthly_limits(template, plan.annual_income_minor, plan.currency)
-    limits = {
-        category_id: Limit(
-            category_id, month, plan.currency, limit_minor, THRESHOLDS_DEFAULT, plan.template_revision,
-            LimitOrigin.TEMPLATE, limit_minor,
-        )
-        for category_id, limit_minor in suggested.items()
-    }  # fmt: skip
-    for category_id, override in _overrides_in_force(overrides, month).items():
-        limit = _limit_of(override, plan, month, suggested.get(category_id))
-        if limit is None:
-            limits.pop(category_id, None)
-        else:
-            limits[category_id] = limit
-    return limits
-
-
-def _overrides_in_force(overrides: Iterable[Override], month: date) -> dict[CategoryId, Override]:
-    chosen: dict[CategoryId, Override] = {}
-    for override in overrides:
-        if override.month > month or (override.month < month and not override.recurring):
-            continue
-        rival = chosen.get(override.category_id)
-        if rival is None or _precedence(override) > _precedence(rival):
-            chosen[override.category_id] = override
-    return chosen
-
-
-def _precedence(override: Override) -> tuple[bool, date]:
-    return (not override.recurring, override.month)
-
-
-def _limit_of(override: Override, plan: Plan, month: date, suggested_minor: int | None) -> Limit | None:
-    if override.limit_minor is None:
-        if suggested_minor is None:
-            return None
-        return Limit(
-            override.category_id, month, plan.currency, suggested_minor, override.thresholds,
-            plan.template_revision, LimitOrigin.TEMPLATE, suggested_minor,
-        )  # fmt: skip
-    comparable_minor = suggested_minor if override.currency == plan.currency else None
-    return Limit(
-        override.category_id, month, override.currency, override.limit_minor, override.thresholds,
-        override.revision, LimitOrigin.OVERRIDE, comparable_minor,
-    )  # fmt: skip
-
-
 def spent_by_budget(tree: CategoryTree, sums: Iterable[MonthlySum], currency: str) -> dict[CategoryId, Spent]:
-    """Add up sums in `currency`, per leaf and per group of leaves; income and transfers are no spending.
+    """Add up sums in `currency`, per leaf, per group, and of everything; income and transfers are no spending.
 
-    What is excluded from budgets is left out.
-
-    The caller passes the sums of the months it asks about, usually of one.
+    What is excluded from budgets is left out. The caller passes the sums of the period it asks about.
 
     Raises:
         KeyError: A sum belongs to a category the tree does not have.
@@ -191,7 +174,7 @@ def spent_by_budget(tree: CategoryTree, sums: Iterable[MonthlySum], currency: st
     for item in sums:
         if item.currency != currency or tree.by_id[item.category_id].kind is not CategoryKind.EXPENSE:
             continue
-        for category_id in tree.self_and_group(item.category_id):
+        for category_id in (*tree.self_and_group(item.category_id), EVERYTHING_ID):
             so_far = spent.get(category_id, NOTHING_SPENT)
             spent[category_id] = Spent(
                 so_far.posted_minor - item.posted_minor + item.excluded_posted_minor,
@@ -200,70 +183,45 @@ def spent_by_budget(tree: CategoryTree, sums: Iterable[MonthlySum], currency: st
     return spent
 
 
-def crossed(limit: Limit, spent_total_minor: int) -> tuple[int, ...]:
-    """Return the thresholds (percent of the limit) that spending has reached, ascending.
+def budget_name(tree: CategoryTree, category_id: CategoryId) -> str:
+    """Return what a budget is called: its category's name, or that it is for everything."""
+    return "Everything" if category_id == EVERYTHING_ID else tree.by_id[category_id].name
 
-    Nothing spent reaches nothing; anything spent against a limit of 0 reaches all of them.
+
+def leaves_of(tree: CategoryTree, category_id: CategoryId) -> list[CategoryId]:
+    """Return the leaves whose spending a budget counts: of everything, of a group, or the leaf itself."""
+    if category_id == EVERYTHING_ID:
+        return [leaf.category_id for leaf in tree.leaves if leaf.kind is CategoryKind.EXPENSE]
+    return [leaf.category_id for leaf in tree.children(category_id)] or [category_id]
+
+
+def crossed(limit: Limit, spent_total_minor: int) -> tuple[int, ...]:
+    """Return the thresholds (percent of what is available) that spending has reached, ascending.
+
+    Nothing spent reaches nothing; anything spent where nothing is available reaches all of them.
     """
     if spent_total_minor <= 0:
         return ()
+    available_minor = max(0, limit.available_minor)
     return tuple(
-        threshold for threshold in limit.thresholds if spent_total_minor * 100 >= limit.limit_minor * threshold
+        threshold for threshold in limit.thresholds if spent_total_minor * PERCENT >= available_minor * threshold
     )
 
 
 def threshold_state(limit: Limit, spent_total_minor: int) -> ThresholdState:
-    """Tell whether spending has used up the limit, or else has reached one of the thresholds."""
-    if spent_total_minor > 0 and spent_total_minor >= limit.limit_minor:
+    """Tell whether spending has used up what is available, or else has reached one of the thresholds."""
+    if limit.available_minor < 0 or 0 < spent_total_minor >= limit.available_minor:
         return ThresholdState.EXCEEDED
     return ThresholdState.APPROACHING if crossed(limit, spent_total_minor) else ThresholdState.OK
 
 
 def percent_used(limit: Limit, spent_total_minor: int) -> int | None:
-    """Return spending as whole percent of the limit, rounded down, 0 when refunds outweigh.
+    """Return spending as whole percent of what is available, rounded down, 0 when refunds outweigh.
 
-    None where money was spent against a limit of 0: no percentage says that.
+    None where money was spent and nothing is available: no percentage says that.
     """
     if spent_total_minor <= 0:
         return 0
-    if limit.limit_minor == 0:
+    if limit.available_minor <= 0:
         return None
-    return spent_total_minor * 100 // limit.limit_minor
-
-
-def check_thresholds(values: Sequence[int], *, field: str = "thresholds") -> tuple[int, ...]:
-    """Return the thresholds as they are kept, or raise `InvalidInput` in words."""
-    if not 1 <= len(values) <= THRESHOLDS_MAX:
-        raise InvalidInput(f"Give one to {THRESHOLDS_MAX} thresholds, not {len(values)}.", field=field)
-    for value in values:
-        if not 1 <= value <= THRESHOLD_PERCENT_MAX:
-            raise InvalidInput(
-                f"A threshold of {value} % cannot be used; give 1 to {THRESHOLD_PERCENT_MAX}.", field=field
-            )
-    if any(left >= right for left, right in pairwise(values)):
-        listed = ", ".join(str(value) for value in values)
-        raise InvalidInput(f"Give thresholds in ascending order, each once, not {listed}.", field=field)
-    return tuple(values)
-
-
-def check_limit(limit_minor: int, currency: str, *, field: str = "limit") -> int:
-    """Return the limit (minor units of `currency`), or raise `InvalidInput` when none can be that."""
-    if limit_minor < 0:
-        given = to_decimal_text(limit_minor, currency)
-        raise InvalidInput(f"A limit of {given} {currency} is below zero.", field=field)
-    if limit_minor > AMOUNT_MINOR_MAX:
-        most = to_decimal_text(AMOUNT_MINOR_MAX, currency)
-        raise InvalidInput(f"A limit goes up to {most} {currency}.", field=field)
-    return limit_minor
-
-
-def check_budget_category(tree: CategoryTree, category_id: CategoryId, *, field: str = "categoryId") -> CategoryId:
-    """Return the id when a budget can be set on that category: a group or leaf of the kind expense.
-
-    Raises:
-        InvalidInput: There is no such category, it was merged into another, or money in it is no spending.
-    """
-    category = check_in_use(tree, category_id, field=field)
-    if category.kind is not CategoryKind.EXPENSE:
-        raise InvalidInput(f"{category.name} is no spending, so it cannot have a budget.", field=field)
-    return category_id
+    return spent_total_minor * PERCENT // limit.available_minor

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from mintql.domain.alert_words import PERCENT, alert_summary
+from mintql.domain.budgets import EVERYTHING_ID, budget_name
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AlertId, CategoryId, UserId
 from mintql.domain.money import Money
-from mintql.domain.months import last_day
 from mintql.domain.notices import NewNotice, NoticeKind
 from mintql.store.alerts import Crossing, Raised
 
@@ -18,44 +18,45 @@ def budget_notices(
     raised: Sequence[Raised], crossings: Sequence[Crossing], trees: Mapping[UserId, CategoryTree]
 ) -> list[NewNotice]:
     """Return a notification for each budget and period whose thresholds were reached, from the alerts raised."""
-    highest: dict[tuple[UserId, CategoryId, date], tuple[int, AlertId, Crossing]] = {}
+    highest: dict[tuple[UserId, CategoryId, str, date], tuple[int, AlertId, Crossing]] = {}
     by_threshold = {
-        (item.user_id, item.limit.category_id, item.limit.month, item.threshold_percent): item for item in crossings
+        (item.user_id, *item.limit.key, item.limit.period.first, item.threshold_percent): item for item in crossings
     }
     for alert in raised:
-        place = (alert.user_id, alert.category_id, alert.month)
+        place = (alert.user_id, alert.category_id, alert.currency, alert.period_first)
         crossing = by_threshold[(*place, alert.threshold_percent)]
         if place not in highest or highest[place][0] < alert.threshold_percent:
             highest[place] = (alert.threshold_percent, alert.alert_id, crossing)
     return [
-        _notice(alert_id, crossing, trees[crossing.user_id].by_id[crossing.limit.category_id].name)
+        _notice(alert_id, crossing, budget_name(trees[crossing.user_id], crossing.limit.category_id))
         for _, alert_id, crossing in highest.values()
     ]
 
 
-def _notice(alert_id: AlertId, crossing: Crossing, category: str) -> NewNotice:
+def _notice(alert_id: AlertId, crossing: Crossing, name: str) -> NewNotice:
     limit = crossing.limit
     spent_minor = crossing.spent.total_minor
-    exceeded = spent_minor >= limit.limit_minor
+    exceeded = spent_minor >= limit.available_minor
     body = alert_summary(
-        category,
-        limit.month,
+        name,
+        limit.period,
         Money(limit.limit_minor, limit.currency),
         Money(spent_minor, limit.currency),
         Money(crossing.spent.pending_minor, limit.currency),
         max(crossing.threshold_percent, PERCENT) if exceeded else crossing.threshold_percent,
+        limit.carried_minor,
     )
     return NewNotice(
         user_id=crossing.user_id,
         kind=NoticeKind.BUDGET_EXCEEDED if exceeded else NoticeKind.BUDGET_APPROACHING,
         subject=f"alert {alert_id}",
-        title=f"{category}: budget {'exceeded' if exceeded else 'nearly used'}",
+        title=f"{name}: budget {'exceeded' if exceeded else 'nearly used'}",
         body=body,
-        category_id=limit.category_id,
+        category_id=None if limit.category_id == EVERYTHING_ID else limit.category_id,
         alert_id=alert_id,
         amount_minor=spent_minor,
-        limit_minor=limit.limit_minor,
+        limit_minor=limit.available_minor,
         currency=limit.currency,
-        period_first=limit.month,
-        period_last=last_day(limit.month),
+        period_first=limit.period.first,
+        period_last=limit.period.last,
     )

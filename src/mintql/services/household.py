@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from mintql.domain.budgets import check_budget_category
+from mintql.domain.budget_checks import check_budget_category
 from mintql.domain.errors import InvalidInput, NotFound, NotShared
 from mintql.domain.household import (
     ACCOUNTS_NAMED_MAX,

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from mintql.data import load_template
-from mintql.domain.budgets import NOTHING_SPENT, MonthlySum, crossed, limits_for_month, spent_by_budget
+from mintql.domain.budget_periods import calendar_month, period_words
+from mintql.domain.budgets import NOTHING_SPENT, Limit, MonthlySum, crossed, spent_by_budget
 from mintql.domain.categories import UNCATEGORIZED_ID, CategorySource
 from mintql.domain.ids import AccountId, CategoryId, ConnectionId, ImportId, TransactionId, UserId
 from mintql.domain.ingest import AccountRows, StoredRow, institution_code, merge
@@ -28,12 +28,12 @@ from mintql.domain.matching import (
     with_run,
 )
 from mintql.domain.merchants import Merchant, normalize
-from mintql.domain.months import first_day, month_text
+from mintql.domain.months import first_day, last_day, month_text
 from mintql.services.alerts import is_news
+from mintql.services.budgets import holder_of
 from mintql.services.categorize import default_categorizer
 from mintql.services.extract import Workplace
 from mintql.services.pages import Work, read_run
-from mintql.services.personal_categories import tree_of
 from mintql.services.rows import VANISHED_DAYS
 from mintql.store import alerts as alert_rows
 from mintql.store import replay as store
@@ -290,24 +290,36 @@ def _compare_sums(rebuilt: Iterable[MonthlySum], stored: Iterable[MonthlySum], r
 async def _compare_alerts(
     place: Workplace, conn: Conn, user_id: UserId, sums: list[MonthlySum], report: ReplayReport
 ) -> None:
-    """Check that each threshold now reached, in a month recent enough for news, has its alert."""
-    plan, time_zone = (await alert_rows.plans(conn, [user_id]))[user_id]
-    months = sorted({item.month for item in sums if is_news(item.month, place.clock(), time_zone)})
-    overrides = (await alert_rows.overrides(conn, [user_id])).get(user_id, [])
+    """Check that each threshold now reached, in a period recent enough for news, has its alert.
+
+    Looked at are budgets whose periods are made of calendar months, as the rebuilt sums are.
+    """
+    holder = await holder_of(conn, user_id, place.clock())
+    months = sorted({item.month for item in sums if is_news(calendar_month(item.month), holder.today)})
+    if not months:
+        return
+    limits = [
+        limit
+        for limit in holder.timeline.limits_between(months[0], last_day(months[-1]))
+        if limit.period.is_whole_months and is_news(limit.period, holder.today)
+    ]
+    since = min((limit.period.first for limit in limits), default=months[0])
     raised = {
-        (row["category_id"], row["month"], row["threshold_percent"], row["revision"])
-        for row in (await alert_rows.list_by_month(conn, user_id, months[0]) if months else [])
+        (row["category_id"], row["currency"], row["period_first"], row["threshold_percent"], row["revision"])
+        for row in await alert_rows.list_since(conn, user_id, since)
     }
-    tree = await tree_of(conn, user_id)
-    for month in months:
-        of_month = [item for item in sums if item.month == month]
-        for category_id, limit in limits_for_month(load_template(), plan, overrides, month).items():
-            spent = spent_by_budget(tree, of_month, limit.currency).get(category_id, NOTHING_SPENT)
-            for threshold in crossed(limit, spent.total_minor):
-                report.alerts += 1
-                if (category_id, month, threshold, limit.revision) not in raised:
-                    name = f"alert of {month_text(month)}, category {category_id}, {threshold} %"
-                    report.differences.append(f"{name}: due by the raw objects, but never raised")
+
+    def spent_of(limit: Limit) -> int:
+        period = limit.period
+        within = [item for item in sums if period.first <= item.month <= period.last]
+        return spent_by_budget(holder.tree, within, limit.currency).get(limit.category_id, NOTHING_SPENT).total_minor
+
+    for limit in (holder.timeline.with_carried(item, holder.today, spent_of) for item in limits):
+        for threshold in crossed(limit, spent_of(limit)):
+            report.alerts += 1
+            if (*limit.key, limit.period.first, threshold, limit.revision) not in raised:
+                name = f"alert of {period_words(limit.period)}, category {limit.category_id}, {threshold} %"
+                report.differences.append(f"{name}: due by the raw objects, but never raised")
 
 
 def _shown_name(merchant: Merchant, row: ProviderTransaction) -> str:

@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from mintql.data import load_template
-from mintql.domain.budgets import NOTHING_SPENT, Limit, MonthlySum, Spent, crossed, limits_for_month, spent_by_budget
+from mintql.domain.budget_periods import calendar_month
+from mintql.domain.budgets import NOTHING_SPENT, Limit, MonthlySum, Spent, crossed, spent_by_budget
 from mintql.domain.categories import CategoryTree
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import CategoryId, RuleApplicationId, RuleId, TransactionId, UserId
 from mintql.domain.rules import Rule
 from mintql.services import alerts, transfers
+from mintql.services.budget_spending import measure
+from mintql.services.budgets import holder_of
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
 from mintql.services.personal_categories import tree_of
 from mintql.services.rules import RuleWish, checked, find, list_rules
-from mintql.store import alerts as alert_rows
+from mintql.store import budgets as budget_rows
 from mintql.store import rules_past as store
 from mintql.store import transactions_read
 from mintql.store.locks import lock_users
@@ -100,8 +102,11 @@ async def preview(conn: Conn, user_id: UserId, asked: RuleId | RuleWish, now: da
     found = await transactions_read.resolve(conn, user_id, reach.transaction_ids)
     deltas = await store.preview_sums(conn, user_id, rule, earlier)
     months = sorted({item.month for item in deltas}, reverse=True)[:MONTHS_SHOWN_MAX]
-    before = await alert_rows.sums(conn, [(user_id, month) for month in months])
-    by_month = {month: (before.get((user_id, month), []), [d for d in deltas if d.month == month]) for month in months}
+    before = await budget_rows.sums(conn, [(user_id, calendar_month(month)) for month in months])
+    by_month = {
+        month: (before.get((user_id, calendar_month(month)), []), [d for d in deltas if d.month == month])
+        for month in months
+    }
     return Preview(
         reach,
         tuple(found[transaction_id] for transaction_id in reach.transaction_ids),
@@ -220,18 +225,19 @@ async def _budget_changes(
     by_month: Mapping[date, tuple[Sequence[MonthlySum], Sequence[MonthlySum]]],
     now: datetime,
 ) -> list[BudgetChange]:
-    """Return the budgets whose spending would change, the latest month first."""
-    plan, time_zone = (await alert_rows.plans(conn, [user_id]))[user_id]
-    overrides = (await alert_rows.overrides(conn, [user_id])).get(user_id, [])
-    tree, changes = await tree_of(conn, user_id), []
+    """Return the budgets of calendar months whose spending would change, the latest month first."""
+    holder, changes = await holder_of(conn, user_id, now), []
     for month, (was, deltas) in by_month.items():
-        for limit in limits_for_month(load_template(), plan, overrides, month).values():
-            before = _spent(tree, was, limit)
-            after = _spent(tree, [*was, *deltas], limit)
+        period = calendar_month(month)
+        limits = holder.timeline.limits_between(period.first, period.last)
+        of_month = await measure(conn, [(holder, limit) for limit in limits if limit.period == period])
+        for limit in (item.limit for item in of_month):
+            before = _spent(holder.tree, was, limit)
+            after = _spent(holder.tree, [*was, *deltas], limit)
             if before == after:
                 continue
             passed = set(crossed(limit, after.total_minor)) - set(crossed(limit, before.total_minor))
-            news = alerts.is_news(month, now, time_zone)
+            news = alerts.is_news(period, holder.today)
             changes.append(BudgetChange(limit, before, after, tuple(sorted(passed)), news))
     return changes
 

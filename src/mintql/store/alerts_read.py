@@ -20,9 +20,11 @@ class AlertRow:
 
     alert_id: AlertId
     category_id: CategoryId
-    month: date
+    period_first: date
+    period_last: date
     threshold_percent: int
     limit_minor: int
+    carried_minor: int
     spent_minor: int
     pending_minor: int
     currency: str

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 import asyncpg
 
-from mintql.domain.budgets import Override, Plan
+from mintql.domain.budget_periods import Period, PeriodUnit, Schedule
+from mintql.domain.budgets import MonthlySum, Override, Plan, Rollover
 from mintql.domain.ids import CategoryId, UserId
 from mintql.store.queries import Conn, load
 
@@ -49,9 +50,12 @@ async def note_detected_income(
     await conn.execute(SQL.note_detected_income, user_id, annual_income_minor, now, template_revision)
 
 
-async def overrides_until(conn: Conn, user_id: UserId, month: date) -> list[Override]:
-    """Return overrides that can hold in a month: its own, and the latest recurring one of each category."""
-    return [_override(row) for row in await conn.fetch(SQL.overrides_until, user_id, month)]
+async def overrides_by_users(conn: Conn, user_ids: Sequence[UserId]) -> dict[UserId, list[Override]]:
+    """Return what each person has changed about their budgets."""
+    found: dict[UserId, list[Override]] = {}
+    for row in await conn.fetch(SQL.overrides_by_users, user_ids):
+        found.setdefault(row["user_id"], []).append(_override(row))
+    return found
 
 
 async def take_revision(conn: Conn, user_id: UserId) -> int:
@@ -60,22 +64,27 @@ async def take_revision(conn: Conn, user_id: UserId) -> int:
 
 
 async def overrides_of(conn: Conn, user_id: UserId, category_id: CategoryId) -> list[Override]:
-    """Return all overrides of one category, oldest month first."""
+    """Return all overrides of one category, in all its currencies, oldest first."""
     return [_override(row) for row in await conn.fetch(SQL.overrides_of, user_id, category_id)]
 
 
 async def put(conn: Conn, user_id: UserId, override: Override, now: datetime) -> None:
-    """Write an override in place of the one of the same category, month and recurrence."""
+    """Write an override in place of the one of the same budget, day and recurrence."""
     await conn.execute(
         SQL.put,
         user_id,
         override.category_id,
-        override.month,
+        override.since,
         override.recurring,
         override.limit_minor,
         override.currency,
         override.thresholds,
         override.revision,
+        override.schedule.unit,
+        override.schedule.every,
+        override.schedule.anchor,
+        override.rollover.surplus,
+        override.rollover.overspend,
         now,
     )
 
@@ -87,18 +96,45 @@ async def remove(conn: Conn, user_id: UserId, overrides: Sequence[Override]) -> 
             SQL.remove,
             user_id,
             [override.category_id for override in overrides],
-            [override.month for override in overrides],
+            [override.currency for override in overrides],
+            [override.since for override in overrides],
             [override.recurring for override in overrides],
         )
+
+
+async def sums(conn: Conn, periods: Sequence[tuple[UserId, Period]]) -> dict[tuple[UserId, Period], list[MonthlySum]]:
+    """Return the sums of these (person, period) by category and currency; `month` of each is its period's first day.
+
+    Periods made of calendar months are added up from the sums by month, others from the transactions.
+    """
+    found: dict[tuple[UserId, Period], list[MonthlySum]] = {}
+    by_months = [item for item in periods if item[1].is_whole_months]
+    by_days = [item for item in periods if not item[1].is_whole_months]
+    for query, asked in ((SQL.sums_by_months, by_months), (SQL.sums_by_days, by_days)):
+        if not asked:
+            continue
+        rows = await conn.fetch(
+            query,
+            [user_id for user_id, _ in asked],
+            [period.first for _, period in asked],
+            [period.last for _, period in asked],
+        )
+        for row in rows:
+            values = dict(row)
+            item = asked[values.pop("place") - 1]
+            found.setdefault(item, []).append(MonthlySum(month=item[1].first, **values))
+    return found
 
 
 def _override(row: asyncpg.Record) -> Override:
     return Override(
         category_id=row["category_id"],
-        month=row["month"],
+        since=row["since"],
         recurring=row["recurring"],
         limit_minor=row["limit_minor"],
         currency=row["currency"],
         thresholds=tuple(row["thresholds"]),
         revision=row["revision"],
+        schedule=Schedule(PeriodUnit(row["period_unit"]), row["period_every"], row["period_anchor"]),
+        rollover=Rollover(row["carry_surplus"], row["carry_overspend"]),
     )

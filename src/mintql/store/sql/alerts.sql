@@ -5,39 +5,28 @@ SELECT user_id, time_zone, currency, coalesce(annual_income_minor, detected_inco
 FROM users
 WHERE user_id = ANY ($1::bigint[])
 
--- name: overrides
--- Everything these persons have changed about their budgets.
-SELECT user_id, category_id, month, recurring, limit_minor, currency, thresholds, revision FROM budget_overrides
-WHERE user_id = ANY ($1::bigint[])
-
--- name: sums
--- Sums of these (person, month).
-SELECT user_id, month, category_id, currency, posted_minor, pending_minor, posted_count, pending_count,
-    excluded_posted_minor, excluded_pending_minor
-FROM monthly_spending JOIN unnest($1::bigint[], $2::date[]) AS asked (user_id, month) USING (user_id, month)
-
 -- name: raise_alerts
 -- Inserts alerts; one that was raised for the same threshold of the same limit is left alone.
-INSERT INTO alerts (user_id, category_id, month, threshold_percent, revision, limit_minor, spent_minor,
-    pending_minor, currency, created_at)
-SELECT *, $10 FROM unnest($1::bigint[], $2::int[], $3::date[], $4::smallint[], $5::bigint[], $6::bigint[],
-    $7::bigint[], $8::bigint[], $9::text[])
-ON CONFLICT (user_id, category_id, month, threshold_percent, revision) DO NOTHING
-RETURNING user_id, alert_id, category_id, month, currency, threshold_percent
+INSERT INTO alerts (user_id, category_id, period_first, period_last, threshold_percent, revision, limit_minor,
+    carried_minor, spent_minor, pending_minor, currency, created_at)
+SELECT *, $12 FROM unnest($1::bigint[], $2::int[], $3::date[], $4::date[], $5::smallint[], $6::bigint[],
+    $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
+ON CONFLICT (user_id, category_id, currency, period_first, threshold_percent, revision) DO NOTHING
+RETURNING user_id, alert_id, category_id, period_first, period_last, currency, threshold_percent
 
 -- name: largest
--- The largest purchases of these (person, leaves, month), by what of each is in the leaves: why a limit was reached.
+-- The largest purchases of these (person, leaves, period), by what of each is in the leaves: why a limit was reached.
 SELECT asked.place::int AS place, array_agg(cause.transaction_id ORDER BY cause.amount_minor, cause.transaction_id)
     AS transaction_ids
-FROM unnest($1::bigint[], $2::text[], $3::date[], $4::text[])
-    WITH ORDINALITY AS asked (user_id, category_ids, month, currency, place)
+FROM unnest($1::bigint[], $2::text[], $3::date[], $4::date[], $5::text[])
+    WITH ORDINALITY AS asked (user_id, category_ids, first, last, currency, place)
 CROSS JOIN LATERAL (
     SELECT counted.transaction_id, sum(counted.amount_minor) AS amount_minor FROM (
         SELECT row.transaction_id, CASE WHEN row.part_category_ids IS NULL THEN row.amount_minor
             ELSE row.amount_minor - sum_minor(row.part_amounts_minor) END AS amount_minor
         FROM transactions AS row
         WHERE row.user_id = asked.user_id AND row.category_id = ANY (asked.category_ids::int[])
-          AND row.posted_on >= asked.month AND row.posted_on < (asked.month + interval '1 month')::date
+          AND row.posted_on BETWEEN asked.first AND asked.last
           AND row.currency = asked.currency AND row.successor_id IS NULL AND row.removed_at IS NULL
           AND row.excluded_from_budgets IS NOT TRUE
         UNION ALL
@@ -45,13 +34,13 @@ CROSS JOIN LATERAL (
         FROM transactions AS row
         CROSS JOIN LATERAL unnest(row.part_category_ids, row.part_amounts_minor) AS part (category_id, amount_minor)
         WHERE row.user_id = asked.user_id AND row.part_category_ids IS NOT NULL
-          AND row.posted_on >= asked.month AND row.posted_on < (asked.month + interval '1 month')::date
+          AND row.posted_on BETWEEN asked.first AND asked.last
           AND row.currency = asked.currency AND row.successor_id IS NULL AND row.removed_at IS NULL
           AND row.excluded_from_budgets IS NOT TRUE
           AND part.category_id = ANY (asked.category_ids::int[])
     ) AS counted
     GROUP BY counted.transaction_id HAVING sum(counted.amount_minor) < 0
-    ORDER BY 2, 1 LIMIT $5
+    ORDER BY 2, 1 LIMIT $6
 ) AS cause
 GROUP BY asked.place
 
@@ -61,8 +50,7 @@ UPDATE alerts SET transaction_ids = said.transaction_ids::bigint[]
 FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS said (user_id, alert_id, transaction_ids)
 WHERE alerts.user_id = said.user_id AND alerts.alert_id = said.alert_id
 
--- name: list_by_month
--- Alerts of one person from a month on, oldest first.
-SELECT alert_id, category_id, month, threshold_percent, revision, limit_minor, spent_minor, pending_minor,
-    currency, transaction_ids, created_at
-FROM alerts WHERE user_id = $1 AND month >= $2 ORDER BY alert_id
+-- name: list_since
+-- Alerts of one person of periods that begin on a day or later, oldest first.
+SELECT category_id, currency, period_first, threshold_percent, revision
+FROM alerts WHERE user_id = $1 AND period_first >= $2 ORDER BY alert_id

@@ -1,0 +1,203 @@
+"""Budgets as GraphQL shows them: periods, limits, what is carried, spent and left."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import strawberry
+
+from mintql.api.categories import Category, category_node
+from mintql.api.money import Money, money, money_or_none
+from mintql.api.scalars import Month
+from mintql.domain.budget_checks import check_day
+from mintql.domain.budget_periods import (
+    ANCHOR_MONDAY,
+    ANCHOR_MONTH,
+    EVERY_MAX,
+    Period,
+    PeriodUnit,
+    Schedule,
+    period_words,
+    schedule,
+    schedule_words,
+)
+from mintql.domain.budgets import EVERYTHING_ID, LimitOrigin, Override, Rollover, ThresholdState
+from mintql.domain.categories import CategoryTree
+from mintql.domain.ids import CategoryId
+from mintql.domain.months import first_day
+from mintql.services.budget_overrides import Scope
+from mintql.services.budgets import Budget as Found
+
+strawberry.enum(
+    LimitOrigin,
+    name="BudgetOrigin",
+    description="Where a limit comes from. TEMPLATE: from what households of that income spend. OVERRIDE: the "
+    "person set it.",
+)
+strawberry.enum(
+    ThresholdState,
+    name="BudgetState",
+    description="How near spending, pending amounts included, is to what is available. OK: below all thresholds. "
+    "APPROACHING: a threshold has been reached. EXCEEDED: it is used up.",
+)
+strawberry.enum(
+    Scope,
+    name="BudgetScope",
+    description="Which periods are meant. THIS_MONTH: that month, or other period, alone. FROM_THIS_MONTH: it and all "
+    "later ones, but for single later ones that have a limit of their own.",
+)
+strawberry.enum(PeriodUnit, name="BudgetPeriodUnit", description="What the periods of a budget are counted in.")
+
+
+@strawberry.type(description="Days that a budget is for, and how such periods follow each other.")
+class BudgetPeriod:
+    """A period of a budget."""
+
+    first: date = strawberry.field(description="Its first day.")
+    last: date = strawberry.field(description="Its last day.")
+    days: int = strawberry.field(description="How many days it has.")
+    unit: PeriodUnit = strawberry.field(description="What periods are counted in.")
+    every: int = strawberry.field(description="How many units a period has.")
+    name: str = strawberry.field(
+        description='Its name as one says after "for", e.g. November 2026 or the week of 23 to 29 November 2026.'
+    )
+    schedule: str = strawberry.field(description="How often such periods come, e.g. every 2 weeks from Friday.")
+
+
+@strawberry.input(description="How the periods of a budget follow each other.")
+class BudgetPeriodInput:
+    """A kind of period as sent."""
+
+    unit: PeriodUnit = strawberry.field(description="What periods are counted in.")
+    every: int = strawberry.field(
+        default=1, description=f"How many weeks or months each has, 1 to {EVERY_MAX}; 1 for years."
+    )
+    start: date | None = strawberry.field(
+        default=None,
+        description="A day that a period begins on, of any time: it says which day of the week, month or year. Monday, "
+        "the first of the month or of January unless given. A month or year that has no such day begins on the last "
+        "day of the month.",
+    )
+
+    def to_schedule(self) -> Schedule:
+        """Return what it means; raise `InvalidInput` when there are no such periods."""
+        start = self.start or (ANCHOR_MONDAY if self.unit is PeriodUnit.WEEK else ANCHOR_MONTH)
+        return schedule(self.unit, self.every, check_day(start, field="start"))
+
+
+@strawberry.type(description="What of a period goes over into the next one.")
+class BudgetRollover:
+    """What is carried."""
+
+    surplus: bool = strawberry.field(description="Whether what is left over makes more available.")
+    overspend: bool = strawberry.field(description="Whether what was spent too much makes less available.")
+
+
+@strawberry.input(description="What of a period is to go over into the next one; null leaves what holds.")
+class BudgetRolloverInput:
+    """What is to be carried."""
+
+    surplus: bool | None = strawberry.field(default=None, description="Whether what is left over makes more available.")
+    overspend: bool | None = strawberry.field(
+        default=None, description="Whether what was spent too much makes less available."
+    )
+
+
+@strawberry.type(description="What a person set about a budget.")
+class BudgetOverride:
+    """An override."""
+
+    since: date = strawberry.field(description="The first day of the period it was set for, or of the first one.")
+    recurring: bool = strawberry.field(description="Whether it holds for the periods after, too.")
+    limit: Money | None = strawberry.field(description="The limit; null when it says that the template's limit holds.")
+
+
+@strawberry.type(description="A budget in one period. Spending is positive here.")
+class Budget:
+    """A budget."""
+
+    period: BudgetPeriod = strawberry.field(description="The period.")
+    month: Month = strawberry.field(description="The month that the period begins in.")
+    category: Category | None = strawberry.field(description="The category or group it is for; null for everything.")
+    everything: bool = strawberry.field(
+        description="Whether it is for all spending, but for transfers and what is excluded from budgets."
+    )
+    name: str = strawberry.field(description="What it is called: its category's name, or Everything.")
+    limit: Money = strawberry.field(description="The limit that holds in the period.")
+    carried: Money = strawberry.field(
+        description="What went over from the completed periods before; negative where too much was spent in them."
+    )
+    available: Money = strawberry.field(description="The limit with what was carried: what may be spent in the period.")
+    rollover: BudgetRollover = strawberry.field(description="What of this period goes over into the next one.")
+    origin: LimitOrigin = strawberry.field(description="Where the limit comes from.")
+    template_limit: Money | None = strawberry.field(
+        description="The limit the template has for it; null when it has none, as for periods that are no months."
+    )
+    override: BudgetOverride | None = strawberry.field(description="What the person set that holds here, if anything.")
+    spent: Money = strawberry.field(description="Booked spending, refunds netted.")
+    pending: Money = strawberry.field(description="Spending that is not booked yet.")
+    remaining: Money = strawberry.field(
+        description="What is available less booked and pending spending; negative when exceeded."
+    )
+    percent_used: int | None = strawberry.field(
+        description="Booked and pending spending as percent of what is available, rounded down; null when money was "
+        "spent and nothing is available."
+    )
+    thresholds: list[int] = strawberry.field(
+        description="Percent of what is available at which alerts are raised, ascending."
+    )
+    state: ThresholdState = strawberry.field(description="How near spending is to what is available.")
+
+
+def budget_node(budget: Found) -> Budget:
+    """Return a budget as GraphQL shows it."""
+    limit = budget.limit
+    return Budget(
+        period=_period(limit.period, limit.schedule),
+        month=Month(first_day(limit.period.first)),
+        category=category_or_none(budget.tree, limit.category_id),
+        everything=limit.category_id == EVERYTHING_ID,
+        name=budget.name,
+        limit=money(limit.limit_minor, limit.currency),
+        carried=money(limit.carried_minor, limit.currency),
+        available=money(limit.available_minor, limit.currency),
+        rollover=_rollover(limit.rollover),
+        origin=limit.origin,
+        template_limit=money_or_none(limit.template_minor, limit.currency),
+        override=None if budget.override is None else _override(budget.override),
+        spent=money(budget.spent.posted_minor, limit.currency),
+        pending=money(budget.spent.pending_minor, limit.currency),
+        remaining=money(budget.remaining_minor, limit.currency),
+        percent_used=budget.percent_used,
+        thresholds=list(limit.thresholds),
+        state=budget.state,
+    )
+
+
+def category_or_none(tree: CategoryTree, category_id: CategoryId) -> Category | None:
+    """Return the category that a budget is for; None for everything."""
+    return None if category_id == EVERYTHING_ID else category_node(tree, category_id)
+
+
+def _period(period: Period, of: Schedule) -> BudgetPeriod:
+    return BudgetPeriod(
+        first=period.first,
+        last=period.last,
+        days=period.days,
+        unit=of.unit,
+        every=of.every,
+        name=period_words(period),
+        schedule=schedule_words(of),
+    )
+
+
+def _rollover(rollover: Rollover) -> BudgetRollover:
+    return BudgetRollover(surplus=rollover.surplus, overspend=rollover.overspend)
+
+
+def _override(override: Override) -> BudgetOverride:
+    return BudgetOverride(
+        since=override.since,
+        recurring=override.recurring,
+        limit=money_or_none(override.limit_minor, override.currency),
+    )

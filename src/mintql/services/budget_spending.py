@@ -1,0 +1,63 @@
+"""What was spent of limits, whatever their periods, and what earlier periods carry into them: two queries at most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+
+from mintql.domain.budget_periods import Period
+from mintql.domain.budget_timeline import Timeline
+from mintql.domain.budgets import NOTHING_SPENT, Limit, Spent, spent_by_budget
+from mintql.domain.categories import CategoryTree
+from mintql.domain.ids import CategoryId, UserId
+from mintql.store import budgets as store
+from mintql.store.queries import Conn
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What of a person the amounts of their budgets depend on; `today` is on their calendar."""
+
+    user_id: UserId
+    timeline: Timeline
+    tree: CategoryTree
+    today: date
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A limit with what was carried into its period, and what was spent in it."""
+
+    holder: Holder
+    limit: Limit
+    spent: Spent
+
+
+async def measure(conn: Conn, wanted: Sequence[tuple[Holder, Limit]]) -> list[Measured]:
+    """Return these limits, in their order, with what was carried into them and spent."""
+    periods: dict[tuple[UserId, Period], None] = {}
+    for holder, limit in wanted:
+        for item in (limit, *holder.timeline.carrying(limit, holder.today)):
+            periods[holder.user_id, item.period] = None
+    sums = await store.sums(conn, list(periods))
+    known: dict[tuple[UserId, Period, str], dict[CategoryId, Spent]] = {}
+
+    def spent_of(holder: Holder, limit: Limit) -> Spent:
+        place = (holder.user_id, limit.period, limit.currency)
+        if place not in known:
+            known[place] = spent_by_budget(holder.tree, sums.get(place[:2], ()), limit.currency)
+        return known[place].get(limit.category_id, NOTHING_SPENT)
+
+    def total_of(holder: Holder, limit: Limit) -> int:
+        return spent_of(holder, limit).total_minor
+
+    return [
+        Measured(
+            holder,
+            holder.timeline.with_carried(limit, holder.today, partial(total_of, holder)),
+            spent_of(holder, limit),
+        )
+        for holder, limit in wanted
+    ]

@@ -23,7 +23,17 @@ from mintql.domain.ids import ConnectionId, LinkVisitId, SyncRunId, UserId
 from mintql.gateways.mail import open_mailer
 from mintql.gateways.queue import deserialize, serialize
 from mintql.runtime import Runtime, open_runtime
-from mintql.services import audit, examination, link_visits, removal, sync, transfers, uncategorized, webhooks
+from mintql.services import (
+    audit,
+    digest_rounds,
+    examination,
+    link_visits,
+    removal,
+    sync,
+    transfers,
+    uncategorized,
+    webhooks,
+)
 from mintql.services import extract as extraction
 from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
@@ -37,6 +47,7 @@ from mintql.services.notify import Deliver, Notifier
 from mintql.services.unsubscribe import UnsubscribeLinks
 from mintql.settings import Settings, load_settings
 from mintql.store import audit as audit_rows
+from mintql.store import digests as digest_rows
 from mintql.store import events as event_rows
 from mintql.store import farewells as farewell_rows
 from mintql.store import link_answers as visit_rows
@@ -57,6 +68,9 @@ SHUTDOWN_SECONDS = 5
 EVENTS_KEPT_DAYS = 400
 """Clients may come back with a cursor a year old."""
 PURGE_ROWS_MAX = 5_000
+
+SUMMARY_MINUTES = {0, 15, 30, 45}
+"""Somewhere it is eight o'clock at each of them."""
 
 Context = dict[str, Any]
 JobFunction = Callable[..., Coroutine[Any, Any, None]]
@@ -174,6 +188,7 @@ async def sweep(context: Context) -> None:
     async with runtime.system() as conn:
         effects = await sync.sweep_runs(conn, now)
         jobs = [Job("notify"), Job("examine")] + [Job("farewell")] * await farewell_rows.any_due(conn, now)
+        jobs += [Job("summarize")] * await digest_rows.any_due(conn, now)
         jobs += await link_visits.waiting(conn, now)
     effects.merge(Effects(jobs=jobs))
     await runtime.perform(effects)
@@ -191,6 +206,20 @@ async def sweep(context: Context) -> None:
         await visit_rows.purge(conn, now, PURGE_ROWS_MAX)
     async with runtime.system() as conn:
         await audit_rows.purge(conn, now - timedelta(days=audit.KEPT_DAYS), PURGE_ROWS_MAX)
+
+
+@guarded
+async def open_summaries(context: Context) -> None:
+    """Mark everybody for whom the morning after a week or a month has come."""
+    runtime = _runtime(context)
+    await digest_rounds.open_rounds(runtime.system, runtime.perform, utc_now)
+
+
+@guarded
+async def summarize(context: Context) -> None:
+    """Make the summaries that are due."""
+    runtime = _runtime(context)
+    await digest_rounds.summarize_due(runtime.system, runtime.perform, utc_now)
 
 
 @guarded
@@ -274,6 +303,8 @@ FUNCTIONS: tuple[JobFunction, ...] = (
     open_link,
     daily_refresh,
     sweep,
+    open_summaries,
+    summarize,
     reconcile,
     search_transfers,
     categorize_again,
@@ -289,6 +320,7 @@ def cron_jobs(settings: Settings) -> list[CronJob]:
     return [
         cron(sweep, **(once | {"second": seconds})),
         cron(daily_refresh, **once, minute=5),
+        cron(open_summaries, **once, minute=SUMMARY_MINUTES),
         cron(reconcile, **once, hour=4, minute=30),
         cron(search_transfers, **once, hour=3, minute=15),
         cron(categorize_again, **once, hour=2, minute=15),

@@ -45,6 +45,7 @@ LEFT_OUT = {
     "link_visits": "visits to an institution's pages, open for minutes",
     "transfer_searches": "whether old transactions were searched for transfers",
     "examinations": "whether new transactions were looked at",
+    "summaries_due": "whether a summary is still to be made",
 }
 """Tables of persons that an export leaves out, each with the reason. A test finds the ones that are in neither."""
 

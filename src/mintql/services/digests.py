@@ -1,0 +1,149 @@
+"""The summary of a week or a month of one person, from their rows as they stand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from mintql.domain.categories import CategoryKind, CategoryTree
+from mintql.domain.digests import (
+    Compared,
+    CurrencyDigest,
+    Digest,
+    DigestBudget,
+    DigestCategory,
+    DigestMerchant,
+    DigestPeriod,
+    mean_minor,
+)
+from mintql.domain.ids import CategoryId, UserId
+from mintql.domain.intervals import Span
+from mintql.domain.months import first_day
+from mintql.domain.notices import NoticeKind
+from mintql.services.budgets import list_budgets
+from mintql.services.personal_categories import tree_of
+from mintql.services.recurring import expected_between
+from mintql.services.summaries import of_kind, standard_expense_ids, sum_spans
+from mintql.store import digests_read as store
+from mintql.store import summaries
+from mintql.store.queries import Conn
+from mintql.store.summaries import Line
+from mintql.store.users import UserRow
+
+CATEGORIES_MAX = 50
+MERCHANTS_MAX = 5
+PURCHASES_MAX = 5
+NEWS_MAX = 20
+BILLS_MAX = 50
+NEWS_KINDS = (NoticeKind.RECURRING_NEW, NoticeKind.RECURRING_RAISED)
+
+
+async def digest(conn: Conn, user: UserRow, period: DigestPeriod, on: date, now: datetime) -> Digest:
+    """Return the summary of the week or month that a day lies in.
+
+    Booked amounts, refunds netted, transfers between own accounts left out; what is pending stands apart. A period
+    that is not over is compared with whole ones. Amounts of different currencies are never added.
+    """
+    span = period.around(on)
+    spans = [span, *period.earlier(span)]
+    began_on = await summaries.first_day(conn, user.user_id)
+    lines = await sum_spans(conn, user.user_id, spans, "category")
+    tree = await tree_of(conn, user.user_id)
+    following = period.around(span.last + timedelta(days=1))
+    currencies = _currencies(lines, tree, len([one for one in spans if began_on and one.last >= began_on]))
+    await _add_sellers(conn, user.user_id, span, currencies)
+    bills = await expected_between(conn, user.user_id, following.first, following.last)
+    return Digest(
+        period=period,
+        span=span,
+        previous=spans[1],
+        next=following,
+        currencies=sorted(currencies, key=lambda one: (one.currency != user.currency, one.currency)),
+        budgets=await _budgets(conn, user.user_id, span.last, now),
+        bills=[bill for bill in bills if bill.amount_minor < 0][:BILLS_MAX],
+        news=await store.news(conn, user.user_id, NEWS_KINDS, *_moments(span, user.time_zone), NEWS_MAX),
+    )
+
+
+def last_finished(period: DigestPeriod, now: datetime, time_zone: str) -> date:
+    """Return a day of the last week or month that is over where the person is."""
+    return period.last_over(now, time_zone).first
+
+
+def _moments(span: Span, time_zone: str) -> tuple[datetime, datetime]:
+    """Return when a span begins and ends where the person is."""
+    zone = ZoneInfo(time_zone)
+    first, after = span.first, span.last + timedelta(days=1)
+    return tuple(datetime.combine(day, time(), zone).astimezone(UTC) for day in (first, after))  # type: ignore[return-value]
+
+
+def _currencies(lines: Sequence[Line], tree: CategoryTree, periods: int) -> list[CurrencyDigest]:
+    """Return the sums by currency of the lines at place 0, beside those at the places of `periods` in all."""
+    spent = of_kind(lines, tree, CategoryKind.EXPENSE)
+    received = of_kind(lines, tree, CategoryKind.INCOME)
+    found = []
+    for currency in sorted({line.currency for line in lines if line.place == 0}):
+        own = [line for line in spent if line.currency == currency]
+        by_category: dict[CategoryId, list[Line]] = defaultdict(list)
+        for line in own:
+            by_category[line.category_id].append(line)
+        one = CurrencyDigest(
+            currency,
+            _compared(own, periods),
+            _compared([line for line in received if line.currency == currency], periods),
+            sum(line.pending_minor for line in own if line.place == 0),
+        )
+        one.categories = [
+            DigestCategory(
+                tree.by_id[category_id],
+                _compared(group, periods),
+                sum(line.count for line in group if line.place == 0),
+            )
+            for category_id, group in by_category.items()
+        ]
+        one.categories.sort(key=lambda item: (-item.spent.amount_minor, item.category.category_id))
+        del one.categories[CATEGORIES_MAX:]
+        found.append(one)
+    return found
+
+
+def _compared(lines: Iterable[Line], periods: int) -> Compared:
+    """Return the sum at place 0 beside that at place 1 and the mean of those at places 1 to `periods` - 1."""
+    by_place: dict[int, int] = defaultdict(int)
+    for line in lines:
+        by_place[line.place] += line.posted_minor
+    return Compared(by_place[0], by_place[1], mean_minor([by_place[place] for place in range(1, periods)]))
+
+
+async def _add_sellers(conn: Conn, user_id: UserId, span: Span, currencies: Sequence[CurrencyDigest]) -> None:
+    expense_ids = standard_expense_ids()
+    rows = await summaries.merchants(conn, user_id, [span], expense_ids, MERCHANTS_MAX)
+    purchases = await store.purchases(conn, user_id, span, PURCHASES_MAX, expense_ids)
+    for one in currencies:
+        one.merchants = [
+            DigestMerchant(row.merchant_key, row.name, row.posted_minor, row.count)
+            for row in rows
+            if row.currency == one.currency
+        ]
+        one.purchases = purchases.get(one.currency, [])
+
+
+async def _budgets(conn: Conn, user_id: UserId, day: date, now: datetime) -> list[DigestBudget]:
+    """Return the budgets of the month that a day lies in, those that are furthest gone first."""
+    del now
+    found = [
+        DigestBudget(
+            category=one.category,
+            name=one.category.name,
+            currency=one.limit.currency,
+            limit_minor=one.limit.limit_minor,
+            spent_minor=one.spent.total_minor,
+            percent=one.percent_used,
+            state=one.state.value,
+        )
+        for one in await list_budgets(conn, user_id, first_day(day))
+        if not one.is_noise
+    ]
+    return sorted(found, key=lambda one: (one.left_minor >= 0, -(one.percent or 0), one.name))

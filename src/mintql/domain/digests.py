@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from mintql.domain.budgets import ThresholdState
 from mintql.domain.categories import Category
 from mintql.domain.ids import TransactionId
 from mintql.domain.intervals import Interval, Span, earlier, end_of, start_of
@@ -125,20 +126,25 @@ class DigestPurchase:
 
 @dataclass(frozen=True, slots=True)
 class DigestBudget:
-    """A budget as it stands: positive minor units of its currency. `percent` is None against a limit of 0."""
+    """A budget as it stands, pending spending included: positive minor units of its currency.
 
-    category: Category
+    `category` is None for a budget on everything, `percent` None where nothing is available, `last` the last day of
+    its period.
+    """
+
+    category: Category | None
     name: str
     currency: str
-    limit_minor: int
+    available_minor: int
     spent_minor: int
     percent: int | None
-    state: str
+    state: ThresholdState
+    last: date
 
     @property
     def left_minor(self) -> int:
         """What is left; negative when it is exceeded."""
-        return self.limit_minor - self.spent_minor
+        return self.available_minor - self.spent_minor
 
 
 @dataclass(frozen=True, slots=True)

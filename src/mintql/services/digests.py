@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from mintql.domain.budget_periods import Period
 from mintql.domain.categories import CategoryKind, CategoryTree
 from mintql.domain.digests import (
     Compared,
@@ -20,7 +21,6 @@ from mintql.domain.digests import (
 )
 from mintql.domain.ids import CategoryId, UserId
 from mintql.domain.intervals import Span
-from mintql.domain.months import first_day
 from mintql.domain.notices import NoticeKind
 from mintql.services.budgets import list_budgets
 from mintql.services.personal_categories import tree_of
@@ -131,19 +131,18 @@ async def _add_sellers(conn: Conn, user_id: UserId, span: Span, currencies: Sequ
 
 
 async def _budgets(conn: Conn, user_id: UserId, day: date, now: datetime) -> list[DigestBudget]:
-    """Return the budgets of the month that a day lies in, those that are furthest gone first."""
-    del now
+    """Return the budgets whose period a day lies in: exceeded ones first, then those that are furthest gone."""
     found = [
         DigestBudget(
             category=one.category,
-            name=one.category.name,
+            name=one.name,
             currency=one.limit.currency,
-            limit_minor=one.limit.limit_minor,
+            available_minor=one.limit.available_minor,
             spent_minor=one.spent.total_minor,
             percent=one.percent_used,
-            state=one.state.value,
+            state=one.state,
+            last=one.limit.period.last,
         )
-        for one in await list_budgets(conn, user_id, first_day(day))
-        if not one.is_noise
+        for one in await list_budgets(conn, user_id, Period(day, day), now)
     ]
     return sorted(found, key=lambda one: (one.left_minor >= 0, -(one.percent or 0), one.name))

@@ -99,7 +99,7 @@ WHERE one.user_id = $1 ORDER BY one.application_id, one.transaction_id
 -- name: budgets
 -- Limits that the person set.
 SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM budget_overrides AS one
-WHERE one.user_id = $1 ORDER BY one.category_id, one.month, one.recurring
+WHERE one.user_id = $1 ORDER BY one.category_id, one.currency, one.since, one.recurring
 
 -- name: alerts
 -- Alerts of budgets.

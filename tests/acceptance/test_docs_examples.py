@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import orjson
@@ -45,6 +45,8 @@ class Reader:
             "email": "ada@example.org",
             "password": "correct horse battery",
             "month": f"{datetime.now(UTC):%Y-%m}",
+            "today": f"{datetime.now(UTC):%Y-%m-%d}",
+            "soon": f"{datetime.now(UTC) + timedelta(days=40):%Y-%m-%d}",
             "restaurantsId": encode_id("Category", category("restaurants")),
             "foodId": encode_id("Category", category("food-and-dining")),
         }

@@ -34,6 +34,9 @@ CACHEABLE_FIELDS = frozenset(
         "budgets",
         "categories",
         "budgetRecommendations",
+        "recurring",
+        "subscriptions",
+        "upcomingBills",
     }
 )
 """Root fields whose answers every writer of their data makes stale by bumping the person's version."""

@@ -41,6 +41,7 @@ from mintql.api.matches import MatchesMutation, MatchesQuery
 from mintql.api.nodes import NodesQuery
 from mintql.api.notification_settings import NotificationSettingsMutation, NotificationSettingsQuery
 from mintql.api.notifications import NotificationsMutation, NotificationsQuery, NotificationsSubscription
+from mintql.api.recurring import RecurringMutation, RecurringQuery
 from mintql.api.rules import RulesMutation, RulesQuery
 from mintql.api.rules_past import RulesPastMutation, RulesPastQuery
 from mintql.api.scalars import SCALARS
@@ -73,6 +74,7 @@ class Query(
     MatchesQuery,
     RulesQuery,
     TransfersQuery,
+    RecurringQuery,
     RulesPastQuery,
     HouseholdQuery,
 ):
@@ -97,6 +99,7 @@ class Mutation(
     MatchesMutation,
     RulesMutation,
     TransfersMutation,
+    RecurringMutation,
     RulesPastMutation,
     HouseholdMutation,
 ):

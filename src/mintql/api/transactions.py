@@ -37,6 +37,7 @@ from mintql.store.queries import Conn
 
 if TYPE_CHECKING:
     from mintql.api.matches import TransactionOrigin
+    from mintql.api.recurring_types import RecurringSeries
     from mintql.api.transfers import TransactionTransfer
 
 
@@ -117,6 +118,16 @@ class Transaction(Node):
         from mintql.api.transfers import load_transfers_of  # noqa: PLC0415 - the two types name each other
 
         return await info.context.loader(load_transfers_of).load(self.row.transaction_id)
+
+    @strawberry.field(
+        description="The recurring series that it belongs to, unless the viewer dismissed that; null for none."
+    )
+    async def recurring(
+        self, info: Info
+    ) -> Annotated[RecurringSeries, strawberry.lazy("mintql.api.recurring_types")] | None:
+        from mintql.api.recurring_types import load_recurring_of  # noqa: PLC0415 - the two types name each other
+
+        return await info.context.loader(load_recurring_of).load(self.row.transaction_id)
 
 
 async def transaction_nodes(context: Context, conn: Conn, rows: Sequence[TransactionRow]) -> list[Transaction]:

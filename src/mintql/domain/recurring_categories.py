@@ -16,6 +16,9 @@ SUBSCRIPTIONS = frozenset(
 )  # fmt: skip
 """What is taken out and paid until it is ended."""
 
+SUBSCRIPTION_WORDS = frozenset({"membership", "premium", "prime", "subscription"})
+"""Words of a seller's key that say so where the category is that of its shop: Amazon Prime is no marketplace."""
+
 BILLS = SUBSCRIPTIONS | frozenset(
     {
         "rent", "mortgage", "property-tax", "association-fees", "electricity-and-gas", "water", "waste",
@@ -63,9 +66,10 @@ def leaning(tree: CategoryTree, category_ids: Iterable[CategoryId]) -> Leaning:
     return Leaning(bill=slugs <= BILLS, habit=slugs <= HABITS)
 
 
-def is_subscription(tree: CategoryTree, category_id: CategoryId) -> bool:
-    """Tell whether what recurs in this category is a subscription."""
-    return _slug(tree, category_id) in SUBSCRIPTIONS
+def is_subscription(tree: CategoryTree, category_id: CategoryId, merchant_key: str) -> bool:
+    """Tell whether what recurs in this category, or with this seller, is a subscription."""
+    words = set(merchant_key.split())
+    return _slug(tree, category_id) in SUBSCRIPTIONS or bool(words & SUBSCRIPTION_WORDS)
 
 
 def _slug(tree: CategoryTree, category_id: CategoryId) -> str:

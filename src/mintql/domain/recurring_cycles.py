@@ -12,6 +12,9 @@ SATURDAY = 5
 MONTHS_PER_YEAR = 12
 DAYS_PER_YEAR = 365.2425
 MONTH_DAYS_MAX = 31
+HALF_MONTH_DAYS = 15
+LAST_WEEK_DAY = 28
+"""Twice a month from here on means the 15th and the last day."""
 
 
 class Frequency(StrEnum):
@@ -132,3 +135,18 @@ class Cycle:
     def next_after(self, day: date) -> date:
         """Return the day that follows the one that an occurrence on `day` stands for."""
         return self.due_on(self.nearest(day)[0] + 1)
+
+
+def cycle_from(frequency: Frequency, day: date) -> Cycle:
+    """Return the cycle of this frequency that falls due on `day`; twice a month, about half a month apart."""
+    pace = PACES[frequency]
+    if not pace.step_months:
+        return Cycle(frequency, day, step_days=round(pace.days))
+    if frequency is not Frequency.SEMIMONTHLY:
+        return Cycle(frequency, day, anchor_day=day.day)
+    if day.day <= HALF_MONTH_DAYS:
+        second = MONTH_DAYS_MAX if day.day == HALF_MONTH_DAYS else day.day + HALF_MONTH_DAYS
+        return Cycle(frequency, first_day(day), anchor_day=day.day, second_day=second)
+    first = day.day - HALF_MONTH_DAYS if day.day < LAST_WEEK_DAY else HALF_MONTH_DAYS
+    second = day.day if day.day < LAST_WEEK_DAY else MONTH_DAYS_MAX
+    return Cycle(frequency, first_day(day), anchor_day=first, second_day=second)

@@ -126,10 +126,9 @@ def _parts(rows: list[Occurrence]) -> Iterator[list[Occurrence]]:
 
 
 def _series(part: list[Occurrence], laid: Fit, seller_rows: int, leaning: Leaning) -> Found | None:
-    rare = laid.cycle.frequency in RARE
-    if len(laid.members) < (OCCURRENCES_MIN_RARE if rare else OCCURRENCES_MIN):
-        return None
     members = tuple(part[position] for position in laid.members)
+    if len(members) < OCCURRENCES_MIN and not _enough(laid.cycle, members, leaning):
+        return None
     amounts = amounts_of([row.amount_minor for row in members], laid.cycle.pace.per_year)
     return Found(
         cycle=laid.cycle,
@@ -140,6 +139,12 @@ def _series(part: list[Occurrence], laid: Fit, seller_rows: int, leaning: Leanin
         amounts=amounts,
         confidence=confidence(laid, amounts, len(part) / seller_rows, leaning),
     )
+
+
+def _enough(cycle: Cycle, members: Sequence[Occurrence], leaning: Leaning) -> bool:
+    """Tell whether two occurrences are worth judging: of what is rare, and of bills of one amount."""
+    one_amount = members[0].amount_minor == members[-1].amount_minor
+    return cycle.frequency in RARE or (leaning.bill and one_amount and cycle.step_days == 0)
 
 
 def confidence(laid: Fit, amounts: Amounts, share: float, leaning: Leaning) -> int:

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from mintql.domain.ids import AccountId, RecurringId, TransactionId
 from mintql.domain.recurring_amounts import AmountsKind, amounts_of
-from mintql.domain.recurring_cycles import Cycle, Frequency
+from mintql.domain.recurring_cycles import DAYS_PER_YEAR, Cycle, Frequency
 from mintql.domain.recurring_detection import STEP_MOST, Found, Leaning, Occurrence, find_series
 from mintql.domain.recurring_fits import fit
 
@@ -73,6 +73,13 @@ class Series:
     def is_marked(self) -> bool:
         """Whether the person said how often it recurs, so that the machine only follows."""
         return self.said_frequency is not None
+
+    @property
+    def yearly_minor(self) -> int:
+        """What it comes to in a year at the expected amount."""
+        step_days = self.cycle.step_days if self.cycle.frequency is Frequency.MONTHLY else 0
+        times = round(DAYS_PER_YEAR / step_days) if step_days else self.cycle.pace.per_year
+        return self.expected_minor * times
 
 
 @dataclass(frozen=True, slots=True)

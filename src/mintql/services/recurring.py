@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
-from mintql.domain.ids import CategoryId, UserId
+from mintql.domain.ids import AccountId, CategoryId, UserId
 from mintql.domain.months import local_date
 from mintql.domain.recurring import Expected
 from mintql.domain.recurring_categories import leaning, left_out
@@ -44,10 +44,7 @@ async def look(conn: Conn, user_id: UserId, now: datetime) -> Effects:
     until = today + timedelta(days=31)
     found = await store.history(conn, user_id, since, until, left_out(tree), whole, BOUNDS)
     sellers = [Seller(*item, leaning=leaning(tree, (row.category_id for row in item.rows))) for item in found]
-    known = {
-        account_id: today if at is None else min(today, local_date(at, user.time_zone))
-        for account_id, at in (await store.accounts_known(conn, user_id)).items()
-    }
+    known = await known_until(conn, user_id, user.time_zone, today)
     there = await store.there(conn, user_id, {one for series in before for one in series.transaction_ids})
     settled = settle(before, sellers, known, there, since)
     await store.note_look(conn, user_id, now)
@@ -61,6 +58,14 @@ async def look(conn: Conn, user_id: UserId, now: datetime) -> Effects:
     for series in fresh[: max(0, room)]:
         await store.insert(conn, user_id, series, now)
     return Effects(changed={user_id})
+
+
+async def known_until(conn: Conn, user_id: UserId, time_zone: str, today: date) -> dict[AccountId, date]:
+    """Return until which day each account of a person is known; today where nothing more comes."""
+    return {
+        account_id: today if at is None else min(today, local_date(at, time_zone))
+        for account_id, at in (await store.accounts_known(conn, user_id)).items()
+    }
 
 
 async def expected_between(conn: Conn, user_id: UserId, first: date, last: date) -> list[Expected]:

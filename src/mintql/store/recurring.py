@@ -60,6 +60,14 @@ async def history(
     return [SellerRows(row["merchant_key"], row["currency"], row["outgoing"], _occurrences(row)) for row in rows]
 
 
+async def of_seller(
+    conn: Conn, user_id: UserId, seller: tuple[str, str, bool], since: date, limit: int
+) -> tuple[Occurrence, ...]:
+    """Return a person's newest transactions with a seller (key, currency, outgoing) since a day, by day."""
+    row = await conn.fetchrow(SQL.of_seller, user_id, *seller, since, limit)
+    return () if row is None else _occurrences(row)
+
+
 def _occurrences(row: asyncpg.Record) -> tuple[Occurrence, ...]:
     return tuple(
         Occurrence(TransactionId(one), day, amount_minor, AccountId(account_id), CategoryId(category_id), pending)

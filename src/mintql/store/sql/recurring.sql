@@ -42,8 +42,7 @@ LIMIT $7
 
 -- name: accounts_known
 -- Until when each account of a person is known; null where nothing more comes, because it was disconnected.
-SELECT account.account_id, CASE WHEN connection.status <> 'disconnected' THEN connection.last_success_at END AS known_at,
-    connection.status = 'disconnected' AS ended
+SELECT account.account_id, CASE WHEN connection.status <> 'disconnected' THEN connection.last_success_at END AS known_at
 FROM accounts AS account JOIN connections AS connection USING (user_id, connection_id)
 WHERE account.user_id = $1
 
@@ -106,3 +105,20 @@ WHERE user_id = $1 AND annual_income_minor IS NOT NULL
 -- When the first and the last of these transactions were first seen.
 SELECT min(created_at) AS first_at, max(created_at) AS last_at FROM transactions
 WHERE user_id = $1 AND transaction_id = ANY ($2::bigint[])
+
+-- name: of_seller
+-- A person's transactions with one seller in one currency and direction since a day, as arrays by day, newest $6 at most.
+SELECT array_agg(transaction_id ORDER BY posted_on, transaction_id) AS transaction_ids,
+    array_agg(posted_on ORDER BY posted_on, transaction_id) AS days,
+    array_agg(amount_minor ORDER BY posted_on, transaction_id) AS amounts_minor,
+    array_agg(account_id ORDER BY posted_on, transaction_id) AS account_ids,
+    array_agg(category_id ORDER BY posted_on, transaction_id) AS category_ids,
+    array_agg(pending ORDER BY posted_on, transaction_id) AS pending
+FROM (
+    SELECT transaction_id, posted_on, abs(amount_minor) AS amount_minor, account_id, category_id, pending
+    FROM transactions
+    WHERE user_id = $1 AND merchant_key = $2 AND currency = $3 AND (amount_minor < 0) = $4::boolean
+      AND posted_on >= $5 AND successor_id IS NULL AND removed_at IS NULL AND amount_minor <> 0
+    ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
+) AS newest
+HAVING count(*) > 0

@@ -50,7 +50,7 @@ mutation Tag($ids: [ID!]!, $add: [String!], $remove: [String!]) {
 """
 SPENDING = """
 query Spending($month: Month!) {
-  spending(from: $month, to: $month) { categories { category { slug } spent { amount } count } }
+  monthlySpending(from: $month, to: $month) { categories { category { slug } spent { amount } count } }
 }
 """
 CHANGES = "subscription { transactionsChanged { changedCount changed { id tags parts { note } } } }"
@@ -142,7 +142,7 @@ async def test_a_split_is_shown_found_and_counted_by_its_parts(conn, client, per
     }  # fmt: skip
     for narrowed in ({"categoryIds": [RENT]}, {"categoryIds": [GROCERIES, RENT]}, {"text": "DEPOSIT"}):
         assert [node["id"] for node in await nodes(client, **narrowed)] == [bought], narrowed
-    (month,) = (await client.ask(SPENDING, month=f"{TODAY:%Y-%m}"))["spending"]
+    (month,) = (await client.ask(SPENDING, month=f"{TODAY:%Y-%m}"))["monthlySpending"]
     assert {line["category"]["slug"]: (line["spent"]["amount"], line["count"]) for line in month["categories"]} == {
         "rent": ("60.00", 1),
         "groceries": ("40.00", 2),

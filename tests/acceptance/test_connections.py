@@ -376,7 +376,7 @@ async def test_the_api_role_can_neither_read_nor_change_a_sealed_login(client, a
                 await conn.execute(act)
 
 
-SPENT = '{ spending(from: "2024-01", to: "2026-12") { month totals { currency spent { amountMinor } received { amountMinor } } } }'
+SPENT = '{ monthlySpending(from: "2024-01", to: "2026-12") { month totals { currency spent { amountMinor } received { amountMinor } } } }'
 UPDATE_LOGIN = """
 mutation Update($id: ID!, $login: String!) {
   updateCredentials(id: $id, login: $login, password: "sandbox") {

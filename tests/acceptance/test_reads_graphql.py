@@ -313,7 +313,7 @@ async def test_recategorizing_into_a_group_is_an_invalid_input(conn, client, per
 
 SPENDING = """
 query Spending($from: Month!, $to: Month!) {
-  spending(from: $from, to: $to) {
+  monthlySpending(from: $from, to: $to) {
     month
     totals { currency count spent { amount } pendingSpent { amount } received { amount } }
     categories {
@@ -329,7 +329,7 @@ async def test_spending_lists_each_month_with_its_categories_and_totals(conn, cl
     await buy(conn, person, 5_000, category_id=category("groceries"))
     await buy(conn, person, 700, category_id=category("groceries"), pending=True)
     await buy(conn, person, -300_000, category_id=category("paycheck"))
-    october, november = (await client.ask(SPENDING, **{"from": "2026-10", "to": "2026-11"}))["spending"]
+    october, november = (await client.ask(SPENDING, **{"from": "2026-10", "to": "2026-11"}))["monthlySpending"]
     assert october == {"month": "2026-10", "totals": [], "categories": []}
     assert november["totals"] == [
         {
@@ -526,7 +526,7 @@ async def test_a_stranger_sees_none_of_it(conn, client, stranger, person):
     own = encode_id("Account", person.account_id)
     assert own not in {account["id"] for account in (await stranger.ask(ACCOUNTS))["accounts"]}
     assert (await stranger.ask(TRANSACTIONS, filter={"accountIds": [own]}))["transactions"]["nodes"] == []
-    (month,) = (await stranger.ask(SPENDING, **{"from": "2026-11", "to": "2026-11"}))["spending"]
+    (month,) = (await stranger.ask(SPENDING, **{"from": "2026-11", "to": "2026-11"}))["monthlySpending"]
     assert month["categories"] == []
     slugs = [budget["category"]["slug"] for budget in (await stranger.ask(BUDGETS, month="2026-11"))["budgets"]]
     assert "groceries" not in slugs

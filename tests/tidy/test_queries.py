@@ -42,6 +42,7 @@ API_NOUNS = (
     "personal_categories",
     "recurring",
     "recurring_read",
+    "rates",
     "rules",
     "rules_past",
     "runs_read",
@@ -160,4 +161,6 @@ def test_every_query_names_the_person():
         "imports.take_id",
         "ingest.take_ids",
         "outbox.channels_due",
+        "rates.between",
+        "rates_feed.save",
     }

@@ -8,8 +8,9 @@ import pytest
 from mintql.store.migrate import migrations_directory, read_migrations
 from support.repository import ROOT
 
-# Tables that hold nothing of a person; those of the crowd count everybody's votes together.
-OF_NOBODY = {"schema_migrations", "crowd_counts", "crowd_sellers", "summary_rounds"}
+# Tables that hold nothing of a person; those of the crowd count everybody's votes together, rates are published, and
+# the rounds of summaries are of everybody's.
+OF_NOBODY = {"schema_migrations", "crowd_counts", "crowd_sellers", "exchange_rates", "summary_rounds"}
 
 # Unique over all persons, because they are looked up before it is known whose they are.
 GLOBAL_KEYS = {"users_email_key", "sessions_token_hash_key"}

@@ -174,3 +174,4 @@ def test_root_fields_are_found_through_fragments():
     assert prepared.query_fields("b") == {"list"}
     assert prepared.query_fields(None) == frozenset()
     assert prepared.query_fields("c") == frozenset()
+    assert prepared.query_arguments("b") == frozenset()

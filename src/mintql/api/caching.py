@@ -31,6 +31,8 @@ CACHEABLE_FIELDS = frozenset(
         "transactions",
         "tags",
         "spending",
+        "monthlySpending",
+        "manualRates",
         "budgets",
         "categories",
         "budgetRecommendations",
@@ -40,6 +42,9 @@ CACHEABLE_FIELDS = frozenset(
     }
 )
 """Root fields whose answers every writer of their data makes stale by bumping the person's version."""
+
+UNKEPT_ARGUMENTS = frozenset({"inCurrency"})
+"""Arguments that let an answer depend on what is everybody's: published exchange rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,12 @@ class Place:
 def may_be_kept(documents: Documents, ask: Ask) -> bool:
     """Tell whether the answer to a request depends on nothing but the person's data."""
     try:
-        fields = documents.prepare(ask.query, ask.variables).query_fields(ask.operation_name)
+        prepared = documents.prepare(ask.query, ask.variables)
+        fields = prepared.query_fields(ask.operation_name)
+        arguments = prepared.query_arguments(ask.operation_name)
     except (GraphQLError, RecursionError):
         return False
-    return bool(fields) and fields <= CACHEABLE_FIELDS
+    return bool(fields) and fields <= CACHEABLE_FIELDS and not arguments & UNKEPT_ARGUMENTS
 
 
 async def find_place(cache: Cache, user_id: UserId, ask: Ask, media: str, now: datetime) -> Place | None:

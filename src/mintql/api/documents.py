@@ -46,10 +46,18 @@ class Prepared:
 
     def query_fields(self, operation_name: str | None) -> frozenset[str]:
         """Return the root fields of the query that would run; empty when no query would."""
+        return frozenset(node.name.value for node in self._root_nodes(operation_name))
+
+    def query_arguments(self, operation_name: str | None) -> frozenset[str]:
+        """Return the arguments that are given to root fields of the query that would run."""
+        nodes = self._root_nodes(operation_name)
+        return frozenset(argument.name.value for node in nodes for argument in node.arguments or ())
+
+    def _root_nodes(self, operation_name: str | None) -> list[FieldNode]:
         operation = self._operation(operation_name)
         if self.errors or operation is None or operation.operation is not OperationType.QUERY:
-            return frozenset()
-        return frozenset(field.name.value for field in self._fields(operation))
+            return []
+        return self._fields(operation)
 
     def operation(self, operation_name: str | None) -> tuple[OperationDefinitionNode, list[FieldNode]] | None:
         """Return the operation that would run and its root fields, all that could be; None when it is not clear."""

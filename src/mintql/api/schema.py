@@ -41,11 +41,13 @@ from mintql.api.matches import MatchesMutation, MatchesQuery
 from mintql.api.nodes import NodesQuery
 from mintql.api.notification_settings import NotificationSettingsMutation, NotificationSettingsQuery
 from mintql.api.notifications import NotificationsMutation, NotificationsQuery, NotificationsSubscription
+from mintql.api.rates import RatesMutation, RatesQuery
 from mintql.api.recurring import RecurringMutation, RecurringQuery
 from mintql.api.rules import RulesMutation, RulesQuery
 from mintql.api.rules_past import RulesPastMutation, RulesPastQuery
 from mintql.api.scalars import SCALARS
 from mintql.api.spending import SpendingQuery
+from mintql.api.spending_groups import SpendingGroupsQuery
 from mintql.api.subscriptions import SubscriptionsSubscription
 from mintql.api.transactions import TransactionsQuery
 from mintql.api.transfers import TransfersMutation, TransfersQuery
@@ -66,6 +68,8 @@ class Query(
     CategoriesQuery,
     ChoicesQuery,
     SpendingQuery,
+    SpendingGroupsQuery,
+    RatesQuery,
     BudgetsQuery,
     AlertsQuery,
     NotificationsQuery,
@@ -94,6 +98,7 @@ class Mutation(
     BudgetsMutation,
     NotificationsMutation,
     NotificationSettingsMutation,
+    RatesMutation,
     ImportsMutation,
     AccountMergesMutation,
     MatchesMutation,

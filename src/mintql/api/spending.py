@@ -66,7 +66,7 @@ class SpendingQuery:
         description="Spending and income by category, for each month of a range, also months in which nothing "
         "happened. Transfers between own accounts and payments of cards are neither and are left out."
     )
-    async def spending(
+    async def monthly_spending(
         self,
         info: Info,
         from_: Annotated[Month, strawberry.argument(name="from", description="The first month.")],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.wording import shown
@@ -115,3 +116,16 @@ def to_decimal_text(amount_minor: int, currency: str) -> str:
         return sign + digits
     digits = digits.rjust(places + 1, "0")
     return f"{sign}{digits[:-places]}.{digits[-places:]}"
+
+
+def mean_minor(total_minor: int, count: int) -> int:
+    """Return the mean of `count` (not 0) amounts whose sum is given, rounded to minor units, half to even."""
+    return round(Fraction(total_minor, count))
+
+
+def percent_text(part: int, whole: int) -> str | None:
+    """Return how many percent of a positive whole a part is, with one decimal, half to even; None of anything else."""
+    if whole <= 0:
+        return None
+    tenths = round(Fraction(part * 1_000, whole))
+    return f"{'-' if tenths < 0 else ''}{abs(tenths) // 10}.{abs(tenths) % 10}"

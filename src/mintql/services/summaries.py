@@ -46,12 +46,24 @@ async def sum_spans(
         days += [(place, edge) for edge in edges]
     found = await store.month_lines(conn, user_id, months) if months else []
     found += await store.lines(conn, user_id, days, grouping, wanted, LINES_MAX + 1) if days else []
+    return _joined(_bounded(found))
+
+
+async def foreign_lines(
+    conn: Conn, user_id: UserId, spans: Sequence[Span], currency: str, wanted: LineFilter = EVERYTHING
+) -> list[Line]:
+    """Return lines by day of all currencies but one, to be converted into it; a line's key is its day."""
+    places = list(enumerate(spans))
+    return _bounded(await store.lines(conn, user_id, places, "day", wanted, LINES_MAX + 1, but_currency=currency))
+
+
+def _bounded(found: list[Line]) -> list[Line]:
     if len(found) > LINES_MAX:
         raise InvalidInput(
             f"That is more than {LINES_MAX:,} sums at once; ask for fewer days, a longer interval or another grouping.",
             field="to",
         )
-    return _joined(found)
+    return found
 
 
 def _joined(found: Iterable[Line]) -> list[Line]:

@@ -172,6 +172,11 @@ def check_filter(
     )
 
 
+def check_merchant_keys(keys: Collection[str] | None) -> frozenset[str] | None:
+    """Return sellers' keys to filter by; raise `InvalidInput` when they are too many."""
+    return _at_most(keys, "merchantKeys")
+
+
 def _at_most(ids: Collection[Id] | None, field: str) -> frozenset[Id] | None:
     if ids is not None and len(ids) > FILTER_IDS_MAX:
         raise InvalidInput(f"{len(ids)} {field} are too many at once; give {FILTER_IDS_MAX} at most.", field=field)

@@ -73,9 +73,16 @@ async def month_lines(conn: Conn, user_id: UserId, spans: Sequence[tuple[int, Sp
 
 
 async def lines(
-    conn: Conn, user_id: UserId, spans: Sequence[tuple[int, Span]], grouping: str, wanted: LineFilter, limit: int
+    conn: Conn,
+    user_id: UserId,
+    spans: Sequence[tuple[int, Span]],
+    grouping: str,
+    wanted: LineFilter,
+    limit: int,
+    *,
+    but_currency: str | None = None,
 ) -> list[Line]:
-    """Return at most `limit` lines of spans, each with its place.
+    """Return at most `limit` lines of spans, each with its place; those of one currency can be left out.
 
     `grouping` is "merchant", "account", "tag", "day" or "category".
     """
@@ -88,6 +95,7 @@ async def lines(
         None if wanted.tags is None else sorted(wanted.tags),
         None if wanted.merchant_keys is None else sorted(wanted.merchant_keys),
         wanted.excluded_from_budgets,
+        but_currency,
         limit,
     )
     return [Line(**row) for row in rows]

@@ -145,3 +145,13 @@ WHERE one.user_id = $1 ORDER BY one.user_id
 -- What others were let see.
 SELECT (to_jsonb(one) - '{user_id,token_hash,member_id}'::text[])::text AS line FROM household_shares AS one
 WHERE one.user_id = $1 ORDER BY one.share_id
+
+-- name: manual_rates
+-- Exchange rates of one's own.
+SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM manual_rates AS one
+WHERE one.user_id = $1 ORDER BY one.currency, one.quote, one.on_date
+
+-- name: account_balances
+-- What accounts held, on days on which that changed.
+SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM account_balances AS one
+WHERE one.user_id = $1 ORDER BY one.account_id, one.on_date

@@ -34,6 +34,7 @@ CROSS JOIN LATERAL (
         AND ($7::text[] IS NULL OR row.tags && $7)
         AND ($8::text[] IS NULL OR row.merchant_key = ANY ($8))
         AND ($9::boolean IS NULL OR coalesce(row.excluded_from_budgets, false) = $9)
+        AND ($10::text IS NULL OR row.currency <> $10)
     OFFSET 0
 ) AS one
 CROSS JOIN LATERAL unnest(
@@ -45,7 +46,7 @@ CROSS JOIN LATERAL unnest(
 LEFT JOIN LATERAL unnest(CASE WHEN $5 = 'tag' THEN one.tags END) AS carried (tag) ON true
 GROUP BY 1, 2, 3, 4
 ORDER BY 1, 2, 3, 4
-LIMIT $10
+LIMIT $11
 
 -- name: merchants
 -- What each seller took by span and currency, largest first: parts of splits that count as spending, and purchases.

@@ -11,11 +11,12 @@ from email.message import EmailMessage
 
 import pytest
 
+from mintql.data import load_categories
 from mintql.domain.ids import UserId
 from mintql.domain.notices import Channel, NewNotice, NoticeKind
 from mintql.jobs import outside_channels
 from mintql.runtime import Runtime, open_runtime
-from mintql.services import notification_settings
+from mintql.services import digest_rounds, notification_settings
 from mintql.services.notices import raise_notices
 from mintql.services.notify import Notifier
 from mintql.services.unsubscribe import UnsubscribeLinks, Unsubscription
@@ -26,6 +27,7 @@ from support.local import local_client
 from support.mail import MailHost, running_mail_host
 
 NOW = datetime(2026, 11, 12, 10, 0, tzinfo=UTC)
+GROCERIES = load_categories().by_slug["groceries"].category_id
 PUBLIC_URL = "https://budget.example.org"
 
 
@@ -236,3 +238,34 @@ async def enabled(runtime: Runtime, user_id: UserId, kind: NoticeKind) -> bool:
     async with runtime.system() as conn:
         switches = await notification_settings.store.switches_of(conn, {user_id})
     return switches[user_id].enabled(kind, Channel.EMAIL)
+
+
+async def test_a_months_summary_arrives_with_its_figures_and_names_that_are_no_markup(runtime: Runtime, host: MailHost):
+    hostile = "<b>Shop</b> & Söhne"
+    async with runtime.system() as conn:
+        user_id = await create_user(conn, time_zone="Europe/Berlin", currency="EUR", last_active_on=date(2026, 11, 30))
+        account_id = await create_account(conn, user_id, currency="EUR")
+        for day, amount_minor in ((date(2026, 10, 3), -10_000), (date(2026, 11, 3), -12_345)):
+            await create_transaction(
+                conn, user_id, account_id, posted_on=day, amount_minor=amount_minor, currency="EUR",
+                merchant=hostile, category_id=GROCERIES,
+            )  # fmt: skip
+        await create_transaction(
+            conn, user_id, account_id, posted_on=date(2026, 11, 9), amount_minor=-777, currency="USD",
+            category_id=GROCERIES,
+        )  # fmt: skip
+    morning = datetime(2026, 12, 1, 7, 0, tzinfo=UTC)
+    await digest_rounds.open_rounds(runtime.system, runtime.perform, lambda: morning)
+    assert await digest_rounds.summarize_due(runtime.system, runtime.perform, lambda: morning) == 1
+    assert await work_off(runtime, timedelta(days=3_650)) == [("sent", None)]
+    (message,) = host.received
+    assert message["Subject"] == "November 2026: you spent €123.45 and $7.77"
+    text, html = texts(message)
+    for version in (text, html):
+        assert "€123.45" in version
+        assert "€23.45 more than the month before" in version
+        assert "$7.77" in version
+        assert "131.22" not in version
+    assert hostile in text
+    assert hostile not in html
+    assert "&lt;b&gt;Shop&lt;/b&gt; &amp; Söhne" in html

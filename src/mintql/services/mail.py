@@ -8,6 +8,9 @@ from datetime import UTC
 from mintql.domain.ids import TransactionId, UserId
 from mintql.domain.notices import Channel
 from mintql.gateways.mail import Letter, Mailer, MailRefused
+from mintql.services.digest_letters import write_summary
+from mintql.services.digest_rounds import PERIOD_OF
+from mintql.services.digests import digest
 from mintql.services.extract import Begin
 from mintql.services.mail_letters import Written, ordered, write_notification
 from mintql.services.notify import SkippedError, UndeliverableError
@@ -71,9 +74,13 @@ class MailChannel:
 
     async def _write(self, conn: Conn, user: UserRow, notice: NoticeRow, unsubscribe_url: str) -> Written:
         open_url = f"{self.public_url}/"
+        period = PERIOD_OF.get(notice.kind)
+        if period is not None and notice.period_first is not None:
+            found = await digest(conn, user, period, notice.period_first, notice.created_at)
+            return write_summary(found, open_url, unsubscribe_url)
         causes = await _cause_ids(conn, user.user_id, notice)
-        found = await get_transactions(conn, user.user_id, causes)
-        return write_notification(notice, ordered(causes, found), open_url, unsubscribe_url)
+        rows = await get_transactions(conn, user.user_id, causes)
+        return write_notification(notice, ordered(causes, rows), open_url, unsubscribe_url)
 
 
 async def _cause_ids(conn: Conn, user_id: UserId, notice: NoticeRow) -> tuple[TransactionId, ...]:

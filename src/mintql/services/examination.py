@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 from mintql.domain.ids import UserId
-from mintql.services import recurring
+from mintql.services import notices_balances, notices_connections, notices_transactions, recurring
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Begin, Clock
 from mintql.store import examinations as store
@@ -29,7 +29,12 @@ Step = Callable[[Conn, UserId, datetime], Awaitable[Effects]]
 
 Perform = Callable[[Effects], Awaitable[None]]
 
-STEPS: tuple[Step, ...] = (recurring.look,)
+STEPS: tuple[Step, ...] = (
+    recurring.look,
+    notices_transactions.look,
+    notices_balances.look,
+    notices_connections.look,
+)
 """In this order: what recurs is known before what is unusual, and both before forecasts."""
 
 

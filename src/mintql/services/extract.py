@@ -33,7 +33,7 @@ from mintql.services import alerts
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects, Job
 from mintql.services.sync import CARRY_SECONDS, next_daily, tell_progress
-from mintql.store import connections
+from mintql.store import connections, examinations
 from mintql.store import sync as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
@@ -349,6 +349,10 @@ async def settle_failure(
                 action_required=not failure.retryable,
             )
         effects = await tell_progress(conn, [run.key])
+        if not failure.retryable:
+            # The person is told by the examination, after the commit.
+            await examinations.mark(conn, [run.key.user_id], now)
+            effects.jobs.append(Job("examine"))
         if not again:
             await store.bury_objects(conn, run.key, failure.message)
             # Slices of a large result may have come in before the run was given up.

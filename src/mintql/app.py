@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -40,6 +41,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_runtime(chosen, role="api") as runtime:
             app.state.runtime = runtime
+            runtime.wakeups.on_end = partial(view.end_person, runtime)
             yield
             await view.close_sockets()
 

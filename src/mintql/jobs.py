@@ -19,12 +19,13 @@ from arq.connections import RedisSettings
 from arq.cron import CronJob
 from arq.worker import func
 
-from mintql.domain.ids import ConnectionId, LinkVisitId, SyncRunId, UserId
+from mintql.domain.ids import ConnectionId, DeletionId, LinkVisitId, SyncRunId, UserId
 from mintql.gateways.mail import open_mailer
 from mintql.gateways.queue import deserialize, serialize
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import (
     audit,
+    deletion,
     digest_rounds,
     examination,
     link_visits,
@@ -38,6 +39,7 @@ from mintql.services import extract as extraction
 from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
 from mintql.services import reconcile as reconciliation
+from mintql.services.deletion import Desk
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, utc_now
 from mintql.services.mail import MailChannel
@@ -163,6 +165,13 @@ async def farewell(context: Context) -> None:
 
 
 @guarded
+async def delete_person(context: Context, deletion_id: int) -> None:
+    """Go on with the deletion of a person."""
+    runtime = _runtime(context)
+    await deletion.drive(Desk(workplace(runtime), runtime.cache, runtime.queue), DeletionId(deletion_id))
+
+
+@guarded
 async def open_link(context: Context, user_id: int, visit_id: int) -> None:
     """Open a visit to an institution's own pages, for which somebody waits, to renew a login."""
     await link_visits.open_visit(workplace(_runtime(context)), UserId(user_id), LinkVisitId(visit_id))
@@ -190,6 +199,7 @@ async def sweep(context: Context) -> None:
         jobs = [Job("notify"), Job("examine")] + [Job("farewell")] * await farewell_rows.any_due(conn, now)
         jobs += [Job("summarize")] * await digest_rows.any_due(conn, now)
         jobs += await link_visits.waiting(conn, now)
+        jobs += await deletion.due_jobs(conn, now)
     effects.merge(Effects(jobs=jobs))
     await runtime.perform(effects)
     await webhooks.open_wanted(workplace(runtime))
@@ -300,6 +310,7 @@ FUNCTIONS: tuple[JobFunction, ...] = (
     notify,
     examine,
     farewell,
+    delete_person,
     open_link,
     daily_refresh,
     sweep,

@@ -106,6 +106,8 @@ class Runtime:
             await self.cache.bump(effects.changed)
         if effects.told:
             await self.channel.publish(effects.told)
+        if effects.ended:
+            await self.channel.publish_end(effects.ended)
         for job in effects.jobs:
             await self.queue.enqueue(job.name, *job.args, defer_seconds=job.defer_seconds)
 

@@ -26,6 +26,7 @@ API_NOUNS = (
     "choices",
     "connections",
     "crowd",
+    "deletions",
     "digests_read",
     "events",
     "examinations",
@@ -147,11 +148,14 @@ async def test_the_api_may_not_read_bank_secrets(database_url):
 
 def test_every_query_names_the_person():
     blind = [f"{noun}.{name}" for noun in nouns() for name, text in load(noun) if "user_id" not in text]
-    # The crowd is everybody's, as channels and rounds are; numbers that are taken belong to nobody yet; and the functions for
-    # members of a household ask themselves who it is.
+    # The crowd is everybody's, as channels and rounds are; numbers that are taken belong to nobody yet; the functions
+    # for members of a household ask themselves who it is; and a deletion is found by its token.
     assert set(blind) == {
         "crowd.lock_crowd",
         "crowd.of_sellers",
+        "deletions.begin",
+        "deletions.by_token",
+        "deletions.entries_by_token",
         "digests.begin_round",
         "digests.finished",
         "digests.purge_rounds",

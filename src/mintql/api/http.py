@@ -39,7 +39,7 @@ from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
 from mintql.api.nodes import decode_id
 from mintql.api.requests import Ask, RefusedError, read_ask
 from mintql.api.schema import Schema
-from mintql.api.websocket import GOING_AWAY, SocketAdapter, TransportHandler, close_socket
+from mintql.api.websocket import GOING_AWAY, SESSION_ENDED, SocketAdapter, TransportHandler, close_socket
 from mintql.domain.errors import InvalidInput, NotShared, NotSignedIn
 from mintql.domain.ids import ShareId, UserId
 from mintql.runtime import Runtime
@@ -89,6 +89,7 @@ class GraphQLView(GraphQL[Context, None]):
         )
         self._gate = Gate()
         self._sockets: weakref.WeakSet[WebSocket] = weakref.WeakSet()
+        self._persons: weakref.WeakKeyDictionary[WebSocket, UserId] = weakref.WeakKeyDictionary()
         self._active: set[UserId] = set()
         self._active_on = date.min
 
@@ -109,6 +110,11 @@ class GraphQLView(GraphQL[Context, None]):
         """Tell everybody who is connected that this process goes away; they connect to another one."""
         for socket in list(self._sockets):
             await close_socket(socket, GOING_AWAY, "Going away")
+
+    def end_person(self, runtime: Runtime, user_id: UserId) -> None:
+        """Cut off who is connected as a person whose sessions have all ended."""
+        for socket in [socket for socket, person in self._persons.items() if person == user_id]:
+            runtime.soon(close_socket(socket, SESSION_ENDED, "Session ended"))
 
     # HTTP
 
@@ -281,6 +287,8 @@ class GraphQLView(GraphQL[Context, None]):
             context.viewer = await find_viewer(context.runtime, token)
             if context.viewer is None:
                 raise ConnectionRejectionError
+            if isinstance(context.request, WebSocket):
+                self._persons[context.request] = context.viewer.user_id
             await self._mark_active(context)
         share = (context.connection_params or {}).get("share")
         if share is not None:

@@ -27,6 +27,7 @@ from mintql.api.choices import ChoicesMutation, ChoicesQuery
 from mintql.api.connecting import ConnectionsMutation
 from mintql.api.connections import ConnectionsQuery
 from mintql.api.context import Context
+from mintql.api.deletion import DeletionMutation, DeletionQuery
 from mintql.api.documents import Documents, Preparing
 from mintql.api.errors import HANDLERS, DressErrors
 from mintql.api.exports import ExportsMutation
@@ -59,6 +60,7 @@ class Query(
     NodesQuery,
     IdentityQuery,
     AuditQuery,
+    DeletionQuery,
     InstitutionsQuery,
     ConnectionsQuery,
     AccountsQuery,
@@ -89,6 +91,7 @@ class Query(
 class Mutation(
     IdentityMutation,
     ExportsMutation,
+    DeletionMutation,
     LinkingMutation,
     ConnectionsMutation,
     AnnotationsMutation,

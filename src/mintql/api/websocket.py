@@ -19,6 +19,8 @@ from mintql.api.requests import BODY_BYTES_MAX, RefusedError, check_ask
 OPERATION_ID_LENGTH_MAX = 200
 MESSAGE_TOO_BIG = 1009
 GOING_AWAY = 1001
+SESSION_ENDED = 4403
+"""As for a token that does not hold: connecting again makes no sense without another one."""
 
 
 class SocketAdapter(ASGIWebSocketAdapter):

@@ -35,6 +35,7 @@ BODY_BYTES_MAX = 256 * 1024
 PAUSE_SECONDS = 1.0
 """How long Redis is left alone after it failed, before one caller tries again."""
 BUMPS_PER_COMMAND = 1_000
+KEYS_PER_SCAN = 1_000
 BUMP_MEMORY_MARGIN_SECONDS = 60.0
 """A failed bump is remembered for the life of a cached answer and this much longer, which covers a reader that
 was slow to put its answer; after that nothing stale can be left."""
@@ -89,6 +90,16 @@ class Cache:
         self._unbumped |= wanted
         if not await self._flush(list(wanted)):
             self._retry_later()
+
+    async def forget(self, user_id: UserId) -> int | None:
+        """Remove everything kept for a person; return how much went, None when Redis failed. Reads all keys."""
+        return await self._ask(lambda: self._forget(user_id))
+
+    async def _forget(self, user_id: UserId) -> int:
+        gone = int(await self._redis.unlink(_version_key(user_id)))
+        async for key in self._redis.scan_iter(match=f"{user_id}:*", count=KEYS_PER_SCAN):
+            gone += int(await self._redis.unlink(key))
+        return gone
 
     async def close(self) -> None:
         """Stop retrying."""

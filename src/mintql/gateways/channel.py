@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,8 @@ from mintql.domain.ids import UserId
 log = logging.getLogger(__name__)
 
 CHANNEL = "mintql:wake"
+END_MARK = "-"
+"""Before a person whose sessions have ended."""
 PERSONS_PER_MESSAGE = 1_000
 PING_SECONDS = 5.0
 """How long the line may be silent before it is tried; silent for as long again, it counts as cut."""
@@ -42,11 +44,21 @@ class Channel:
 
         Never fails: listeners poll as well.
         """
-        ordered = sorted(set(user_ids))
+        return await self._send(map(str, sorted(set(user_ids))))
+
+    async def publish_end(self, user_ids: Iterable[UserId]) -> bool:
+        """Tell all processes that these persons have no session any more: who is connected as them is cut off.
+
+        Never fails: what is asked over such a connection is refused without it as well.
+        """
+        return await self._send(f"{END_MARK}{user_id}" for user_id in sorted(set(user_ids)))
+
+    async def _send(self, words: Iterable[str]) -> bool:
+        ordered = list(words)
         try:
             for start in range(0, len(ordered), PERSONS_PER_MESSAGE):
                 batch = ordered[start : start + PERSONS_PER_MESSAGE]
-                await self._redis.publish(CHANNEL, " ".join(map(str, batch)))
+                await self._redis.publish(CHANNEL, " ".join(batch))
         except OUTAGES as error:
             log.warning("wake-ups could not be sent, listeners will find out by polling: %s", error)
             return False
@@ -61,6 +73,7 @@ class Wakeups:
         self._listeners: dict[UserId, set[asyncio.Event]] = {}
         self._task: asyncio.Task[None] | None = None
         self.connected = False
+        self.on_end: Callable[[UserId], None] | None = None
 
     async def start(self) -> None:
         """Begin to listen in the background; Redis need not be there yet."""
@@ -124,8 +137,12 @@ class Wakeups:
         if message["type"] != "message":
             return
         for word in bytes(message["data"]).split():
-            for event in self._listeners.get(UserId(int(word)), ()):
+            ended = word.startswith(END_MARK.encode())
+            user_id = UserId(int(word.removeprefix(END_MARK.encode())))
+            for event in self._listeners.get(user_id, ()):
                 event.set()
+            if ended and self.on_end is not None:
+                self.on_end(user_id)
 
     def _wake_all(self) -> None:
         for listeners in self._listeners.values():

@@ -13,11 +13,13 @@ from typing import Any
 
 import orjson
 from arq.connections import ArqRedis
+from arq.constants import job_key_prefix
 from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
 
 ENQUEUE_TIMEOUT_SECONDS = 1.0
+JOBS_PER_SCAN = 500
 
 
 def serialize(job: dict[str, Any]) -> bytes:
@@ -49,3 +51,51 @@ class Queue:
             log.warning("job %s not enqueued: %s", name, type(error).__name__)
             return False
         return True
+
+    async def forget(self, user_id: int) -> int | None:
+        """Take a person out of the jobs that wait; return how many named them, None when Redis failed.
+
+        Jobs name persons as the first of each pair in a list (`[[person, run], ...]`) or as their first argument. One
+        that is taken away although its number means something else is sent again by the sweeper, as any that is lost.
+        """
+        try:
+            return await self._forget(user_id)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("waiting jobs could not be looked through: %s", type(error).__name__)
+            return None
+
+    async def _forget(self, user_id: int) -> int:
+        named = 0
+        async for job_id, _ in self._redis.zscan_iter(self._queue_name, count=JOBS_PER_SCAN):
+            key = job_key_prefix + job_id.decode()
+            packed = await self._redis.get(key)
+            job = None if packed is None else deserialize(packed)
+            if job is None or not _names(job, user_id):
+                continue
+            named += 1
+            kept = _without(job, user_id)
+            if kept is None:
+                await self._redis.zrem(self._queue_name, job_id)
+                await self._redis.unlink(key)
+            else:
+                await self._redis.set(key, serialize(kept), xx=True, keepttl=True)
+        return named
+
+
+def _names(job: dict[str, Any], user_id: int) -> bool:
+    return any(argument == user_id or _pairs(argument, user_id) for argument in job["a"][:1])
+
+
+def _pairs(argument: object, user_id: int) -> bool:
+    return isinstance(argument, list) and any(
+        isinstance(pair, list) and bool(pair) and pair[0] == user_id for pair in argument
+    )
+
+
+def _without(job: dict[str, Any], user_id: int) -> dict[str, Any] | None:
+    """Return a job without a person; None when nobody is left in it."""
+    first, *rest = job["a"]
+    if not isinstance(first, list):
+        return None
+    kept = [pair for pair in first if not (isinstance(pair, list) and pair and pair[0] == user_id)]
+    return {**job, "a": [kept, *rest]} if kept else None

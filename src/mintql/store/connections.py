@@ -119,6 +119,11 @@ def _connection(row: asyncpg.Record) -> ConnectionRow:
     )
 
 
+async def open_ids(conn: Conn, user_id: UserId) -> list[ConnectionId]:
+    """Return a person's connections that were not disconnected, that of imported files among them."""
+    return [ConnectionId(row["connection_id"]) for row in await conn.fetch(SQL.open_ids, user_id)]
+
+
 async def count_open(conn: Conn, user_id: UserId) -> int:
     """Return how many connections a person has that were not disconnected."""
     return int(await conn.fetchval(SQL.count_open, user_id))

@@ -27,6 +27,10 @@ ORDER BY link.connection_id
 SELECT count(*)::int AS connections FROM connections
 WHERE user_id = $1 AND status <> 'disconnected' AND institution_id <> 'files'
 
+-- name: open_ids
+-- Connections of one person that were not disconnected, that of imported files among them.
+SELECT connection_id FROM connections WHERE user_id = $1 AND status <> 'disconnected' ORDER BY connection_id
+
 -- name: insert
 -- Stores a connection.
 INSERT INTO connections (user_id, institution_id, login_hint, login_key, webhook_key, created_at)

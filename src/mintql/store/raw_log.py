@@ -1,0 +1,26 @@
+"""Rows of `raw_log_files`: which files of the raw log hold lines of whom."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from mintql.domain.ids import UserId
+from mintql.store.queries import Conn, load
+
+SQL = load("raw_log")
+
+
+async def note_files(conn: Conn, pairs: Collection[tuple[UserId, str]]) -> None:
+    """Note that files hold lines of persons; those of persons who are gone are left out."""
+    ordered = sorted(pairs)
+    await conn.execute(SQL.note_files, [user_id for user_id, _ in ordered], [key for _, key in ordered])
+
+
+async def files_of_person(conn: Conn, user_id: UserId, limit: int) -> list[str]:
+    """Return keys of files with lines of a person."""
+    return [row["object_key"] for row in await conn.fetch(SQL.files_of_person, user_id, limit)]
+
+
+async def forget_file(conn: Conn, object_key: str) -> None:
+    """Forget a file that is there no more."""
+    await conn.fetchval(SQL.forget_file, object_key)

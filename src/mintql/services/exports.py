@@ -45,7 +45,6 @@ LEFT_OUT = {
     "link_visits": "visits to an institution's pages, open for minutes",
     "transfer_searches": "whether old transactions were searched for transfers",
     "raw_log_files": "which files of the raw log hold lines of the person",
-    "summaries_due": "summaries about to be made",
     "examinations": "whether new transactions were looked at",
     "summaries_due": "whether a summary is still to be made",
 }

@@ -99,7 +99,7 @@ WHERE one.user_id = $1 ORDER BY one.application_id, one.transaction_id
 -- name: budgets
 -- Limits that the person set.
 SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM budget_overrides AS one
-WHERE one.user_id = $1 ORDER BY one.category_id, one.month, one.recurring
+WHERE one.user_id = $1 ORDER BY one.category_id, one.currency, one.since, one.recurring
 
 -- name: alerts
 -- Alerts of budgets.
@@ -141,17 +141,17 @@ WHERE one.user_id = $1 ORDER BY one.recurring_id
 SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM recurring_looks AS one
 WHERE one.user_id = $1 ORDER BY one.user_id
 
--- name: balances
--- What accounts held at the end of days.
-SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM account_balances AS one
-WHERE one.user_id = $1 ORDER BY one.account_id, one.on_date
-
--- name: exchange_rates
--- Exchange rates of the person's own.
-SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM manual_rates AS one
-WHERE one.user_id = $1 ORDER BY one.currency, one.quote, one.on_date
-
 -- name: household_shares
 -- What others were let see.
 SELECT (to_jsonb(one) - '{user_id,token_hash,member_id}'::text[])::text AS line FROM household_shares AS one
 WHERE one.user_id = $1 ORDER BY one.share_id
+
+-- name: manual_rates
+-- Exchange rates of one's own.
+SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM manual_rates AS one
+WHERE one.user_id = $1 ORDER BY one.currency, one.quote, one.on_date
+
+-- name: account_balances
+-- What accounts held, on days on which that changed.
+SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM account_balances AS one
+WHERE one.user_id = $1 ORDER BY one.account_id, one.on_date

@@ -56,6 +56,7 @@ class Score:
     over: int = 0
 
     def add(self, expected_minor: int, limit_minor: int, spent_minor: int) -> None:
+        """Count one month of one group."""
         self.errors.append(abs(expected_minor - spent_minor))
         self.spent.append(spent_minor)
         self.over += spent_minor > limit_minor

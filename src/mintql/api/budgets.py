@@ -1,4 +1,4 @@
-"""Budgets of a period, a person's overrides, and recommendations."""
+"""Budgets of a period, and a person's overrides."""
 
 from __future__ import annotations
 
@@ -8,44 +8,20 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from mintql.api.budgets_types import Budget, BudgetPeriodInput, BudgetRolloverInput, budget_node
-from mintql.api.categories import Category, category_node, decode_category_id
+from mintql.api.categories import decode_category_id
 from mintql.api.context import Info
 from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
-from mintql.api.money import Money, MoneyInput, money, money_or_none
+from mintql.api.money import MoneyInput
 from mintql.api.scalars import CurrencyCode, Month
 from mintql.domain.budget_periods import Period, calendar_month
 from mintql.domain.budgets import EVERYTHING_ID, THRESHOLD_PERCENT_MAX, THRESHOLDS_DEFAULT, THRESHOLDS_MAX
-from mintql.domain.categories import CategoryTree
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import CategoryId
 from mintql.domain.money import Money as Amount
 from mintql.domain.money import parse_minor
-from mintql.domain.recommendations import Recommendation, RecommendationSource
 from mintql.services import budget_overrides as overrides
 from mintql.services import budgets as service
 from mintql.services.budget_overrides import Scope
-
-strawberry.enum(
-    RecommendationSource,
-    description="What a recommendation rests on. HISTORY: the person's own complete months. TEMPLATE: what households "
-    "of that income spend, while those months are few.",
-)
-
-
-@strawberry.type(description="A monthly limit that would fit the person.")
-class BudgetRecommendation:
-    """A recommendation."""
-
-    category: Category = strawberry.field(description="The group it is for.")
-    limit: Money = strawberry.field(description="The recommended limit.")
-    source: RecommendationSource = strawberry.field(description="What it rests on.")
-    months: int = strawberry.field(description="How many complete months were looked at.")
-    median: Money | None = strawberry.field(
-        description="The median of what was spent in them; null while they are too few."
-    )
-    low: Money | None = strawberry.field(description="The least that was spent in one of them.")
-    high: Money | None = strawberry.field(description="The most that was spent in one of them.")
-    basis: str = strawberry.field(description="What it rests on, in words.")
 
 
 @strawberry.type(description="The budget is set.")
@@ -118,15 +94,6 @@ class BudgetsQuery:
                 days = Period(day, day)
             found = await service.list_budgets(conn, context.user_id, days, context.now())
         return [budget_node(budget) for budget in found if context.shows_budget(budget.limit.category_id)]
-
-    @strawberry.field(
-        description="A limit that fits for each group of spending, from the viewer's complete months; from the "
-        "template while those are few."
-    )
-    async def budget_recommendations(self, info: Info) -> list[BudgetRecommendation]:
-        async with info.context.person() as conn:
-            found, tree = await service.recommendations(conn, info.context.user_id, info.context.now())
-        return [_recommendation(item, tree) for item in found]
 
 
 @strawberry.type
@@ -231,16 +198,3 @@ def _day(month: Month | None, on: date | None) -> date:
     if len(given) != 1:
         raise InvalidInput("Give a month or a day, one of the two.", field="on")
     return given[0]
-
-
-def _recommendation(item: Recommendation, tree: CategoryTree) -> BudgetRecommendation:
-    return BudgetRecommendation(
-        category=category_node(tree, item.category_id),
-        limit=money(item.limit_minor, item.currency),
-        source=item.source,
-        months=item.months,
-        median=money_or_none(item.median_minor, item.currency),
-        low=money_or_none(item.low_minor, item.currency),
-        high=money_or_none(item.high_minor, item.currency),
-        basis=item.basis,
-    )

@@ -44,6 +44,7 @@ from mintql.api.notification_settings import NotificationSettingsMutation, Notif
 from mintql.api.notifications import NotificationsMutation, NotificationsQuery, NotificationsSubscription
 from mintql.api.rates import RatesMutation, RatesQuery
 from mintql.api.recurring import RecurringMutation, RecurringQuery
+from mintql.api.recommendations import RecommendationsQuery
 from mintql.api.rules import RulesMutation, RulesQuery
 from mintql.api.rules_past import RulesPastMutation, RulesPastQuery
 from mintql.api.scalars import SCALARS
@@ -73,6 +74,7 @@ class Query(
     SpendingGroupsQuery,
     RatesQuery,
     BudgetsQuery,
+    RecommendationsQuery,
     AlertsQuery,
     NotificationsQuery,
     NotificationSettingsQuery,

@@ -15,7 +15,7 @@ MONTHS_PER_YEAR = 12
 
 
 def basis_of(item: Recommendation, coming: date, template_words: str) -> str:
-    """Say what the limit of a group rests on. `coming` is the month it is for, `template_words` the template's basis."""
+    """Say what the limit of a group rests on; `coming` is the month it is for, `template_words` the template's."""
     sentences = [*_history(item, template_words), *_season(item, coming), *_bills(item), *_over(item), *_tested(item)]
     return " ".join(sentences)
 
@@ -43,9 +43,8 @@ def _season(item: Recommendation, coming: date) -> list[str]:
     if item.season_minor == 0:
         return []
     more = "more" if item.season_minor > 0 else "less"
-    return [
-        f"{coming:%B} was {more} than other months before, so {_money(item, abs(item.season_minor))} {more} is expected."
-    ]
+    added = _money(item, abs(item.season_minor))
+    return [f"{coming:%B} was {more} than other months before, so {added} {more} is expected."]
 
 
 def _bills(item: Recommendation) -> list[str]:

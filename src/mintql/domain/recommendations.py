@@ -20,9 +20,9 @@ from mintql.domain.templates import Template, monthly_limits, template_basis
 
 COMPLETE_MONTHS_ENOUGH = 6
 """With so many complete months the template has nothing more to say."""
-TEMPLATE_WEIGHT = (1, 2)
-"""While months are few, the template weighs as much as half a month of one's own: households of one income differ far
-more from each other than a household's months do (`bench/recommendations.py`)."""
+TEMPLATE_WEIGHT = (1, 4)
+"""While months are few, the template weighs as much as a quarter of a month of one's own: households of one income
+differ far more from each other than a household's months do (`bench/recommendations.py`)."""
 COMPLETE_MONTHS_MAX = 24
 """Habits change: two years are remembered, and hold every season twice."""
 REGULAR_OCCURRENCES_MIN = 10
@@ -143,7 +143,7 @@ def _recommend(
 
 
 def _guess(history_minor: Sequence[int], template_minor: int | None) -> tuple[RecommendationSource, Estimate]:
-    """Return the estimate from history, from both, or the template's limit; the fewer months, the more of the latter."""
+    """Return the estimate from history, from both while months are few, or the template's limit."""
     count = len(history_minor)
     if count == 0:
         return RecommendationSource.TEMPLATE, Estimate(template_minor or 0, 0, 0)

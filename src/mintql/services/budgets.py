@@ -1,4 +1,4 @@
-"""Budgets as they stand: limits, what was carried and spent, and what the template rests on; and recommendations."""
+"""Budgets as they stand: limits, what was carried and spent, and what the template rests on."""
 
 from __future__ import annotations
 
@@ -28,14 +28,12 @@ from mintql.domain.categories import Category, CategoryTree
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import UserId
 from mintql.domain.money import AMOUNT_MINOR_MAX
-from mintql.domain.months import add_months, first_day, local_date
-from mintql.domain.recommendations import COMPLETE_MONTHS_MAX, Recommendation, recommend
+from mintql.domain.months import local_date
 from mintql.services import alerts
 from mintql.services.budget_spending import Holder, Measured, measure
 from mintql.services.effects import Effects
 from mintql.services.personal_categories import tree_of
 from mintql.store import budgets as store
-from mintql.store import spending as spending_store
 from mintql.store.budgets import PlanRow
 from mintql.store.queries import Conn
 
@@ -151,21 +149,6 @@ async def plan_of(conn: Conn, user_id: UserId) -> PlanRow:
     if plan is None:
         raise NotFound("This person is gone.")
     return plan
-
-
-async def recommendations(conn: Conn, user_id: UserId, now: datetime) -> tuple[list[Recommendation], CategoryTree]:
-    """Return a limit that fits for each group, from the person's complete months or else the template.
-
-    With them comes the person's tree, which the groups are of.
-    """
-    plan = await plan_of(conn, user_id)
-    month = first_day(local_date(now, plan.time_zone))
-    # One month more than are looked at: the first one seen is taken for cut off.
-    first = add_months(month, -COMPLETE_MONTHS_MAX - 1)
-    sums = await spending_store.sums_between(conn, user_id, first, add_months(month, -1))
-    tree = await tree_of(conn, user_id)
-    found = recommend(tree, sums, load_template(), plan.plan, month)
-    return [found[category_id] for category_id in sorted(found)], tree
 
 
 async def income_detected(conn: Conn, user_id: UserId, annual_income_minor: int | None, now: datetime) -> Effects:

@@ -14,8 +14,8 @@ from mintql.domain.money import Money
 from mintql.domain.recommendations import RecommendationSource
 from mintql.domain.templates import monthly_limits
 from mintql.services.budget_overrides import Scope, remove_override
-from mintql.services.budgets import recommendations
 from mintql.services.effects import Effects
+from mintql.services.recommendations import recommendations
 from support.budgets import budgets_of_month, set_limit
 from support.factories import create_person, create_transaction
 from support.people import acting_as, category
@@ -263,15 +263,15 @@ async def test_recommendations_come_from_complete_months_of_the_persons_own(conn
     for month, amount_minor in ((7, 99_900), (8, 10_000), (9, 20_000), (10, 30_000), (11, 90_000)):
         await spend(conn, person, amount_minor, posted_on=date(2026, month, 3))
     async with acting_as(conn, person.user_id):
-        found = {item.category_id: item for item in (await recommendations(conn, person.user_id, NOW))[0]}
-    assert found[FOOD].source is RecommendationSource.HISTORY
+        found = {item.category_id: item for item in (await recommendations(conn, person.user_id, NOW)).items}
+    assert found[FOOD].source is RecommendationSource.BLEND
     # July is cut off by where the history begins, November is not over.
-    assert (found[FOOD].months, found[FOOD].median_minor, found[FOOD].limit_minor) == (3, 20_000, 20_000)
+    assert (found[FOOD].months, found[FOOD].median_minor) == (3, 20_000)
 
 
 async def test_recommendations_come_from_the_template_while_months_are_few(conn):
     person = await create_person(conn, annual_income_minor=7_000_000)
     async with acting_as(conn, person.user_id):
-        found, _ = await recommendations(conn, person.user_id, NOW)
+        found = (await recommendations(conn, person.user_id, NOW)).items
     assert {item.source for item in found} == {RecommendationSource.TEMPLATE}
     assert {item.category_id: item.limit_minor for item in found} == monthly_limits(load_template(), 7_000_000, "USD")

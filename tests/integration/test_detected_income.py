@@ -9,8 +9,9 @@ import pytest
 
 from mintql.data import load_template
 from mintql.domain.templates import monthly_limits
-from mintql.services.budgets import income_detected, recommendations
+from mintql.services.budgets import income_detected
 from mintql.services.identity import ProfileChanges, update_profile
+from mintql.services.recommendations import recommendations
 from support.budgets import budgets_of_month
 from support.factories import create_person, create_transaction
 from support.people import acting_as, category
@@ -50,7 +51,7 @@ async def test_the_template_follows_an_income_that_was_detected_and_raises_what_
     assert await alerts(conn, person.user_id) == 2
     assert await limits(conn, person.user_id) == monthly_limits(load_template(), 20_000_00, "USD")
     async with acting_as(conn, person.user_id):
-        found, _ = await recommendations(conn, person.user_id, NOW)
+        found = (await recommendations(conn, person.user_id, NOW)).items
     assert "an income around 20000.00 USD a year, detected from your paychecks, spend" in found[0].basis
 
 

@@ -43,8 +43,8 @@ from mintql.api.nodes import NodesQuery
 from mintql.api.notification_settings import NotificationSettingsMutation, NotificationSettingsQuery
 from mintql.api.notifications import NotificationsMutation, NotificationsQuery, NotificationsSubscription
 from mintql.api.rates import RatesMutation, RatesQuery
-from mintql.api.recurring import RecurringMutation, RecurringQuery
 from mintql.api.recommendations import RecommendationsQuery
+from mintql.api.recurring import RecurringMutation, RecurringQuery
 from mintql.api.rules import RulesMutation, RulesQuery
 from mintql.api.rules_past import RulesPastMutation, RulesPastQuery
 from mintql.api.scalars import SCALARS

@@ -7,6 +7,7 @@ from datetime import date
 import strawberry
 
 from mintql.api.categories import Category, category_node
+from mintql.api.context import Context, Info
 from mintql.api.money import Money, money, money_or_none
 from mintql.api.scalars import Month
 from mintql.domain.budget_checks import check_day
@@ -23,8 +24,10 @@ from mintql.domain.budget_periods import (
 )
 from mintql.domain.budgets import EVERYTHING_ID, LimitOrigin, Override, Rollover, ThresholdState
 from mintql.domain.categories import CategoryTree
+from mintql.domain.forecasts import Forecast
 from mintql.domain.ids import CategoryId
 from mintql.domain.months import first_day
+from mintql.services.budget_forecasts import Outlook, outlooks
 from mintql.services.budget_overrides import Scope
 from mintql.services.budgets import Budget as Found
 
@@ -112,6 +115,24 @@ class BudgetOverride:
     limit: Money | None = strawberry.field(description="The limit; null when it says that the template's limit holds.")
 
 
+@strawberry.type(description="How a budget's period is likely to end. Spending is positive here.")
+class BudgetForecast:
+    """A forecast."""
+
+    spent: Money = strawberry.field(description="What will have been spent by the period's end.")
+    over: Money | None = strawberry.field(
+        description="By how much that exceeds what is available; null when it does not."
+    )
+    exceeds: bool = strawberry.field(description="Whether it exceeds what is available.")
+    bills: Money = strawberry.field(description="Known bills that are still to come in the period, within `spent`.")
+    bill_count: int = strawberry.field(description="How many bills those are.")
+    pace: Money = strawberry.field(
+        description="What a day costs beside bills: the mean of the period's days so far and of the 90 days before it, "
+        "where single large purchases count for less."
+    )
+    basis: str = strawberry.field(description="What it rests on, in words.")
+
+
 @strawberry.type(description="A budget in one period. Spending is positive here.")
 class Budget:
     """A budget."""
@@ -147,6 +168,41 @@ class Budget:
         description="Percent of what is available at which alerts are raised, ascending."
     )
     state: ThresholdState = strawberry.field(description="How near spending is to what is available.")
+    found: strawberry.Private[Found]
+
+    @strawberry.field(
+        description="What may still be spent today so that each day to the period's end gets the same: what is "
+        "available, less what was spent before today and the known bills until the end, shared by the days that are "
+        "left, today among them; less what was spent today. Never below zero. Null unless today is in the period."
+    )
+    async def available_today(self, info: Info) -> Money | None:
+        outlook = await info.context.loader(_load_outlooks).load(self.found)
+        return None if outlook is None else money(outlook.available_today_minor, self.found.limit.currency)
+
+    @strawberry.field(
+        description="How the period is likely to end, from its pace so far, the days before it and known bills. Null "
+        "unless today is in the period."
+    )
+    async def forecast(self, info: Info) -> BudgetForecast | None:
+        outlook = await info.context.loader(_load_outlooks).load(self.found)
+        return None if outlook is None else _forecast(outlook.forecast, self.found.limit.currency)
+
+
+async def _load_outlooks(context: Context, budgets: list[Found]) -> list[Outlook | None]:
+    async with context.ledger() as conn:
+        return await outlooks(conn, context.user_id, budgets)
+
+
+def _forecast(item: Forecast, currency: str) -> BudgetForecast:
+    return BudgetForecast(
+        spent=money(item.spent_minor, currency),
+        over=money_or_none(item.over_minor if item.exceeds else None, currency),
+        exceeds=item.exceeds,
+        bills=money(item.bills_minor, currency),
+        bill_count=item.bills,
+        pace=money(item.pace_minor, currency),
+        basis=item.basis,
+    )
 
 
 def budget_node(budget: Found) -> Budget:
@@ -171,6 +227,7 @@ def budget_node(budget: Found) -> Budget:
         percent_used=budget.percent_used,
         thresholds=list(limit.thresholds),
         state=budget.state,
+        found=budget,
     )
 
 

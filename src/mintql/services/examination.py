@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 from mintql.domain.ids import UserId
-from mintql.services import notices_balances, notices_connections, notices_transactions, recurring
+from mintql.services import budget_forecasts, notices_balances, notices_connections, notices_transactions, recurring
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Begin, Clock
 from mintql.store import examinations as store
@@ -34,6 +34,7 @@ STEPS: tuple[Step, ...] = (
     notices_transactions.look,
     notices_balances.look,
     notices_connections.look,
+    budget_forecasts.forecast_notices,
 )
 """In this order: what recurs is known before what is unusual, and both before forecasts."""
 

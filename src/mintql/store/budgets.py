@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import asyncpg
 
@@ -22,6 +22,16 @@ class PlanRow:
 
     plan: Plan
     time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class DaySpending:
+    """What was spent on a day in a category: minor units, positive, refunds netted."""
+
+    posted_on: date
+    category_id: CategoryId
+    currency: str
+    spent_minor: int
 
 
 async def get_plan(conn: Conn, user_id: UserId) -> PlanRow | None:
@@ -124,6 +134,14 @@ async def sums(conn: Conn, periods: Sequence[tuple[UserId, Period]]) -> dict[tup
             item = asked[values.pop("place") - 1]
             found.setdefault(item, []).append(MonthlySum(month=item[1].first, **values))
     return found
+
+
+async def daily_spending(
+    conn: Conn, user_id: UserId, first: date, last: date, confidence_min: int
+) -> list[DaySpending]:
+    """Return what was spent by day beside what recurs with this confidence, in percent, or by the person's word."""
+    rows = await conn.fetch(SQL.daily_spending, user_id, first, last, confidence_min)
+    return [DaySpending(**dict(row)) for row in rows]
 
 
 def _override(row: asyncpg.Record) -> Override:

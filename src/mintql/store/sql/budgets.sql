@@ -83,3 +83,31 @@ CROSS JOIN LATERAL (
       AND row.successor_id IS NULL AND row.removed_at IS NULL AND row.excluded_from_budgets IS NOT TRUE
 ) AS counted
 GROUP BY asked.place, counted.category_id, counted.currency
+
+-- name: daily_spending
+-- What a person spent by day, category and currency beside what recurs, surely ($4, in percent) or by their word;
+-- positive, refunds netted.
+WITH recurs AS MATERIALIZED (
+    SELECT DISTINCT one.transaction_id
+    FROM recurring_series AS series CROSS JOIN LATERAL unnest(series.transaction_ids) AS one (transaction_id)
+    WHERE series.user_id = $1 AND series.outgoing
+      AND (series.state = 'confirmed' OR (series.state = 'suggested' AND series.confidence >= $4))
+), counted AS MATERIALIZED (
+    SELECT row.transaction_id, row.posted_on, row.category_id, row.currency, row.amount_minor, row.part_category_ids,
+        row.part_amounts_minor
+    FROM transactions AS row
+    WHERE row.user_id = $1 AND row.posted_on BETWEEN $2 AND $3
+      AND row.successor_id IS NULL AND row.removed_at IS NULL AND row.excluded_from_budgets IS NOT TRUE
+      AND NOT EXISTS (SELECT FROM recurs WHERE recurs.transaction_id = row.transaction_id)
+)
+SELECT part.posted_on, part.category_id, part.currency, (-sum(part.amount_minor))::bigint AS spent_minor
+FROM (
+    SELECT posted_on, category_id, currency, CASE WHEN part_category_ids IS NULL THEN amount_minor
+        ELSE amount_minor - sum_minor(part_amounts_minor) END AS amount_minor
+    FROM counted
+    UNION ALL
+    SELECT posted_on, one.category_id, currency, one.amount_minor
+    FROM counted CROSS JOIN LATERAL unnest(part_category_ids, part_amounts_minor) AS one (category_id, amount_minor)
+    WHERE part_category_ids IS NOT NULL
+) AS part
+GROUP BY part.posted_on, part.category_id, part.currency

@@ -40,6 +40,7 @@ API_NOUNS = (
     "notices",
     "notices_read",
     "notification_settings",
+    "outgoing_webhooks",
     "personal_categories",
     "recurring",
     "recurring_read",

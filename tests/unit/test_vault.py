@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mintql.domain.credentials import Credentials
-from mintql.domain.ids import ConnectionId, UserId
+from mintql.domain.ids import ConnectionId, UserId, WebhookEndpointId
 from mintql.gateways.vault import Sealed, SecretUnreadable, Vault
 
 KEY_1, KEY_2 = b"1" * 32, b"2" * 32
@@ -90,3 +90,15 @@ def test_no_repr_shows_a_secret():
     assert SECRET.login not in repr(SECRET)
     assert SECRET.password not in repr(SECRET)
     assert "wrapped" not in repr(Sealed(1, b"wrapped", b"cipher"))
+
+
+def test_a_webhook_secret_opens_in_its_row_only():
+    vault = Vault({1: KEY_1})
+    endpoint = WebhookEndpointId(40)
+    sealed = vault.seal_webhook(USER, endpoint, 1, b"s" * 32)
+    assert vault.open_webhook(USER, endpoint, 1, sealed) == b"s" * 32
+    for user, number, secret_no in ((8, 40, 1), (7, 41, 1), (7, 40, 2)):
+        with pytest.raises(SecretUnreadable):
+            vault.open_webhook(UserId(user), WebhookEndpointId(number), secret_no, sealed)
+    with pytest.raises(SecretUnreadable):
+        vault.open(USER, CONNECTION, sealed)

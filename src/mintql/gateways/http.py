@@ -25,8 +25,8 @@ import httpcore
 import httpx
 
 from mintql.domain.errors import InstitutionDown, InvalidInput, ProtocolError
-from mintql.gateways.http_addresses import Origin, checked_url, host_of, is_public, origin_of
-from mintql.gateways.http_bodies import read_body, without_coding
+from mintql.gateways.http_addresses import AllowList, checked_url, host_of, is_public, origin_of
+from mintql.gateways.http_bodies import read_beginning, read_body, without_coding
 from mintql.gateways.http_circuits import Circuit, CircuitBounds, Circuits, Clock, Random
 from mintql.gateways.http_network import (
     HEADERS_LIMIT_BYTES,
@@ -136,6 +136,7 @@ class _Terms:
     ends_at: float
     body_limit_bytes: int
     redirects_max: int
+    cut: bool
 
 
 @cache
@@ -147,9 +148,7 @@ def _default_tls() -> ssl.SSLContext:
 class GuardedClient:
     """Sends requests within the rules of this module. Get one from `open_http`."""
 
-    def __init__(
-        self, allowed: frozenset[Origin], network: VettedBackend, bounds: Bounds, surroundings: Surroundings
-    ) -> None:
+    def __init__(self, allowed: AllowList, network: VettedBackend, bounds: Bounds, surroundings: Surroundings) -> None:
         self._allowed = allowed
         self._bounds = bounds
         self._surroundings = surroundings
@@ -188,8 +187,12 @@ class GuardedClient:
         redirects_max: int = REDIRECTS_MAX,
         circuit: str = "",
         called: str = "",
+        cut: bool = False,
     ) -> Answer:
         """Send a request and return the whole answer, whatever its status; see `HttpClient.request`.
+
+        With `cut` the status is what counts: of the body come the first `body_limit_bytes`, as they were sent, and
+        less where it breaks off or is slow.
 
         The deadline begins when it is the request's turn. Failures of one circuit keep others from being asked, so
         give a `circuit` of several origins only where no person can choose one of them.
@@ -209,7 +212,7 @@ class GuardedClient:
         )  # fmt: skip
         async with self._circuits.turn(circuit or "{}://{}:{}".format(*origin_of(target)), name) as line:
             ends_at = asyncio.get_running_loop().time() + deadline_seconds
-            terms = _Terms(name, deadline_seconds, ends_at, body_limit_bytes, redirects_max)
+            terms = _Terms(name, deadline_seconds, ends_at, body_limit_bytes, redirects_max, cut)
             outcome = await self._repeated(outgoing, terms, line)
         if isinstance(outcome, _Silence):
             raise outcome.failure
@@ -286,7 +289,9 @@ class GuardedClient:
             if onward is not None:
                 return onward
             body = b""
-            if outgoing.method != "HEAD":
+            if terms.cut:
+                body = await read_beginning(response.aiter_stream(), terms.body_limit_bytes, terms.ends_at)
+            elif outgoing.method != "HEAD":
                 body = await read_body(response.aiter_stream(), headers, terms.body_limit_bytes, terms.name)
             return Answer(response.status, without_coding(headers), body)
         finally:
@@ -295,18 +300,22 @@ class GuardedClient:
 
 @asynccontextmanager
 async def open_http(
-    settings: Settings, *, bounds: Bounds | None = None, surroundings: Surroundings | None = None
+    settings: Settings,
+    *,
+    bounds: Bounds | None = None,
+    surroundings: Surroundings | None = None,
+    allowed: AllowList | None = None,
 ) -> AsyncIterator[GuardedClient]:
-    """Open the client; the sandbox bank's origin, where there is one, is its allow list."""
+    """Open the client; the sandbox bank's origin, where there is one, is its allow list unless one is given."""
     # These two write whole URLs into the log, and a URL can hold a secret.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     around = surroundings or Surroundings()
-    allowed = frozenset({origin_of(httpx.URL(settings.sandbox_url))} if settings.sandbox_url else ())
+    if allowed is None:
+        allowed = frozenset({origin_of(httpx.URL(settings.sandbox_url))} if settings.sandbox_url else ())
     system = SystemResolver()
-    places = frozenset(origin[1:] for origin in allowed)
     client = GuardedClient(
-        allowed, VettedBackend(places, around.resolver or system, around.network), bounds or Bounds(), around
+        allowed, VettedBackend(allowed, around.resolver or system, around.network), bounds or Bounds(), around
     )
     try:
         yield client

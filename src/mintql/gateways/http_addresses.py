@@ -8,7 +8,7 @@ addresses (RFC 6890 and its updates), RFC 6052 and 8215 (NAT64), 3056 and 7526 (
 from __future__ import annotations
 
 import re
-from collections.abc import Set as AbstractSet
+from collections.abc import Container
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import httpx
@@ -23,6 +23,7 @@ PORT_PRIVILEGED_MAX = 1023
 """Ports up to here belong to services of their own (mail, shells, directories). None but 443 is a bank's, whereas
 banks and people's own servers do answer above."""
 HTTPS_PORT = 443
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 PORT_MAX = 65535
 
 _DEFAULT_PORTS = {"http": 80, "https": HTTPS_PORT}
@@ -72,6 +73,16 @@ _ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})
 
 Origin = tuple[str, str, int]
 """Scheme, host and port."""
+AllowList = Container[Origin]
+"""Origins that may be plain http and private."""
+
+
+class Loopback:
+    """Allows every server on this machine's loopback, for developing."""
+
+    def __contains__(self, origin: object) -> bool:
+        """Tell whether an origin is one."""
+        return isinstance(origin, tuple) and origin[:1] == ("http",) and origin[1] in LOOPBACK_HOSTS
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
@@ -100,7 +111,7 @@ def host_of(url: httpx.URL) -> str:
     return url.raw_host.decode("ascii")
 
 
-def checked_url(text: str, allowed: AbstractSet[Origin]) -> httpx.URL:
+def checked_url(text: str, allowed: AllowList) -> httpx.URL:
     """Return the URL without fragment, and without the dot a host may end in, when it may be asked for.
 
     Origins in `allowed` may be plain http, at any port and address. An address in place of a name is judged here,
@@ -121,7 +132,7 @@ def checked_url(text: str, allowed: AbstractSet[Origin]) -> httpx.URL:
         raise InvalidInput(f"The address of {host} must begin with https://.", field="url")
     if port != HTTPS_PORT and port <= PORT_PRIVILEGED_MAX:
         raise InvalidInput(
-            f"Port {port} of {host} is not one that banks answer at; leave it out, or use one above"
+            f"Port {port} of {host} is not one that web servers answer at; leave it out, or use one above"
             f" {PORT_PRIVILEGED_MAX}.",
             field="url",
         )

@@ -5,8 +5,12 @@ A thousand bytes can come out of one (deflate reaches 1032), so what comes out i
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterable, Mapping
+from contextlib import suppress
+
+import httpcore
 
 from mintql.domain.errors import ProtocolError
 
@@ -15,6 +19,10 @@ RATIO_MAX = 100
 differ in nothing but a number reached 59."""
 RATIO_FREE_BYTES = 1024 * 1024
 """So much may come out whatever went in: short answers that repeat themselves harm nobody."""
+BEGINNING_SECONDS = 2.0
+"""How long the beginning of a body is waited for that nothing depends on."""
+BEGINNING_MARGIN_SECONDS = 0.1
+"""Left of the deadline by then, so that the answer's status is not lost to it."""
 
 _GZIP = frozenset({"gzip", "x-gzip"})
 _ZLIB_METHOD_DEFLATE = 8
@@ -39,6 +47,22 @@ async def read_body(chunks: AsyncIterable[bytes], headers: Mapping[str, str], li
         body.feed(chunk)
     body.finish()
     return bytes(body.content)
+
+
+async def read_beginning(chunks: AsyncIterable[bytes], limit_bytes: int, ends_at: float) -> bytes:
+    """Return the first bytes of a body as they were sent: what comes within a short time, and before `ends_at`.
+
+    `ends_at` is the event loop's time. Nothing is raised for a body that breaks off.
+    """
+    found = bytearray()
+    until = min(asyncio.get_running_loop().time() + BEGINNING_SECONDS, ends_at - BEGINNING_MARGIN_SECONDS)
+    with suppress(TimeoutError, OSError, httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+        async with asyncio.timeout_at(until):
+            async for chunk in chunks:
+                found += chunk
+                if len(found) >= limit_bytes:
+                    break
+    return bytes(found[:limit_bytes])
 
 
 def without_coding(headers: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpcore
 
-from mintql.gateways.http_addresses import is_public, literal, not_public
+from mintql.gateways.http_addresses import AllowList, is_public, literal, not_public
 
 LOOKUPS_AT_ONCE_MAX = 16
 """Threads of their own for look-ups: a name server that does not answer keeps its thread for many seconds, which
@@ -59,9 +59,7 @@ class SystemResolver:
 class VettedBackend(httpcore.AsyncNetworkBackend):
     """Looks a name up once, judges every address it has, and connects to one of those very addresses."""
 
-    def __init__(
-        self, allowed: frozenset[tuple[str, int]], resolver: Resolver, network: httpcore.AsyncNetworkBackend
-    ) -> None:
+    def __init__(self, allowed: AllowList, resolver: Resolver, network: httpcore.AsyncNetworkBackend) -> None:
         self._allowed = allowed
         self._resolver = resolver
         self._network = network
@@ -114,7 +112,7 @@ class VettedBackend(httpcore.AsyncNetworkBackend):
                 raise
             except (OSError, UnicodeError) as error:
                 raise httpcore.ConnectError(f"{host} is not known") from error
-        if (host, port) in self._allowed:
+        if any((scheme, host, port) in self._allowed for scheme in ("http", "https")):
             return addresses
         # One private address among public ones is refused too: no honest bank's name answers so.
         if not all(is_public(ip_address(address.partition("%")[0])) for address in addresses):

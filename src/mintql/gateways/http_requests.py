@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import httpcore
 import httpx
 
 from mintql.domain.errors import InvalidInput, ProtocolError
-from mintql.gateways.http_addresses import Origin, checked_url, host_of, origin_of
+from mintql.gateways.http_addresses import AllowList, checked_url, host_of, origin_of
 
 USER_AGENT = "mintql"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -69,7 +68,7 @@ class Outgoing:
             return None
         return place if origin_of(onward) == origin_of(self.url) else None
 
-    def redirected(self, place: str, allowed: AbstractSet[Origin], name: str) -> Outgoing:
+    def redirected(self, place: str, allowed: AllowList, name: str) -> Outgoing:
         """Return the request to `place`, which is checked as the first URL was.
 
         Raises:

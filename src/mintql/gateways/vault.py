@@ -1,9 +1,9 @@
-"""The secrets of connections, encrypted so that a row is of use only where it belongs.
+"""The secrets of connections and of webhook endpoints, encrypted so that a row is of use only where it belongs.
 
-Each connection has a data key of its own, wrapped by a key of the operator's keyring, whose version is kept
+Each row has a data key of its own, wrapped by a key of the operator's keyring, whose version is kept
 beside it. Both layers are AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce in front of the
 ciphertext. The associated data names table, row, person and column: a row that was copied to another
-person or connection, or whose columns were swapped, is refused.
+person or place, or whose columns were swapped, is refused.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mintql.domain.credentials import Credentials
-from mintql.domain.ids import ConnectionId, UserId
+from mintql.domain.ids import ConnectionId, UserId, WebhookEndpointId
 
 NONCE_BYTES = 12
 DATA_KEY_BITS = 256
+
+Row: TypeAlias = tuple[str | int, ...]
+"""The table, and the key of a row in it."""
 
 
 class SecretUnreadable(Exception):  # noqa: N818
@@ -30,7 +34,7 @@ class SecretUnreadable(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Sealed:
-    """The columns of `connection_secrets`: nothing in them is of use without the keyring."""
+    """The columns of a table of secrets: nothing in them is of use without the keyring."""
 
     key_version: int
     wrapped_key: bytes
@@ -52,38 +56,53 @@ class Vault:
 
     def seal(self, user_id: UserId, connection_id: ConnectionId, credentials: Credentials) -> Sealed:
         """Encrypt the credentials for this row alone."""
-        data_key = AESGCM.generate_key(DATA_KEY_BITS)
         parts = [credentials.url, credentials.login, credentials.password, dict(credentials.options)]
-        plain = json.dumps(parts).encode()
-        return Sealed(
-            key_version=self._newest,
-            wrapped_key=_encrypt(
-                self._keys[self._newest],
-                data_key,
-                _place(user_id, connection_id, f"wrapped_key.{self._newest}"),
-            ),
-            ciphertext=_encrypt(AESGCM(data_key), plain, _place(user_id, connection_id, "ciphertext")),
-        )
+        return self._seal(_connection(user_id, connection_id), json.dumps(parts).encode())
 
     def open(self, user_id: UserId, connection_id: ConnectionId, sealed: Sealed) -> Credentials:
         """Decrypt what was sealed for this row; raise `SecretUnreadable` for anything else."""
+        url, login, password, *more = json.loads(self._open(_connection(user_id, connection_id), sealed))
+        return Credentials(url, login, password, more[0] if more else {})
+
+    def seal_webhook(self, user_id: UserId, endpoint_id: WebhookEndpointId, secret_no: int, secret: bytes) -> Sealed:
+        """Encrypt what an endpoint's deliveries are signed with, for this row alone."""
+        return self._seal(("webhook_secrets", user_id, endpoint_id, secret_no), secret)
+
+    def open_webhook(self, user_id: UserId, endpoint_id: WebhookEndpointId, secret_no: int, sealed: Sealed) -> bytes:
+        """Decrypt what was sealed for this row; raise `SecretUnreadable` for anything else."""
+        return self._open(("webhook_secrets", user_id, endpoint_id, secret_no), sealed)
+
+    def _seal(self, row: Row, plain: bytes) -> Sealed:
+        data_key = AESGCM.generate_key(DATA_KEY_BITS)
+        wrapping_key = self._keys[self._newest]
+        return Sealed(
+            key_version=self._newest,
+            wrapped_key=_encrypt(wrapping_key, data_key, _place(row, f"wrapped_key.{self._newest}")),
+            ciphertext=_encrypt(AESGCM(data_key), plain, _place(row, "ciphertext")),
+        )
+
+    def _open(self, row: Row, sealed: Sealed) -> bytes:
         version = sealed.key_version
         wrapping_key = self._keys.get(version)
         if wrapping_key is None:
-            raise SecretUnreadable(f"the secret of connection {connection_id} needs key version {version}")
+            raise SecretUnreadable(f"the secret of {_named(row)} needs key version {version}")
         try:
-            data_key = _decrypt(
-                wrapping_key, sealed.wrapped_key, _place(user_id, connection_id, f"wrapped_key.{version}")
-            )
-            plain = _decrypt(AESGCM(data_key), sealed.ciphertext, _place(user_id, connection_id, "ciphertext"))
+            data_key = _decrypt(wrapping_key, sealed.wrapped_key, _place(row, f"wrapped_key.{version}"))
+            return _decrypt(AESGCM(data_key), sealed.ciphertext, _place(row, "ciphertext"))
         except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce and a tag.
-            raise SecretUnreadable(f"the secret of connection {connection_id} is not the one sealed there") from None
-        url, login, password, *more = json.loads(plain)
-        return Credentials(url, login, password, more[0] if more else {})
+            raise SecretUnreadable(f"the secret of {_named(row)} is not the one sealed there") from None
 
 
-def _place(user_id: UserId, connection_id: ConnectionId, column: str) -> bytes:
-    return json.dumps(["connection_secrets", user_id, connection_id, column]).encode()
+def _connection(user_id: UserId, connection_id: ConnectionId) -> Row:
+    return "connection_secrets", user_id, connection_id
+
+
+def _named(row: Row) -> str:
+    return " ".join(map(str, row))
+
+
+def _place(row: Row, column: str) -> bytes:
+    return json.dumps([*row, column]).encode()
 
 
 def _encrypt(key: AESGCM, plain: bytes, place: bytes) -> bytes:

@@ -6,9 +6,12 @@ WHERE counters.user_id = taken.user_id
 RETURNING counters.user_id, counters.event_seq
 
 -- name: insert
--- Appends events; their order within a person is their seq.
-INSERT INTO events (user_id, seq, kind, payload)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::jsonb[])
+-- Appends events, whose order within a person is their seq; tells whether any of these persons has webhooks.
+WITH appended AS (
+    INSERT INTO events (user_id, seq, kind, payload)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::jsonb[])
+)
+SELECT EXISTS (SELECT FROM webhook_endpoints WHERE user_id = ANY ($1::bigint[]) AND enabled) AS has_webhooks
 
 -- name: list_after
 -- Events of one person and of these kinds after a seq, oldest first.

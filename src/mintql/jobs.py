@@ -8,6 +8,7 @@ and leaves what it could not do to `sweep`.
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, timedelta
@@ -29,6 +30,7 @@ from mintql.services import (
     digest_rounds,
     examination,
     link_visits,
+    outgoing_webhooks,
     removal,
     sync,
     transfers,
@@ -46,6 +48,8 @@ from mintql.services.mail import MailChannel
 from mintql.services.notices import KEPT_DAYS as NOTICES_KEPT_DAYS
 from mintql.services.notify import KEPT_DAYS as DELIVERIES_KEPT_DAYS
 from mintql.services.notify import Deliver, Notifier
+from mintql.services.outgoing_webhooks_sending import KEPT_DAYS as WEBHOOKS_KEPT_DAYS
+from mintql.services.outgoing_webhooks_sending import Sender
 from mintql.services.unsubscribe import UnsubscribeLinks
 from mintql.settings import Settings, load_settings
 from mintql.store import audit as audit_rows
@@ -55,6 +59,7 @@ from mintql.store import farewells as farewell_rows
 from mintql.store import link_answers as visit_rows
 from mintql.store import notices as notice_rows
 from mintql.store import outbox
+from mintql.store import outgoing_webhooks_sending as webhook_rows
 from mintql.store import sync as sync_rows
 from mintql.store.outbox import Delivery
 from mintql.store.sync import RunKey
@@ -148,7 +153,21 @@ def outside_channels(runtime: Runtime) -> dict[str, Deliver]:
         if not await runtime.channel.publish([item.user_id]):
             raise ConnectionError("the wake-up could not be published")
 
-    return {"live": live, "email": mail_channel(runtime).deliver}
+    async def webhook(item: Delivery) -> None:
+        async with runtime.system() as conn:
+            effects = await outgoing_webhooks.fan_out_notice(conn, item.user_id, item.seq, utc_now())
+        await runtime.perform(effects)
+
+    return {"live": live, "email": mail_channel(runtime).deliver, "webhook": webhook}
+
+
+@guarded
+async def deliver_webhooks(context: Context) -> None:
+    """Send persons' webhooks that are due."""
+    if "sender" not in context:
+        runtime = _runtime(context)
+        context["sender"] = Sender(runtime.system, runtime.webhooks_http, runtime.vault, utc_now, random.random)
+    await context["sender"].run()
 
 
 @guarded
@@ -196,7 +215,8 @@ async def sweep(context: Context) -> None:
     now = utc_now()
     async with runtime.system() as conn:
         effects = await sync.sweep_runs(conn, now)
-        jobs = [Job("notify"), Job("examine")] + [Job("farewell")] * await farewell_rows.any_due(conn, now)
+        jobs = [Job("notify"), Job("deliver_webhooks"), Job("examine")]
+        jobs += [Job("farewell")] * await farewell_rows.any_due(conn, now)
         jobs += [Job("summarize")] * await digest_rows.any_due(conn, now)
         jobs += await link_visits.waiting(conn, now)
         jobs += await deletion.due_jobs(conn, now)
@@ -210,6 +230,8 @@ async def sweep(context: Context) -> None:
         await outbox.purge(conn, now - timedelta(days=DELIVERIES_KEPT_DAYS), PURGE_ROWS_MAX)
     async with runtime.system() as conn:
         await notice_rows.purge(conn, now - timedelta(days=NOTICES_KEPT_DAYS), PURGE_ROWS_MAX)
+    async with runtime.system() as conn:
+        await webhook_rows.purge(conn, now - timedelta(days=WEBHOOKS_KEPT_DAYS), PURGE_ROWS_MAX)
     async with runtime.system() as conn:
         await sync_rows.purge_sessions(conn, now, PURGE_ROWS_MAX)
     async with runtime.system() as conn:
@@ -308,6 +330,7 @@ FUNCTIONS: tuple[JobFunction, ...] = (
     extract,
     ingest,
     notify,
+    deliver_webhooks,
     examine,
     farewell,
     delete_person,

@@ -18,13 +18,14 @@ from redis.backoff import NoBackoff
 from mintql.domain.ids import UserId
 from mintql.gateways.cache import Cache
 from mintql.gateways.channel import Channel, Wakeups
-from mintql.gateways.http import open_http
+from mintql.gateways.http import GuardedClient, open_http
 from mintql.gateways.objects import ObjectStore, open_object_store
 from mintql.gateways.passwords import Passwords
 from mintql.gateways.queue import Queue, deserialize, serialize
 from mintql.gateways.vault import Vault
 from mintql.institutions.base import Connector
 from mintql.institutions.registry import build_connectors
+from mintql.services import outgoing_webhooks, outgoing_webhooks_sending
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects
 from mintql.settings import Settings
@@ -60,6 +61,8 @@ class Runtime:
     vault: Vault
     connectors: Mapping[str, Connector]
     passwords: Passwords
+    webhooks_http: GuardedClient
+    """For webhooks to servers of persons, with limits of its own: none of them keeps an institution waiting."""
     crowd: CrowdCache = field(default_factory=CrowdCache)
     _soon: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -132,6 +135,9 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
         redis = _redis(settings)
         stack.push_async_callback(redis.aclose)
         http = await stack.enter_async_context(open_http(settings))
+        webhooks_http = await stack.enter_async_context(
+            open_http(settings, bounds=outgoing_webhooks_sending.BOUNDS, allowed=outgoing_webhooks.allowed_of(settings))
+        )
         objects = await stack.enter_async_context(open_object_store(settings))
         wakeups = Wakeups(redis)
         if role == "api":
@@ -152,6 +158,7 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
             vault=Vault(settings.keyring()),
             connectors=build_connectors(settings, http),
             passwords=Passwords(settings.password_hash_concurrency),
+            webhooks_http=webhooks_http,
         )
         stack.push_async_callback(runtime.finish)
         yield runtime

@@ -15,6 +15,7 @@ import strawberry
 
 from mintql.api.context import Context, Info
 from mintql.domain.errors import InvalidInput
+from mintql.domain.node_ids import node_id
 from mintql.domain.wording import shown
 
 ID_LENGTH_MAX = 100
@@ -34,7 +35,7 @@ class Node:
 
 def encode_id(type_name: str, number: int) -> strawberry.ID:
     """Return the global id of a row."""
-    return strawberry.ID(base64.urlsafe_b64encode(f"{type_name}:{number}".encode()).decode().rstrip("="))
+    return strawberry.ID(node_id(type_name, number))
 
 
 def split_id(text: str, *, field: str | None = "id") -> tuple[str, int]:

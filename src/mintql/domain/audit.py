@@ -19,6 +19,11 @@ CONNECTION_ENDED = "connection_ended"
 CONNECTION_REMOVED = "connection_removed"
 EXPORTED = "exported"
 DELETION_REFUSED = "deletion_refused"
+WEBHOOK_ADDED = "webhook_added"
+WEBHOOK_CHANGED = "webhook_changed"
+WEBHOOK_REMOVED = "webhook_removed"
+WEBHOOK_SECRET_ROTATED = "webhook_secret_rotated"  # noqa: S105 - the name of an act
+WEBHOOK_DISABLED = "webhook_disabled"
 
 WORDS = {
     SIGNED_UP: "Signed up.",
@@ -33,6 +38,11 @@ WORDS = {
     CONNECTION_REMOVED: "Removed a connection with its history.",
     EXPORTED: "Downloaded an export of the account's data.",
     DELETION_REFUSED: "The account was to be deleted, with a wrong password; nothing was deleted.",
+    WEBHOOK_ADDED: "Added a webhook endpoint.",
+    WEBHOOK_CHANGED: "Changed a webhook endpoint.",
+    WEBHOOK_REMOVED: "Removed a webhook endpoint with what was sent to it.",
+    WEBHOOK_SECRET_ROTATED: "Gave a webhook endpoint a new secret.",
+    WEBHOOK_DISABLED: "A webhook endpoint was switched off: it said that it is gone, or failed for days.",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mintql.domain.ids import TransactionId, UserId
+from mintql.domain.notices import Channel
 from mintql.services.effects import Effects, Job
 from mintql.store import events as event_rows
 from mintql.store import outbox
@@ -47,16 +48,20 @@ def transactions_changed(
 async def append_events(conn: Conn, events: Sequence[NewEvent]) -> tuple[list[Event], Effects]:
     """Append events within the caller's transaction, which holds the persons' locks.
 
-    The effects wake the persons' clients and, where an outside channel is asked for, the `notify` job.
+    The effects wake the persons' clients and, where an outside channel is asked for, the `notify` job. Nothing is
+    put out for webhooks of a person who has none.
     """
-    stored = await event_rows.append(conn, events)
+    stored, hooked = await event_rows.append(conn, events)
     deliveries = [
         NewDelivery(event.user_id, event.seq, channel, due_at)
         for new, event in zip(events, stored, strict=True)
         for channel, due_at in (dict.fromkeys(OUTSIDE_CHANNELS.get(event.kind, ())) | dict(new.outside)).items()
+        if channel != Channel.WEBHOOK or event.user_id in hooked
     ]
     await outbox.insert(conn, deliveries)
     effects = Effects(told={event.user_id for event in stored})
     if deliveries:
         effects.jobs.append(Job("notify"))
+    if hooked:
+        effects.jobs.append(Job("deliver_webhooks"))
     return stored, effects

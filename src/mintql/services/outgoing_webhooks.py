@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from mintql.domain import audit as words
 from mintql.domain.errors import InvalidInput, NotFound, RateLimited
 from mintql.domain.ids import EventSeq, UserId, WebhookDeliveryId, WebhookEndpointId
-from mintql.domain.outgoing_webhooks import SECRET_BYTES, TEST_TYPE, WebhookEvent, write_secret
+from mintql.domain.outgoing_webhooks import SECRET_BYTES, TEST_TYPE, WebhookEvent, type_of_notice, write_secret
 from mintql.domain.wording import fits_a_line
 from mintql.gateways.http_addresses import AllowList, Loopback, checked_url
 from mintql.gateways.vault import Vault
 from mintql.services import audit
 from mintql.services.effects import Effects, Job
 from mintql.settings import Settings
+from mintql.store import notices_read
 from mintql.store import outgoing_webhooks as store
 from mintql.store.locks import lock_users
 from mintql.store.outgoing_webhooks import DeliveryRow, Endpoint
@@ -71,7 +73,7 @@ async def add(
         conn, user_id, checked.url, checked.description, checked.events, checked.enabled, now
     )
     secret = await _new_secret(conn, vault, user_id, endpoint_id, 1, now)
-    await _record(conn, user_id, "webhook_added", endpoint_id, now)
+    await _record(conn, user_id, words.WEBHOOK_ADDED, endpoint_id, now)
     return await find(conn, user_id, endpoint_id), secret
 
 
@@ -92,7 +94,7 @@ async def change(
     await store.change_endpoint(conn, user_id, wanted)
     if not checked.enabled:
         await store.give_up(conn, user_id, endpoint_id, now)
-    await _record(conn, user_id, "webhook_changed", endpoint_id, now)
+    await _record(conn, user_id, words.WEBHOOK_CHANGED, endpoint_id, now)
     return await find(conn, user_id, endpoint_id)
 
 
@@ -101,7 +103,7 @@ async def remove(conn: Conn, user_id: UserId, endpoint_id: WebhookEndpointId, no
     await lock_users(conn, [user_id])
     await find(conn, user_id, endpoint_id)
     await store.remove_endpoint(conn, user_id, endpoint_id)
-    await _record(conn, user_id, "webhook_removed", endpoint_id, now)
+    await _record(conn, user_id, words.WEBHOOK_REMOVED, endpoint_id, now)
 
 
 async def rotate(
@@ -113,7 +115,7 @@ async def rotate(
     newest = (await store.secret_numbers(conn, user_id, endpoint_id))[0]
     await store.retire_secret(conn, user_id, endpoint_id, newest, now + ROTATION_OVERLAP)
     secret = await _new_secret(conn, vault, user_id, endpoint_id, newest + 1, now)
-    await _record(conn, user_id, "webhook_secret_rotated", endpoint_id, now)
+    await _record(conn, user_id, words.WEBHOOK_SECRET_ROTATED, endpoint_id, now)
     return await find(conn, user_id, endpoint_id), secret
 
 
@@ -154,9 +156,12 @@ async def resend(
     return await _delivery(conn, user_id, delivery_id), Effects(jobs=[DELIVER])
 
 
-async def fan_out(conn: Conn, user_id: UserId, seq: EventSeq, type_name: str, now: datetime) -> Effects:
-    """Make the deliveries of an event for the endpoints that want its type; may be repeated."""
-    made = await store.fan_out(conn, user_id, seq, type_name, now)
+async def fan_out_notice(conn: Conn, user_id: UserId, seq: EventSeq, now: datetime) -> Effects:
+    """Make the deliveries of a notification's event for the endpoints that want its kind; may be repeated."""
+    notice = await notices_read.by_event(conn, user_id, seq)
+    if notice is None:
+        return Effects()
+    made = await store.fan_out(conn, user_id, seq, type_of_notice(notice.kind), now)
     return Effects(jobs=[DELIVER] if made else [])
 
 

@@ -37,10 +37,13 @@ class Event:
     created_at: datetime | None = None
 
 
-async def append(conn: Conn, events: Sequence[NewEvent]) -> list[Event]:
-    """Append events in the order given. The caller holds the locks of the persons."""
+async def append(conn: Conn, events: Sequence[NewEvent]) -> tuple[list[Event], set[UserId]]:
+    """Append events in the order given; return them, and which of their persons have webhooks.
+
+    The caller holds the locks of the persons. Deliveries to webhooks are made by the database itself.
+    """
     if not events:
-        return []
+        return [], set()
     counts = Counter(event.user_id for event in events)
     user_ids = sorted(counts)
     rows = await conn.fetch(SQL.take_seqs, user_ids, [counts[user_id] for user_id in user_ids])
@@ -50,14 +53,14 @@ async def append(conn: Conn, events: Sequence[NewEvent]) -> list[Event]:
         seq = next_seq[event.user_id]
         next_seq[event.user_id] = seq + 1
         stored.append(Event(event.user_id, EventSeq(seq), event.kind, event.payload))
-    await conn.execute(
+    hooked = await conn.fetch(
         SQL.insert,
         [event.user_id for event in stored],
         [event.seq for event in stored],
         [event.kind for event in stored],
         [orjson.dumps(event.payload).decode() for event in stored],
     )
-    return stored
+    return stored, {UserId(row["user_id"]) for row in hooked}
 
 
 async def list_after(conn: Conn, user_id: UserId, after: EventSeq, kinds: Sequence[str], limit: int) -> list[Event]:

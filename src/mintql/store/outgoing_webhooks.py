@@ -71,7 +71,7 @@ async def add_endpoint(
     url: str,
     description: str,
     event_types: Sequence[str] | None,
-    enabled: bool,  # noqa: FBT001 - a column like the others
+    enabled: bool,
     now: datetime,
 ) -> WebhookEndpointId:
     """Add an endpoint, which needs a secret before anybody sees it."""

@@ -145,16 +145,6 @@ async def purge(conn: Conn, before: datetime, limit: int) -> int:
     return int(await conn.fetchval(SQL.purge, before, limit))
 
 
-async def alert(conn: Conn, user_id: UserId, alert_id: int) -> asyncpg.Record | None:
-    """Return what a budget alert says."""
-    return await conn.fetchrow(SQL.alert, user_id, alert_id)
-
-
-async def notification(conn: Conn, user_id: UserId, notification_id: int) -> asyncpg.Record | None:
-    """Return what a notification says."""
-    return await conn.fetchrow(SQL.notification, user_id, notification_id)
-
-
 def _due(row: asyncpg.Record) -> DueDelivery:
     found = dict(row)
     created_at, occurred_at, payload = found.pop("created_at"), found.pop("occurred_at"), found.pop("payload")

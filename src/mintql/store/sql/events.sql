@@ -6,12 +6,12 @@ WHERE counters.user_id = taken.user_id
 RETURNING counters.user_id, counters.event_seq
 
 -- name: insert
--- Appends events, whose order within a person is their seq; tells whether any of these persons has webhooks.
+-- Appends events, whose order within a person is their seq; returns which of these persons have webhooks.
 WITH appended AS (
     INSERT INTO events (user_id, seq, kind, payload)
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::jsonb[])
 )
-SELECT EXISTS (SELECT FROM webhook_endpoints WHERE user_id = ANY ($1::bigint[]) AND enabled) AS has_webhooks
+SELECT DISTINCT user_id FROM webhook_endpoints WHERE user_id = ANY ($1::bigint[]) AND enabled
 
 -- name: list_after
 -- Events of one person and of these kinds after a seq, oldest first.

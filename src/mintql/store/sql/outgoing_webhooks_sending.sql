@@ -82,14 +82,3 @@ WITH old AS (
     WHERE delivery.user_id = old.user_id AND delivery.delivery_id = old.delivery_id RETURNING 1
 )
 SELECT count(*)::int AS purged FROM gone
-
--- name: alert
--- What a budget alert says.
-SELECT category_id, month, threshold_percent, limit_minor, spent_minor, pending_minor, currency FROM alerts
-WHERE user_id = $1 AND alert_id = $2
-
--- name: notification
--- What a notification says.
-SELECT notification_id, kind, title, body, category_id, account_id, connection_id, alert_id, recurring_id,
-    transaction_ids, amount_minor, limit_minor, currency, period_first, period_last
-FROM notifications WHERE user_id = $1 AND notification_id = $2

@@ -3,90 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import pytest
 
-from mintql.domain.errors import InvalidInput, NotFound, RateLimited
-from mintql.domain.ids import UserId
 from mintql.domain.notices import NewNotice, NoticeKind
-from mintql.domain.outgoing_webhooks import FAILING_MAX, TRIES_MAX, WebhookEvent
-from mintql.gateways.http import Surroundings, open_http
-from mintql.gateways.http_addresses import Loopback
+from mintql.domain.outgoing_webhooks import TRIES_MAX, WebhookEvent
 from mintql.services import outgoing_webhooks as webhooks
-from mintql.services.events import NewEvent, append_events, transactions_changed
 from mintql.services.notices import raise_notices
-from mintql.services.outgoing_webhooks import EndpointWish
-from mintql.services.outgoing_webhooks_sending import BOUNDS, LEASE, Sender
-from mintql.settings import Settings
+from mintql.services.outgoing_webhooks_sending import LEASE, Sender
 from mintql.store.locks import lock_users
-from mintql.store.outgoing_webhooks import Endpoint
-from support.http_server import Request, read_request, reply, resolving, serve, serve_raw
-from support.people import acting_as
+from support.clients import eventually
+from support.http_server import read_request, reply, serve, serve_raw
 from support.pipeline import Pipeline, open_pipeline
-
-LOOPBACK = Loopback()
-OK = reply("204 No Content")
+from support.webhooks import OK, deliveries, endpoint, happen, hooked, send, sending, verified
 
 
 @pytest.fixture
 async def bank(database_url: str, tmp_path: Path) -> AsyncIterator[Pipeline]:
     async with open_pipeline(database_url, tmp_path / "objects") as pipeline:
         yield pipeline
-
-
-@asynccontextmanager
-async def sending(bank: Pipeline, **surroundings: Any) -> AsyncIterator[Sender]:
-    around = Surroundings(**surroundings)
-    async with open_http(Settings(), bounds=BOUNDS, surroundings=around, allowed=LOOPBACK) as http:
-        yield Sender(bank.begin, http, bank.place.vault, lambda: bank.now, lambda: 0.0)
-
-
-async def send(bank: Pipeline) -> int:
-    async with sending(bank) as sender:
-        return await sender.run()
-
-
-async def endpoint(bank: Pipeline, user_id: UserId, url: str, **wish: Any) -> tuple[Endpoint, str]:
-    async with bank.begin() as conn:
-        return await webhooks.add(conn, bank.place.vault, user_id, EndpointWish(url, **wish), LOOPBACK, bank.now)
-
-
-async def hooked(bank: Pipeline, url: str, **wish: Any) -> tuple[UserId, Endpoint, str]:
-    """A person with an endpoint, at a moment after everything there is so far."""
-    user_id, _ = await bank.person()
-    made, secret = await endpoint(bank, user_id, url, **wish)
-    bank.now += timedelta(days=365)
-    return user_id, made, secret
-
-
-async def happen(bank: Pipeline, user_id: UserId, *events: tuple[str, dict[str, Any]]) -> None:
-    told = [NewEvent(user_id, kind, payload) for kind, payload in events]
-    async with bank.begin() as conn:
-        await lock_users(conn, [user_id])
-        await append_events(conn, told or [transactions_changed(user_id, added=[1])])
-
-
-def verified(request: Request, secret: str) -> dict[str, Any]:
-    """Check a message the way a receiver would, and return what it says."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    signed = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
-    expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-    assert f"v1,{expected}" in request.headers["webhook-signature"].split(" ")
-    return json.loads(request.body)
-
-
-async def deliveries(bank: Pipeline) -> list[asyncpg.Record]:
-    return await bank.fetch("SELECT * FROM webhook_deliveries ORDER BY delivery_id")
 
 
 async def test_an_event_reaches_the_endpoint_signed_and_is_noted_as_sent(bank: Pipeline) -> None:
@@ -213,13 +152,11 @@ async def test_who_never_answers_holds_up_nobody_else(bank: Pipeline, monkeypatc
         began = loop.time()
         async with sending(bank) as sender:
             running = asyncio.create_task(sender.run())
-            while not receiver.seen:
-                await asyncio.sleep(0.01)
+            await eventually(lambda: receiver.seen)
             times["living"] = loop.time() - began
             await happen(bank, living)  # And what comes while the other one is still silent.
             await sender.run()
-            while len(receiver.seen) < 2:
-                await asyncio.sleep(0.01)
+            await eventually(lambda: len(receiver.seen) > 1)
             times["later"] = loop.time() - began
             assert not running.done()
             await running
@@ -241,9 +178,10 @@ async def test_a_worker_that_dies_after_sending_leaves_it_to_the_next_which_send
         async def die(*_: object) -> None:
             raise asyncio.CancelledError
 
-        with monkeypatch.context() as patched, pytest.raises(asyncio.CancelledError):
+        with monkeypatch.context() as patched:
             patched.setattr(Sender, "_settle", die)
-            await send(bank)
+            with pytest.raises(asyncio.CancelledError):
+                await send(bank)
         assert len(receiver.seen) == 1
         assert await send(bank) == 0
         bank.now += LEASE

@@ -155,3 +155,8 @@ WHERE one.user_id = $1 ORDER BY one.currency, one.quote, one.on_date
 -- What accounts held, on days on which that changed.
 SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM account_balances AS one
 WHERE one.user_id = $1 ORDER BY one.account_id, one.on_date
+
+-- name: webhook_endpoints
+-- Servers of the person's own that are told what happens.
+SELECT (to_jsonb(one) - '{user_id,due_at,leased_until}'::text[])::text AS line FROM webhook_endpoints AS one
+WHERE one.user_id = $1 ORDER BY one.endpoint_id

@@ -20,8 +20,8 @@ from arq.connections import RedisSettings
 from arq.cron import CronJob
 from arq.worker import func
 
+from mintql.channels import outside_channels
 from mintql.domain.ids import ConnectionId, DeletionId, LinkVisitId, SyncRunId, UserId
-from mintql.gateways.mail import open_mailer
 from mintql.gateways.queue import deserialize, serialize
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import (
@@ -30,7 +30,6 @@ from mintql.services import (
     digest_rounds,
     examination,
     link_visits,
-    outgoing_webhooks,
     removal,
     sync,
     transfers,
@@ -44,13 +43,11 @@ from mintql.services import reconcile as reconciliation
 from mintql.services.deletion import Desk
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, utc_now
-from mintql.services.mail import MailChannel
 from mintql.services.notices import KEPT_DAYS as NOTICES_KEPT_DAYS
 from mintql.services.notify import KEPT_DAYS as DELIVERIES_KEPT_DAYS
-from mintql.services.notify import Deliver, Notifier
+from mintql.services.notify import Notifier
 from mintql.services.outgoing_webhooks_sending import KEPT_DAYS as WEBHOOKS_KEPT_DAYS
 from mintql.services.outgoing_webhooks_sending import Sender
-from mintql.services.unsubscribe import UnsubscribeLinks
 from mintql.settings import Settings, load_settings
 from mintql.store import audit as audit_rows
 from mintql.store import digests as digest_rows
@@ -61,7 +58,6 @@ from mintql.store import notices as notice_rows
 from mintql.store import outbox
 from mintql.store import outgoing_webhooks_sending as webhook_rows
 from mintql.store import sync as sync_rows
-from mintql.store.outbox import Delivery
 from mintql.store.sync import RunKey
 
 log = logging.getLogger(__name__)
@@ -137,28 +133,6 @@ async def notify(context: Context) -> None:
         runtime = _runtime(context)
         context["notifier"] = Notifier(runtime.system, outside_channels(runtime), utc_now)
     await context["notifier"].run()
-
-
-def mail_channel(runtime: Runtime) -> MailChannel:
-    """Return the channel of mails, which skips what it is given where no mail server is set up."""
-    settings = runtime.settings
-    links = UnsubscribeLinks(settings.keyring(), settings.public_url) if settings.public_url else None
-    return MailChannel(runtime.system, open_mailer(settings), links, settings.public_url)
-
-
-def outside_channels(runtime: Runtime) -> dict[str, Deliver]:
-    """Return the channels that this process can deliver on, by their names in the outbox."""
-
-    async def live(item: Delivery) -> None:
-        if not await runtime.channel.publish([item.user_id]):
-            raise ConnectionError("the wake-up could not be published")
-
-    async def webhook(item: Delivery) -> None:
-        async with runtime.system() as conn:
-            effects = await outgoing_webhooks.fan_out_notice(conn, item.user_id, item.seq, utc_now())
-        await runtime.perform(effects)
-
-    return {"live": live, "email": mail_channel(runtime).deliver, "webhook": webhook}
 
 
 @guarded

@@ -11,10 +11,10 @@ from email.message import EmailMessage
 
 import pytest
 
+from mintql.channels import outside_channels
 from mintql.data import load_categories
 from mintql.domain.ids import UserId
 from mintql.domain.notices import Channel, NewNotice, NoticeKind
-from mintql.jobs import outside_channels
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import digest_rounds, notification_settings
 from mintql.services.notices import raise_notices

@@ -2,7 +2,7 @@
 
 Channels are worked off side by side, each with takes, time limit and concurrency of its own, so that a receiver that
 is slow or dead holds up nothing but itself. A channel is a `Deliver`, registered by its name in
-`mintql.jobs.outside_channels`; what a delivery is of, `store.notices_read.by_event` tells it.
+`mintql.channels.outside_channels`; what a delivery is of, `store.notices_read.by_event` tells it.
 """
 
 from __future__ import annotations

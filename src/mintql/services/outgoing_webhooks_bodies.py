@@ -10,7 +10,6 @@ import orjson
 
 from mintql.domain.ids import AlertId, CategoryId, NotificationId, UserId
 from mintql.domain.money import to_decimal_text
-from mintql.domain.months import month_text
 from mintql.domain.node_ids import node_id
 from mintql.domain.outgoing_webhooks import NOTIFICATION_PREFIX, TEST_TYPE, WebhookEvent
 from mintql.services.personal_categories import tree_of
@@ -81,9 +80,11 @@ async def _alert(conn: Conn, user_id: UserId, alert_id: AlertId) -> dict[str, An
     return {
         "alertId": node_id("BudgetAlert", alert_id),
         "category": await _category(conn, user_id, row.category_id),
-        "month": month_text(row.month),
+        "periodFirst": _day(row.period_first),
+        "periodLast": _day(row.period_last),
         "thresholdPercent": row.threshold_percent,
         "limit": _money(row.limit_minor, row.currency),
+        "carriedOver": _money(row.carried_minor, row.currency),
         "spent": _money(row.spent_minor + row.pending_minor, row.currency),
         "pending": _money(row.pending_minor, row.currency),
         "transactionIds": _nodes("Transaction", row.transaction_ids),

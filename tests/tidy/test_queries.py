@@ -37,6 +37,7 @@ API_NOUNS = (
     "link_visits",
     "locks",
     "matches",
+    "net_worth",
     "notices",
     "notices_read",
     "notification_settings",

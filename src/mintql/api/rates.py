@@ -49,10 +49,13 @@ class ConvertedTotal:
     )
 
 
-def converted(found: Conversion | None) -> ConvertedTotal | None:
+def converted_or_none(found: Conversion | None) -> ConvertedTotal | None:
     """Return a conversion as GraphQL shows it, None where none was asked for."""
-    if found is None:
-        return None
+    return None if found is None else converted(found)
+
+
+def converted(found: Conversion) -> ConvertedTotal:
+    """Return a conversion as GraphQL shows it."""
     return ConvertedTotal(
         total=money(found.amount_minor, found.currency),
         rates=[

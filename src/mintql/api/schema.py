@@ -21,6 +21,7 @@ from mintql.api.alerts import AlertsQuery
 from mintql.api.annotations import AnnotationsMutation, AnnotationsQuery
 from mintql.api.audit import AuditQuery
 from mintql.api.budgets import BudgetsMutation, BudgetsQuery
+from mintql.api.cash_flow import CashFlowQuery
 from mintql.api.categories import CategoriesQuery
 from mintql.api.category_changes import CATEGORY_HANDLERS, CategoryChangesMutation
 from mintql.api.choices import ChoicesMutation, ChoicesQuery
@@ -72,6 +73,7 @@ class Query(
     ChoicesQuery,
     SpendingQuery,
     SpendingGroupsQuery,
+    CashFlowQuery,
     RatesQuery,
     BudgetsQuery,
     RecommendationsQuery,

@@ -12,7 +12,7 @@ from mintql.api.categories import Category, category_node, decode_category_id
 from mintql.api.context import Context, Info
 from mintql.api.money import Money, money, money_or_none
 from mintql.api.nodes import decode_id
-from mintql.api.rates import ConvertedTotal, InCurrencyArgument, converted
+from mintql.api.rates import ConvertedTotal, InCurrencyArgument, converted_or_none
 from mintql.api.scalars import CurrencyCode, DecimalText
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AccountId, CategoryId
@@ -229,8 +229,8 @@ def _period(tree: CategoryTree, period: service.Period, group_by: GroupBy) -> Sp
         whole=period.whole,
         totals=[_total(total) for total in period.totals],
         groups=[_group(tree, group, group_by, totals.get(group.currency, 0)) for group in period.groups],
-        spent_in_currency=converted(period.spent_in),
-        pending_in_currency=converted(period.pending_in),
+        spent_in_currency=converted_or_none(period.spent_in),
+        pending_in_currency=converted_or_none(period.pending_in),
     )
 
 

@@ -25,6 +25,7 @@ LINES_MAX = 20_000
 """Lines of one summary: sums of one span, key, category and currency."""
 FIGURE_CATEGORIES_MAX = 50
 FIGURE_MERCHANTS_MAX = 10
+MERCHANTS_MAX = 100
 EVERYTHING = LineFilter()
 
 
@@ -107,6 +108,18 @@ def standard_expense_ids() -> tuple[CategoryId, ...]:
     """Return the standard categories that count as spending; the person's own ones are known to the database."""
     leaves = load_categories().leaves
     return tuple(leaf.category_id for leaf in leaves if leaf.kind is CategoryKind.EXPENSE)
+
+
+async def top_merchants(conn: Conn, user_id: UserId, first: date, last: date, count: int) -> list[MerchantRow]:
+    """Return the sellers that took most over some days, `count` of each currency, the largest first.
+
+    Raises:
+        InvalidInput: The days or the count cannot be used.
+    """
+    span = check_span(first, last)
+    if not 1 <= count <= MERCHANTS_MAX:
+        raise InvalidInput(f"{count} sellers cannot be asked for; 1 to {MERCHANTS_MAX} can.", field="first")
+    return await store.merchants(conn, user_id, [span], standard_expense_ids(), count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from mintql.domain.notices import NoticeKind
 from mintql.services import examination, notification_settings
 from mintql.store import notices_read
 from mintql.store.notices_read import NoticeRow
+from support.factories import create_override
 from support.people import category
 from support.pipeline import Pipeline, open_pipeline
 from support.scripted import page, row
@@ -207,3 +208,21 @@ async def test_a_connection_that_waits_for_its_person_is_told_once_for_each_time
     bank.institution.failure = refused
     await bank.refresh(user_id, connection_id)
     assert len(await told(bank, user_id)) == 2
+
+
+async def test_a_budget_that_is_exceeded_names_its_causes_and_its_end(bank: Pipeline) -> None:
+    user_id, connection_id = await shopper(bank)
+    async with bank.begin() as conn:
+        await create_override(conn, user_id, category_id=category("coffee"), month=date(2026, 11, 1), limit_minor=5_000)
+    purchases = [row("t1", -4_600, DAY), row("t2", -700, DAY)]
+    await bank.refresh(user_id, connection_id, page(*purchases, window=WINDOW))
+    (notice,) = await told(bank, user_id, NoticeKind.BUDGET_EXCEEDED, NoticeKind.BUDGET_APPROACHING)
+    assert notice.kind is NoticeKind.BUDGET_EXCEEDED
+    spent = await bank.value("SELECT -sum(posted_minor)::bigint FROM monthly_spending WHERE month = '2026-11-01'")
+    assert (notice.amount_minor, notice.limit_minor) == (spent, 5_000)
+    assert "Most of it: Blue Bottle Coffee 46.00 USD, " in notice.body
+    assert notice.body.endswith("The budget runs until 30 November: 18 more days.")
+    names = await bank.value(
+        "SELECT array_agg(external_id) FROM transactions WHERE transaction_id = ANY ($1)", notice.transaction_ids[:1]
+    )
+    assert names == ["t1"]

@@ -104,7 +104,7 @@ def test_a_budget_names_its_causes_and_its_end() -> None:
     ]
     assert causes_words(causes) == "Most of it: Whole Foods 284.20 USD, Aldi 40.00 USD, Lidl 30.00 USD."
     assert causes_words([]) == ""
-    assert period_end_words(DAY, date(2026, 11, 30)) == "It runs until 30 November: 18 more days."
-    assert period_end_words(DAY, date(2026, 11, 13)) == "It runs until 13 November: 1 more day."
-    assert period_end_words(DAY, DAY) == "Today is the last day of it."
+    assert period_end_words(DAY, date(2026, 11, 30)) == "The budget runs until 30 November: 18 more days."
+    assert period_end_words(DAY, date(2026, 11, 13)) == "The budget runs until 13 November: 1 more day."
+    assert period_end_words(DAY, DAY) == "Today is the budget's last day."
     assert period_end_words(DAY, date(2026, 11, 11)) == ""

@@ -140,13 +140,13 @@ def causes_words(causes: Sequence[tuple[str, Money]]) -> str:
 
 
 def period_end_words(today: date, last: date) -> str:
-    """Say until when the period runs and how long that is; nothing when it is over."""
+    """Say until when a budget runs and how long that is; nothing when its period is over."""
     days = (last - today).days
     if days < 0:
         return ""
     if days == 0:
-        return "Today is the last day of it."
-    return f"It runs until {day_text(last)}: {days} more {'day' if days == 1 else 'days'}."
+        return "Today is the budget's last day."
+    return f"The budget runs until {day_text(last)}: {days} more {'day' if days == 1 else 'days'}."
 
 
 def _amount(charge: Charge) -> Money:

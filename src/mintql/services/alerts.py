@@ -106,5 +106,5 @@ async def _raise(conn: Conn, crossings: list[Crossing], trees: Mapping[UserId, C
     ]
     _, effects = await append_events(conn, events)
     effects.changed |= effects.told
-    effects.merge(await raise_notices(conn, budget_notices(raised, crossings, trees), now))
+    effects.merge(await raise_notices(conn, await budget_notices(conn, raised, crossings, trees, now), now))
     return effects

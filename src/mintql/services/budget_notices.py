@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 
 from mintql.domain.alert_words import PERCENT, alert_summary
 from mintql.domain.budgets import EVERYTHING_ID, budget_name
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AlertId, CategoryId, UserId
 from mintql.domain.money import Money
+from mintql.domain.months import local_date
+from mintql.domain.notice_texts import causes_words, period_end_words
 from mintql.domain.notices import NewNotice, NoticeKind
+from mintql.store import notices, notification_settings
 from mintql.store.alerts import Crossing, Raised
+from mintql.store.notices import Cause
+from mintql.store.queries import Conn
 
 
-def budget_notices(
-    raised: Sequence[Raised], crossings: Sequence[Crossing], trees: Mapping[UserId, CategoryTree]
+async def budget_notices(
+    conn: Conn,
+    raised: Sequence[Raised],
+    crossings: Sequence[Crossing],
+    trees: Mapping[UserId, CategoryTree],
+    now: datetime,
 ) -> list[NewNotice]:
     """Return a notification for each budget and period whose thresholds were reached, from the alerts raised."""
+    causes = await notices.causes(conn, [(item.user_id, item.alert_id) for item in raised])
+    preferences = await notification_settings.preferences_of(conn, {item.user_id for item in raised})
     highest: dict[tuple[UserId, CategoryId, str, date], tuple[int, AlertId, Crossing]] = {}
     by_threshold = {
         (item.user_id, *item.limit.key, item.limit.period.first, item.threshold_percent): item for item in crossings
@@ -28,16 +39,22 @@ def budget_notices(
         if place not in highest or highest[place][0] < alert.threshold_percent:
             highest[place] = (alert.threshold_percent, alert.alert_id, crossing)
     return [
-        _notice(alert_id, crossing, budget_name(trees[crossing.user_id], crossing.limit.category_id))
+        _notice(
+            alert_id,
+            crossing,
+            budget_name(trees[crossing.user_id], crossing.limit.category_id),
+            causes.get(alert_id, []),
+            local_date(now, preferences[crossing.user_id].time_zone),
+        )
         for _, alert_id, crossing in highest.values()
     ]
 
 
-def _notice(alert_id: AlertId, crossing: Crossing, name: str) -> NewNotice:
+def _notice(alert_id: AlertId, crossing: Crossing, name: str, causes: Sequence[Cause], today: date) -> NewNotice:
     limit = crossing.limit
     spent_minor = crossing.spent.total_minor
     exceeded = spent_minor >= limit.available_minor
-    body = alert_summary(
+    summary = alert_summary(
         name,
         limit.period,
         Money(limit.limit_minor, limit.currency),
@@ -46,14 +63,17 @@ def _notice(alert_id: AlertId, crossing: Crossing, name: str) -> NewNotice:
         max(crossing.threshold_percent, PERCENT) if exceeded else crossing.threshold_percent,
         limit.carried_minor,
     )
+    why = causes_words([(cause.merchant, cause.amount) for cause in causes])
+    until = period_end_words(today, limit.period.last)
     return NewNotice(
         user_id=crossing.user_id,
         kind=NoticeKind.BUDGET_EXCEEDED if exceeded else NoticeKind.BUDGET_APPROACHING,
         subject=f"alert {alert_id}",
         title=f"{name}: budget {'exceeded' if exceeded else 'nearly used'}",
-        body=body,
+        body=" ".join(part for part in (summary, why, until) if part),
         category_id=None if limit.category_id == EVERYTHING_ID else limit.category_id,
         alert_id=alert_id,
+        transaction_ids=tuple(cause.transaction_id for cause in causes),
         amount_minor=spent_minor,
         limit_minor=limit.available_minor,
         currency=limit.currency,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mintql.domain.ids import NotificationId, UserId
+from mintql.domain.ids import AlertId, NotificationId, TransactionId, UserId
+from mintql.domain.money import Money
 from mintql.domain.notices import NewNotice, NoticeKind
 from mintql.store.queries import Conn, load
 
@@ -20,6 +21,25 @@ class RaisedNotice:
     user_id: UserId
     notification_id: NotificationId
     kind: NoticeKind
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A purchase behind a budget alert; what was spent is positive."""
+
+    transaction_id: TransactionId
+    merchant: str
+    amount: Money
+
+
+async def causes(conn: Conn, alerts: Iterable[tuple[UserId, AlertId]]) -> dict[AlertId, list[Cause]]:
+    """Return the purchases behind alerts, the largest of each first."""
+    wanted = sorted(alerts)
+    found: dict[AlertId, list[Cause]] = {}
+    for row in await conn.fetch(SQL.causes, [user_id for user_id, _ in wanted], [alert_id for _, alert_id in wanted]):
+        cause = Cause(row["transaction_id"], row["merchant"], Money(row["amount_minor"], row["currency"]))
+        found.setdefault(row["alert_id"], []).append(cause)
+    return found
 
 
 async def raise_notices(conn: Conn, notices: Sequence[NewNotice], now: datetime) -> list[RaisedNotice]:

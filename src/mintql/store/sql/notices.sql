@@ -40,3 +40,13 @@ WITH old AS (
     RETURNING 1
 )
 SELECT count(*)::int AS purged FROM gone
+
+-- name: causes
+-- The purchases behind alerts, by person and alert, the largest first.
+SELECT alerts.user_id, alerts.alert_id, row.transaction_id, coalesce(row.display_name, row.merchant) AS merchant,
+    -row.amount_minor AS amount_minor, row.currency
+FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, alert_id)
+JOIN alerts USING (user_id, alert_id)
+CROSS JOIN LATERAL unnest(alerts.transaction_ids) WITH ORDINALITY AS cause (transaction_id, place)
+JOIN transactions AS row ON row.user_id = alerts.user_id AND row.transaction_id = cause.transaction_id
+ORDER BY alerts.user_id, alerts.alert_id, cause.place

@@ -122,6 +122,10 @@ async def test_a_purchase_at_the_bank_and_a_login_that_expires_reach_the_person(
     assert await owner.fetchval("SELECT count(*) FROM notifications WHERE kind = 'sync_attention'") == 1
 
 
+async def unread_count(client):
+    return (await client.ask("{ unreadNotificationCount }"))["unreadNotificationCount"]
+
+
 async def _examined(owner):
     return await owner.fetchval("SELECT NOT EXISTS (SELECT FROM examinations)")
 
@@ -169,9 +173,14 @@ async def test_the_inbox_pages_newest_first_and_is_read_and_dismissed(client, te
     }  # fmt: skip
     unread = (await client.ask(INBOX, unreadOnly=True))["notifications"]["nodes"]
     assert [item["title"] for item in unread] == ["Number 4", "Number 3"]
+    assert await unread_count(client) == 2
+    assert await unread_count(client) == 2, "from the cache"
     assert (await client.ask(DISMISS, ids=[unread[0]["id"]]))["dismissNotifications"] == {"unreadCount": 1}
-    titles = [item["title"] for item in (await client.ask(INBOX))["notifications"]["nodes"]]
-    assert titles == ["Number 5", "Number 3", "Number 2", "Number 1"]
+    assert await unread_count(client) == 1
+    await teller.tell()
+    assert await unread_count(client) == 2
+    titles = [item["title"] for item in (await client.ask(INBOX, after=newest[0]["cursor"]))["notifications"]["nodes"]]
+    assert titles == ["Number 3", "Number 2", "Number 1"]
 
 
 async def test_nobody_reads_or_changes_what_another_is_told(client, teller, server, owner):

@@ -42,6 +42,8 @@ CACHEABLE_FIELDS = frozenset(
         "recurring",
         "subscriptions",
         "upcomingBills",
+        "unreadNotificationCount",
+        "notificationSettings",
     }
 )
 """Root fields whose answers every writer of their data makes stale by bumping the person's version."""

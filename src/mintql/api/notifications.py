@@ -27,6 +27,7 @@ from mintql.api.paging import (
     decode_number,
     encode_number,
 )
+from mintql.api.recurring_types import RecurringSeries, load_recurring
 from mintql.api.scalars import Cursor
 from mintql.api.subscriptions import ROWS_PER_READ, SubscriptionAfter, follow
 from mintql.api.transactions import Transaction, load_transactions
@@ -60,6 +61,7 @@ class Notification(Node):
     account_number: strawberry.Private[int | None]
     connection_number: strawberry.Private[int | None]
     alert_number: strawberry.Private[int | None]
+    recurring_number: strawberry.Private[int | None]
     transaction_ids: strawberry.Private[tuple[TransactionId, ...]]
     cursor: Cursor = strawberry.field(
         description="Its place: `after` of the subscription `notifications` and `upTo` of `markNotificationsRead` take "
@@ -78,7 +80,6 @@ class Notification(Node):
     )
     period_first: date | None = strawberry.field(description="The first day of the period it is about.")
     period_last: date | None = strawberry.field(description="The last day of the period it is about.")
-    recurring_id: strawberry.ID | None = strawberry.field(description="The recurring charge it is about, for `node`.")
     created_at: datetime = strawberry.field(description="When it was raised.")
     read_at: datetime | None = strawberry.field(description="When it was read; null while it is unread.")
 
@@ -99,6 +100,11 @@ class Notification(Node):
     @strawberry.field(description="The budget alert it goes with.")
     async def alert(self, info: Info) -> BudgetAlert | None:
         return None if self.alert_number is None else await info.context.loader(load_alerts).load(self.alert_number)
+
+    @strawberry.field(description="The recurring charge it is about; null when it is about none, or it is gone.")
+    async def recurring(self, info: Info) -> RecurringSeries | None:
+        number = self.recurring_number
+        return None if number is None else await info.context.loader(load_recurring).load(number)
 
     @strawberry.field(
         description="The transactions that did it, the largest first. Ones the institution took back are left out."
@@ -124,6 +130,7 @@ def _notification(row: NoticeRow, tree: CategoryTree | None) -> Notification:
         account_number=row.account_id,
         connection_number=row.connection_id,
         alert_number=row.alert_id,
+        recurring_number=row.recurring_id,
         transaction_ids=row.transaction_ids,
         cursor=encode_number(CURSOR_KIND, row.notification_id),
         kind=row.kind,
@@ -135,7 +142,6 @@ def _notification(row: NoticeRow, tree: CategoryTree | None) -> Notification:
         left=_money(left_minor, row.currency),
         period_first=row.period_first,
         period_last=row.period_last,
-        recurring_id=None if row.recurring_id is None else encode_id("Recurring", row.recurring_id),
         created_at=row.created_at,
         read_at=row.read_at,
     )

@@ -41,6 +41,7 @@ from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
 from mintql.services import reconcile as reconciliation
 from mintql.services.deletion import Desk
+from mintql.services.changes import CHANGES_KEPT_DAYS
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, utc_now
 from mintql.services.notices import KEPT_DAYS as NOTICES_KEPT_DAYS
@@ -51,6 +52,7 @@ from mintql.services.outgoing_webhooks_sending import Sender
 from mintql.settings import Settings, load_settings
 from mintql.store import audit as audit_rows
 from mintql.store import digests as digest_rows
+from mintql.store import changes as change_rows
 from mintql.store import events as event_rows
 from mintql.store import farewells as farewell_rows
 from mintql.store import link_answers as visit_rows
@@ -206,6 +208,8 @@ async def sweep(context: Context) -> None:
         await notice_rows.purge(conn, now - timedelta(days=NOTICES_KEPT_DAYS), PURGE_ROWS_MAX)
     async with runtime.system() as conn:
         await webhook_rows.purge(conn, now - timedelta(days=WEBHOOKS_KEPT_DAYS), PURGE_ROWS_MAX)
+    async with runtime.system() as conn:
+        await change_rows.purge(conn, now - timedelta(days=CHANGES_KEPT_DAYS), PURGE_ROWS_MAX)
     async with runtime.system() as conn:
         await sync_rows.purge_sessions(conn, now, PURGE_ROWS_MAX)
     async with runtime.system() as conn:

@@ -23,6 +23,7 @@ API_NOUNS = (
     "annotations",
     "balance_limits",
     "budgets",
+    "changes",
     "choices",
     "connections",
     "crowd",

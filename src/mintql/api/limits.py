@@ -34,6 +34,7 @@ from graphql import (
 )
 
 from mintql.api.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from mintql.services.changes import CHANGES_MAX
 
 TOO_COMPLEX = "QUERY_TOO_COMPLEX"
 
@@ -169,7 +170,8 @@ class Meter:
         if "first" in definition.args or "last" in definition.args:
             return self._page_size(node)
         is_list = isinstance(get_nullable_type(definition.type), GraphQLList)
-        return LIST_SIZE_ASSUMED if is_list and "pageInfo" not in _fields(parent) else 1
+        paged = _fields(parent).keys() & {"pageInfo", "hasMore"}
+        return LIST_SIZE_ASSUMED if is_list and not paged else 1
 
     def _page_size(self, node: FieldNode) -> int:
         sizes = []
@@ -183,7 +185,7 @@ class Meter:
                 self.by_variables = True
                 value = self.variables.get(argument.value.name.value, PAGE_SIZE_MAX)
             sizes.append(value if isinstance(value, int) else PAGE_SIZE_DEFAULT)
-        return min(max(sizes, default=PAGE_SIZE_DEFAULT), PAGE_SIZE_MAX) if sizes else PAGE_SIZE_DEFAULT
+        return min(max(sizes, default=PAGE_SIZE_DEFAULT), CHANGES_MAX) if sizes else PAGE_SIZE_DEFAULT
 
 
 def _fields(parent: GraphQLNamedType) -> Mapping[str, GraphQLField]:

@@ -185,6 +185,23 @@ def decode_pair(kind: str, text: str, field: str = "after") -> tuple[int, int]:
         raise _not_a_cursor(text, field) from None
 
 
+def encode_numbers(kind: str, numbers: Sequence[int]) -> Cursor:
+    """Return a cursor that holds some numbers; `kind` keeps cursors of different lists apart."""
+    return _encode(":".join([kind, *map(str, numbers)]))
+
+
+def decode_numbers(kind: str, text: str, count: int, field: str = "after") -> list[int]:
+    """Read a cursor of so many numbers of the same kind; raise `InvalidInput` for any other text."""
+    parts = _decode(text, kind, field).split(":")
+    try:
+        numbers = [_number(part) for part in parts]
+    except ValueError:
+        raise _not_a_cursor(text, field) from None
+    if len(numbers) != count:
+        raise _not_a_cursor(text, field)
+    return numbers
+
+
 def encode_text(kind: str, text: str) -> Cursor:
     """Return the cursor of a row listed by a text; `kind` keeps cursors of different lists apart."""
     return _encode(f"{kind}:{quote(text)}")

@@ -24,6 +24,7 @@ from mintql.api.budgets import BudgetsMutation, BudgetsQuery
 from mintql.api.cash_flow import CashFlowQuery
 from mintql.api.categories import CategoriesQuery
 from mintql.api.category_changes import CATEGORY_HANDLERS, CategoryChangesMutation
+from mintql.api.changes import ChangesQuery
 from mintql.api.choices import ChoicesMutation, ChoicesQuery
 from mintql.api.connecting import ConnectionsMutation
 from mintql.api.connections import ConnectionsQuery
@@ -68,6 +69,7 @@ class Query(
     AccountsQuery,
     AccountMergesQuery,
     TransactionsQuery,
+    ChangesQuery,
     AnnotationsQuery,
     CategoriesQuery,
     ChoicesQuery,

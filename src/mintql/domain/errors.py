@@ -72,6 +72,12 @@ class EmailTaken(Failure):
     code = "EMAIL_TAKEN"
 
 
+class ResyncNeeded(Failure):
+    """What a client holds is too old to be brought up to date: it has to read everything again."""
+
+    code = "RESYNC_NEEDED"
+
+
 class RateLimited(Failure):
     """Too often; `retry_at` says when the next try is allowed."""
 

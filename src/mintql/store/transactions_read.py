@@ -158,6 +158,19 @@ async def resolve(
     return {TransactionId(row["asked_id"]): _transaction(row) for row in rows}
 
 
+async def by_ids(
+    conn: Conn, user_id: UserId, transaction_ids: Sequence[TransactionId]
+) -> dict[TransactionId, TransactionRow]:
+    """Return this person's transactions by exactly these ids; ones that do not count (any more) are left out."""
+    rows = await conn.fetch(SQL.by_ids, user_id, transaction_ids)
+    return {row["transaction_id"]: _transaction(row) for row in rows}
+
+
+async def by_id_after(conn: Conn, user_id: UserId, after: TransactionId, limit: int) -> list[TransactionRow]:
+    """Return the next of this person's transactions after an id, in the order of their ids."""
+    return [_transaction(row) for row in await conn.fetch(SQL.by_id_after, user_id, after, limit)]
+
+
 def escape_like(text: str) -> str:
     r"""Return the text as a LIKE pattern that matches it and nothing else: "100%" -> "100\%"."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -3,6 +3,7 @@
 --
 -- `seq` is taken from the person's counter, whose row the writer then holds until its commit: a later seq never becomes
 -- visible before an earlier one, whether the writer holds the person's advisory lock or not.
+ALTER TABLE user_counters ADD COLUMN change_seq bigint NOT NULL DEFAULT 0;
 CREATE TABLE transaction_changes (
     user_id bigint NOT NULL REFERENCES users ON DELETE CASCADE,
     seq bigint NOT NULL,
@@ -32,11 +33,11 @@ BEGIN
         FROM added WHERE successor_id IS NULL AND removed_at IS NULL
         GROUP BY user_id
     ), numbered AS (
-        UPDATE user_counters AS counters SET event_seq = counters.event_seq + 1
+        UPDATE user_counters AS counters SET change_seq = counters.change_seq + 1
         FROM told WHERE counters.user_id = told.user_id
-        RETURNING counters.user_id, counters.event_seq, told.ids
+        RETURNING counters.user_id, counters.change_seq, told.ids
     )
-    INSERT INTO transaction_changes (user_id, seq, added_ids) SELECT user_id, event_seq, ids FROM numbered;
+    INSERT INTO transaction_changes (user_id, seq, added_ids) SELECT user_id, change_seq, ids FROM numbered;
     RETURN NULL;
 END $$;
 
@@ -54,12 +55,12 @@ BEGIN
         FROM compared WHERE counted OR counts
         GROUP BY user_id
     ), numbered AS (
-        UPDATE user_counters AS counters SET event_seq = counters.event_seq + 1
+        UPDATE user_counters AS counters SET change_seq = counters.change_seq + 1
         FROM told WHERE counters.user_id = told.user_id
-        RETURNING counters.user_id, counters.event_seq, told.came_ids, told.changed_ids, told.went_ids
+        RETURNING counters.user_id, counters.change_seq, told.came_ids, told.changed_ids, told.went_ids
     )
     INSERT INTO transaction_changes (user_id, seq, added_ids, changed_ids, removed_ids)
-    SELECT user_id, event_seq, came_ids, changed_ids, went_ids FROM numbered;
+    SELECT user_id, change_seq, came_ids, changed_ids, went_ids FROM numbered;
     RETURN NULL;
 END $$;
 
@@ -70,11 +71,11 @@ BEGIN
         FROM gone WHERE successor_id IS NULL AND removed_at IS NULL
         GROUP BY user_id
     ), numbered AS (
-        UPDATE user_counters AS counters SET event_seq = counters.event_seq + 1
+        UPDATE user_counters AS counters SET change_seq = counters.change_seq + 1
         FROM told WHERE counters.user_id = told.user_id
-        RETURNING counters.user_id, counters.event_seq, told.ids
+        RETURNING counters.user_id, counters.change_seq, told.ids
     )
-    INSERT INTO transaction_changes (user_id, seq, removed_ids) SELECT user_id, event_seq, ids FROM numbered;
+    INSERT INTO transaction_changes (user_id, seq, removed_ids) SELECT user_id, change_seq, ids FROM numbered;
     RETURN NULL;
 END $$;
 
@@ -97,11 +98,11 @@ BEGIN
             AS side (transaction_id)
         GROUP BY pair.user_id
     ), numbered AS (
-        UPDATE user_counters AS counters SET event_seq = counters.event_seq + 1
+        UPDATE user_counters AS counters SET change_seq = counters.change_seq + 1
         FROM told WHERE counters.user_id = told.user_id
-        RETURNING counters.user_id, counters.event_seq, told.ids
+        RETURNING counters.user_id, counters.change_seq, told.ids
     )
-    INSERT INTO transaction_changes (user_id, seq, changed_ids) SELECT user_id, event_seq, ids FROM numbered;
+    INSERT INTO transaction_changes (user_id, seq, changed_ids) SELECT user_id, change_seq, ids FROM numbered;
     RETURN NULL;
 END $$;
 
@@ -111,11 +112,11 @@ BEGIN
     WITH told AS (
         SELECT DISTINCT user_id FROM written
     ), numbered AS (
-        UPDATE user_counters AS counters SET event_seq = counters.event_seq + 1
+        UPDATE user_counters AS counters SET change_seq = counters.change_seq + 1
         FROM told WHERE counters.user_id = told.user_id
-        RETURNING counters.user_id, counters.event_seq
+        RETURNING counters.user_id, counters.change_seq
     )
-    INSERT INTO kind_changes (user_id, kind, seq) SELECT user_id, TG_ARGV[0], event_seq FROM numbered ORDER BY user_id
+    INSERT INTO kind_changes (user_id, kind, seq) SELECT user_id, TG_ARGV[0], change_seq FROM numbered ORDER BY user_id
     ON CONFLICT (user_id, kind) DO UPDATE SET seq = excluded.seq;
     RETURN NULL;
 END $$;
@@ -125,11 +126,11 @@ BEGIN
     WITH told AS (
         SELECT DISTINCT user_id FROM (SELECT * FROM added EXCEPT SELECT * FROM gone) AS differing
     ), numbered AS (
-        UPDATE user_counters AS counters SET event_seq = counters.event_seq + 1
+        UPDATE user_counters AS counters SET change_seq = counters.change_seq + 1
         FROM told WHERE counters.user_id = told.user_id
-        RETURNING counters.user_id, counters.event_seq
+        RETURNING counters.user_id, counters.change_seq
     )
-    INSERT INTO kind_changes (user_id, kind, seq) SELECT user_id, TG_ARGV[0], event_seq FROM numbered ORDER BY user_id
+    INSERT INTO kind_changes (user_id, kind, seq) SELECT user_id, TG_ARGV[0], change_seq FROM numbered ORDER BY user_id
     ON CONFLICT (user_id, kind) DO UPDATE SET seq = excluded.seq;
     RETURN NULL;
 END $$;
@@ -138,9 +139,9 @@ END $$;
 CREATE FUNCTION users_log_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     WITH numbered AS (
-        UPDATE user_counters SET event_seq = event_seq + 1 WHERE user_id = NEW.user_id RETURNING user_id, event_seq
+        UPDATE user_counters SET change_seq = change_seq + 1 WHERE user_id = NEW.user_id RETURNING user_id, change_seq
     )
-    INSERT INTO kind_changes (user_id, kind, seq) SELECT user_id, 'viewer', event_seq FROM numbered
+    INSERT INTO kind_changes (user_id, kind, seq) SELECT user_id, 'viewer', change_seq FROM numbered
     ON CONFLICT (user_id, kind) DO UPDATE SET seq = excluded.seq;
     RETURN NULL;
 END $$;
@@ -184,3 +185,10 @@ BEGIN
     END LOOP;
 END $$;
 GRANT SELECT, INSERT, UPDATE, DELETE ON transaction_changes, kind_changes TO mintql_api;
+
+-- Search by words. Each seller of a person, and each name they gave, is found by leaps along these.
+CREATE EXTENSION IF NOT EXISTS pg_trgm;
+CREATE INDEX transactions_seller_idx ON transactions (user_id, merchant_key)
+    WHERE successor_id IS NULL AND removed_at IS NULL;
+CREATE INDEX transactions_named_idx ON transactions (user_id, display_name)
+    WHERE display_name IS NOT NULL AND successor_id IS NULL AND removed_at IS NULL;

@@ -40,8 +40,8 @@ from mintql.services import extract as extraction
 from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
 from mintql.services import reconcile as reconciliation
-from mintql.services.deletion import Desk
 from mintql.services.changes import CHANGES_KEPT_DAYS
+from mintql.services.deletion import Desk
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, utc_now
 from mintql.services.notices import KEPT_DAYS as NOTICES_KEPT_DAYS
@@ -51,8 +51,8 @@ from mintql.services.outgoing_webhooks_sending import KEPT_DAYS as WEBHOOKS_KEPT
 from mintql.services.outgoing_webhooks_sending import Sender
 from mintql.settings import Settings, load_settings
 from mintql.store import audit as audit_rows
-from mintql.store import digests as digest_rows
 from mintql.store import changes as change_rows
+from mintql.store import digests as digest_rows
 from mintql.store import events as event_rows
 from mintql.store import farewells as farewell_rows
 from mintql.store import link_answers as visit_rows

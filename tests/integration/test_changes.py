@@ -108,7 +108,7 @@ async def test_transfers_and_matches_change_both_sides(database, ada):
         ("UPDATE accounts SET balance_minor = balance_minor - 1 WHERE user_id = $1", Kind.ACCOUNTS),
         ("UPDATE connections SET failures = failures + 1 WHERE user_id = $1", Kind.CONNECTIONS),
         ("INSERT INTO personal_categories (user_id, category_id, hidden) VALUES ($1, 501, true)", Kind.CATEGORIES),
-        (("INSERT INTO budget_overrides (user_id, category_id, month, recurring, limit_minor, currency, revision)"
+        (("INSERT INTO budget_overrides (user_id, category_id, since, recurring, limit_minor, currency, revision)"
          " VALUES ($1, 501, '2026-11-01', true, 100, 'USD', 1)"), Kind.BUDGETS),
         (("INSERT INTO rules (user_id, position, name, text_contains, category_id)"
          " VALUES ($1, 1, 'r', 'shop', 501)"), Kind.RULES),

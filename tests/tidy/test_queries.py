@@ -54,6 +54,7 @@ API_NOUNS = (
     "spending",
     "summaries",
     "transactions_read",
+    "transactions_search",
     "uncategorized",
     "transfers",
     "users",

@@ -29,6 +29,7 @@ CACHEABLE_FIELDS = frozenset(
         "viewer",
         "accounts",
         "transactions",
+        "searchTransactions",
         "tags",
         "spending",
         "monthlySpending",

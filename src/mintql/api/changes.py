@@ -14,7 +14,7 @@ from mintql.api.paging import decode_numbers, encode_numbers
 from mintql.api.scalars import Cursor
 from mintql.api.transactions import Transaction, transaction_nodes
 from mintql.domain.errors import InvalidInput
-from mintql.domain.ids import EventSeq, TransactionId, UserId
+from mintql.domain.ids import ChangeSeq, TransactionId, UserId
 from mintql.services import changes as service
 from mintql.services.changes import Kind, Place
 
@@ -115,7 +115,7 @@ def decode_place(text: str) -> Place:
     return Place(
         UserId(user_id),
         date.fromordinal(day),
-        EventSeq(seq),
+        ChangeSeq(seq),
         position,
         None if reading == 0 else TransactionId(reading - 1),
     )

@@ -185,16 +185,25 @@ def decode_pair(kind: str, text: str, field: str = "after") -> tuple[int, int]:
         raise _not_a_cursor(text, field) from None
 
 
+def encode_words(kind: str, words: Sequence[str]) -> Cursor:
+    """Return a cursor that holds some ASCII words without colons; `kind` keeps cursors of different lists apart."""
+    return _encode(":".join([kind, *words]))
+
+
+def decode_words(kind: str, text: str, field: str = "after") -> list[str]:
+    """Read a cursor made by `encode_words` for the same kind; raise `InvalidInput` for any other text."""
+    return _decode(text, kind, field).split(":")
+
+
 def encode_numbers(kind: str, numbers: Sequence[int]) -> Cursor:
     """Return a cursor that holds some numbers; `kind` keeps cursors of different lists apart."""
-    return _encode(":".join([kind, *map(str, numbers)]))
+    return encode_words(kind, list(map(str, numbers)))
 
 
 def decode_numbers(kind: str, text: str, count: int, field: str = "after") -> list[int]:
     """Read a cursor of so many numbers of the same kind; raise `InvalidInput` for any other text."""
-    parts = _decode(text, kind, field).split(":")
     try:
-        numbers = [_number(part) for part in parts]
+        numbers = [_number(part) for part in decode_words(kind, text, field)]
     except ValueError:
         raise _not_a_cursor(text, field) from None
     if len(numbers) != count:

@@ -50,6 +50,7 @@ from mintql.api.recurring import RecurringMutation, RecurringQuery
 from mintql.api.rules import RulesMutation, RulesQuery
 from mintql.api.rules_past import RulesPastMutation, RulesPastQuery
 from mintql.api.scalars import SCALARS
+from mintql.api.search import SearchQuery
 from mintql.api.spending import SpendingQuery
 from mintql.api.spending_groups import SpendingGroupsQuery
 from mintql.api.subscriptions import SubscriptionsSubscription
@@ -69,6 +70,7 @@ class Query(
     AccountsQuery,
     AccountMergesQuery,
     TransactionsQuery,
+    SearchQuery,
     ChangesQuery,
     AnnotationsQuery,
     CategoriesQuery,

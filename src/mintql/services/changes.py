@@ -9,9 +9,8 @@ from enum import Enum
 from typing import Final
 
 from mintql.domain.errors import InvalidInput, ResyncNeeded
-from mintql.domain.ids import EventSeq, TransactionId, UserId
+from mintql.domain.ids import ChangeSeq, TransactionId, UserId
 from mintql.store import changes as store
-from mintql.store import events as event_rows
 from mintql.store import transactions_read
 from mintql.store.queries import Conn
 from mintql.store.transactions_read import TransactionRow
@@ -47,7 +46,7 @@ class Place:
 
     user_id: UserId
     reached_on: date
-    seq: EventSeq
+    seq: ChangeSeq
     position: int = WHOLE_STATEMENT
     reading_after: TransactionId | None = None
 
@@ -74,7 +73,7 @@ async def list_changes(conn: Conn, user_id: UserId, since: Place | None, size: i
         InvalidInput: The place is another person's.
         ResyncNeeded: The place is older than `PLACE_VALID_DAYS`, or ahead of all changes, as after a restored backup.
     """
-    latest = await event_rows.latest_seq(conn, user_id)
+    latest = await store.latest_seq(conn, user_id)
     if since is None:
         since = Place(user_id, today, latest, reading_after=BEFORE_ALL)
     _check(since, user_id, latest, today)
@@ -108,7 +107,7 @@ async def _everything(conn: Conn, since: Place, after: TransactionId, size: int)
     return Changes(rows, (), (), frozenset(Kind), place, has_more=True)
 
 
-def _check(since: Place, user_id: UserId, latest: EventSeq, today: date) -> None:
+def _check(since: Place, user_id: UserId, latest: ChangeSeq, today: date) -> None:
     if since.user_id != user_id:
         raise InvalidInput("This cursor was given to somebody else; leave `since` out to begin anew.", field="since")
     if since.reached_on < today - timedelta(days=PLACE_VALID_DAYS) or since.seq > latest:

@@ -46,6 +46,8 @@ LEFT_OUT = {
     "reconcile_findings": "what was found by recomputing sums, for the operator",
     "farewells": "sealed logins that an institution has still to be told of",
     "link_visits": "visits to an institution's pages, open for minutes",
+    "transaction_changes": "ids of transactions in the order they changed, for copies on devices",
+    "kind_changes": "when anything of a kind last changed, for the same",
     "transfer_searches": "whether old transactions were searched for transfers",
     "raw_log_files": "which files of the raw log hold lines of the person",
     "examinations": "whether new transactions were looked at",

@@ -74,7 +74,7 @@ async def list_page(conn: Conn, user_id: UserId, wanted: TransactionFilter, requ
     still listed, they prove that the page has neighbours; if not, each costs another statement to find out.
     A filter by tags costs one more, to find out how they are spelled.
     """
-    wanted = await _as_spelled(conn, user_id, wanted)
+    wanted = await as_spelled(conn, user_id, wanted)
     cursors = [cursor for cursor in (request.after, request.before) if cursor is not None]
     rows = await store.page(
         conn,
@@ -109,7 +109,7 @@ async def get_transactions(
     return await store.resolve(conn, user_id, transaction_ids)
 
 
-async def _as_spelled(conn: Conn, user_id: UserId, wanted: TransactionFilter) -> TransactionFilter:
+async def as_spelled(conn: Conn, user_id: UserId, wanted: TransactionFilter) -> TransactionFilter:
     """Return the filter with tags as the person's transactions spell them, whatever the case they are asked for in."""
     if wanted.tags is None:
         return wanted
@@ -164,7 +164,7 @@ def check_filter(
         last_day=last,
         least=_amount(least, "minAmount"),
         greatest=_amount(greatest, "maxAmount"),
-        text=_text(text),
+        text=check_text(text),
         pending=pending,
         tags=None if tags is None else frozenset(check_tags(_at_most(tags, "tags") or (), "tags")),
         has_note=has_note,
@@ -210,7 +210,8 @@ def _amount(amount: Decimal | None, field: str) -> Decimal | None:
     return amount
 
 
-def _text(text: str | None) -> str | None:
+def check_text(text: str | None) -> str | None:
+    """Return a text to look for without blanks around it, None for nothing; raise `InvalidInput` when it cannot be."""
     if text is None or not text.strip():
         return None
     if len(text) > FILTER_TEXT_LENGTH_MAX:

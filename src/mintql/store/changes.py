@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mintql.domain.ids import EventSeq, TransactionId, UserId
+from mintql.domain.ids import ChangeSeq, TransactionId, UserId
 from mintql.store.queries import Conn, load
 
 SQL = load("changes")
@@ -19,22 +19,27 @@ class Mention:
     Mentions are in the order of (`seq`, `position`): the statement that wrote it, and its place in there from 1 on.
     """
 
-    seq: EventSeq
+    seq: ChangeSeq
     position: int
     transaction_id: TransactionId
     came: bool
 
 
-async def list_after(conn: Conn, user_id: UserId, seq: EventSeq, position: int, limit: int) -> Sequence[Mention]:
+async def latest_seq(conn: Conn, user_id: UserId) -> ChangeSeq:
+    """Return how far the log of one person goes, 0 when nothing was ever written."""
+    return ChangeSeq(await conn.fetchval(SQL.latest_seq, user_id) or 0)
+
+
+async def list_after(conn: Conn, user_id: UserId, seq: ChangeSeq, position: int, limit: int) -> Sequence[Mention]:
     """Return the next mentions after a place, in their order. One transaction may be mentioned many times."""
     rows = await conn.fetch(SQL.list_after, user_id, seq, position, limit)
     return [
-        Mention(EventSeq(row["seq"]), row["position"], TransactionId(row["transaction_id"]), row["came"])
+        Mention(ChangeSeq(row["seq"]), row["position"], TransactionId(row["transaction_id"]), row["came"])
         for row in rows
     ]
 
 
-async def kinds_after(conn: Conn, user_id: UserId, seq: EventSeq) -> frozenset[str]:
+async def kinds_after(conn: Conn, user_id: UserId, seq: ChangeSeq) -> frozenset[str]:
     """Return the kinds, as `kind_changes` names them, of which something changed after a seq."""
     return frozenset(row["kind"] for row in await conn.fetch(SQL.kinds_after, user_id, seq))
 

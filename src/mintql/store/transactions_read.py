@@ -144,7 +144,7 @@ async def page(
         wanted.has_note,
         wanted.excluded_from_budgets,
     )
-    return [_transaction(row) for row in rows]
+    return [transaction_of(row) for row in rows]
 
 
 async def resolve(
@@ -155,7 +155,7 @@ async def resolve(
     Ids that are unknown, somebody else's, or of a removed transaction are not in the result.
     """
     rows = await conn.fetch(SQL.resolve, user_id, transaction_ids, SUCCESSION_STEPS_MAX)
-    return {TransactionId(row["asked_id"]): _transaction(row) for row in rows}
+    return {TransactionId(row["asked_id"]): transaction_of(row) for row in rows}
 
 
 async def by_ids(
@@ -163,12 +163,12 @@ async def by_ids(
 ) -> dict[TransactionId, TransactionRow]:
     """Return this person's transactions by exactly these ids; ones that do not count (any more) are left out."""
     rows = await conn.fetch(SQL.by_ids, user_id, transaction_ids)
-    return {row["transaction_id"]: _transaction(row) for row in rows}
+    return {row["transaction_id"]: transaction_of(row) for row in rows}
 
 
 async def by_id_after(conn: Conn, user_id: UserId, after: TransactionId, limit: int) -> list[TransactionRow]:
     """Return the next of this person's transactions after an id, in the order of their ids."""
-    return [_transaction(row) for row in await conn.fetch(SQL.by_id_after, user_id, after, limit)]
+    return [transaction_of(row) for row in await conn.fetch(SQL.by_id_after, user_id, after, limit)]
 
 
 def escape_like(text: str) -> str:
@@ -186,7 +186,8 @@ def _page_query(wanted: TransactionFilter, *, newest_first: bool) -> str:
     return SQL.page_newest_first if newest_first else SQL.page_oldest_first
 
 
-def _transaction(row: asyncpg.Record) -> TransactionRow:
+def transaction_of(row: asyncpg.Record) -> TransactionRow:
+    """Return a row that has all columns of a page as what it is."""
     return TransactionRow(
         transaction_id=row["transaction_id"],
         account_id=row["account_id"],

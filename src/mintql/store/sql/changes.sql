@@ -1,3 +1,7 @@
+-- name: latest_seq
+-- How far the log of changes of one person goes.
+SELECT change_seq FROM user_counters WHERE user_id = $1
+
 -- name: list_after
 -- The next mentions of a person's transactions after a place in the log of changes, in the order they were written.
 SELECT log.seq, mention.position, mention.transaction_id,

@@ -1,0 +1,157 @@
+"""Transactions by words, typos forgiven, sorted by day or amount."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum, IntEnum
+from typing import Final, cast
+
+from mintql.domain.errors import InvalidInput
+from mintql.domain.ids import UserId
+from mintql.domain.spelling import meant
+from mintql.domain.wording import shown
+from mintql.services.transactions import FILTER_TEXT_LENGTH_MAX, as_spelled, check_text
+from mintql.store import transactions_search as store
+from mintql.store.queries import Conn
+from mintql.store.transactions_read import Key, TransactionFilter, TransactionRow
+from mintql.store.transactions_search import WORDS_MAX, AmountKey, Words
+
+COUNTED_MAX = 1_000
+ALIKE_LENGTH_MIN: Final = 3
+_AMOUNT = re.compile(r"[-+]?(\d{1,15})(?:[.,](\d{1,4}))?", re.ASCII)
+
+_AMOUNT_LETTERS = str.maketrans("0123456789.", "ABCDEFGHIJK")
+
+
+class Sort(Enum):
+    """What found transactions are sorted by."""
+
+    DATE = "date"
+    AMOUNT = "amount"
+
+
+class Reading(IntEnum):
+    """How the words were read to find anything: each is tried when the one before it finds nothing."""
+
+    AS_WRITTEN = 0
+    CORRECTED = 1
+    ALIKE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is asked for. `words` are in small letters; the filter's tags are as the transactions spell them."""
+
+    words: Sequence[str]
+    wanted: TransactionFilter
+    sort: Sort = Sort.DATE
+    ascending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page ended: the key of its last row, and how the words were read."""
+
+    reading: Reading
+    key: Key | AmountKey
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page, each row with its place. `corrections` says for words that were mistyped what they were read as."""
+
+    rows: Sequence[tuple[Place, TransactionRow]]
+    has_next: bool
+    reading: Reading
+    words: Words
+    corrections: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def check_words(text: str) -> list[str]:
+    """Return the words of a text to search for; raise `InvalidInput` when there are none, or too many."""
+    checked = check_text(text) or ""
+    words = list(dict.fromkeys(word for word in checked.lower().split() if any(map(str.isalnum, word))))
+    if not words:
+        raise InvalidInput(
+            f"{shown(text)} is too short to search for; give at least one letter or digit, and "
+            f"{FILTER_TEXT_LENGTH_MAX} characters at most.",
+            field="text",
+        )
+    if len(words) > WORDS_MAX:
+        raise InvalidInput(
+            f"{len(words)} words are too many to search for; give the {WORDS_MAX} that tell most.", field="text"
+        )
+    return words
+
+
+async def search(conn: Conn, user_id: UserId, asked: Search, after: Place | None, size: int) -> Found:
+    """Return the next page of transactions that have every word somewhere.
+
+    Where nothing has them as they are written, words that no seller is called by are read as ones that some are; where
+    that finds nothing either, any words that are like them will do. Later pages are read as the first one was.
+    """
+    asked = Search(asked.words, await as_spelled(conn, user_id, asked.wanted), asked.sort, asked.ascending)
+    for reading in [after.reading] if after else Reading:
+        found = await _read(conn, user_id, asked, reading, after, size)
+        if found is not None and (found.rows or after):
+            return found
+    return Found((), has_next=False, reading=Reading.AS_WRITTEN, words=_words(asked, {}))
+
+
+async def count(conn: Conn, user_id: UserId, asked: Search, words: Words) -> int:
+    """Return how many transactions `search` finds in all, `COUNTED_MAX` + 1 for more than `COUNTED_MAX`."""
+    wanted = await as_spelled(conn, user_id, asked.wanted)
+    return await store.count_up_to(conn, user_id, wanted, words, COUNTED_MAX + 1)
+
+
+async def _read(
+    conn: Conn, user_id: UserId, asked: Search, reading: Reading, after: Place | None, size: int
+) -> Found | None:
+    """Return the page as one reading has it, None where that is no other than the one before."""
+    corrections: dict[str, list[str]] = {}
+    if reading is not Reading.AS_WRITTEN:
+        known = await store.seller_words(conn, user_id)
+        corrections = {word: texts for word in asked.words if (texts := meant(word, known))}
+        if reading is Reading.CORRECTED and not corrections:
+            return None
+    words = _words(asked, corrections, alike=reading is Reading.ALIKE)
+    rows = await _page(conn, user_id, asked, words, reading, after, size + 1)
+    return Found(rows[:size], len(rows) > size, reading, words, corrections)
+
+
+async def _page(
+    conn: Conn, user_id: UserId, asked: Search, words: Words, reading: Reading, after: Place | None, limit: int
+) -> list[tuple[Place, TransactionRow]]:
+    key = None if after is None else after.key
+    if asked.sort is Sort.AMOUNT:
+        found = await store.by_amount(
+            conn, user_id, asked.wanted, words, cast("AmountKey | None", key), asked.ascending, limit
+        )
+        return [(Place(reading, amount_key), row) for amount_key, row in found]
+    rows = await store.by_day(conn, user_id, asked.wanted, words, cast("Key | None", key), not asked.ascending, limit)
+    return [(Place(reading, row.key), row) for row in rows]
+
+
+def _words(asked: Search, corrections: Mapping[str, Sequence[str]], *, alike: bool = False) -> Words:
+    any_of: list[list[str]] = []
+    amounts = False
+    for word in asked.words:
+        texts = [word, *corrections.get(word, ())]
+        if (amount := _amount_text(word)) is not None:
+            texts.append(amount)
+            amounts = True
+        any_of.append(texts)
+    likes = [word if len(word) >= ALIKE_LENGTH_MIN else None for word in asked.words] if alike else None
+    return Words(any_of, likes, amounts)
+
+
+def _amount_text(word: str) -> str | None:
+    """Return an amount as the queries write it ("12,50" -> "=BCKF=", 12.5), None for words that are none."""
+    said = _AMOUNT.fullmatch(word.strip("$€£¥"))
+    if said is None:
+        return None
+    amount = Decimal(f"{said[1]}.{said[2] or 0}").normalize()
+    return f"={amount:f}=".translate(_AMOUNT_LETTERS)

@@ -1,0 +1,116 @@
+"""Rows of `transactions`, found by words and sorted by day or amount."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from mintql.domain.ids import TransactionId, UserId
+from mintql.domain.money import EXPONENTS
+from mintql.store.queries import Conn, load
+from mintql.store.transactions_read import Key, TransactionFilter, TransactionRow, escape_like, transaction_of
+
+SQL = load("transactions_search")
+
+WORDS_MAX: Final = 6
+"""As many as the queries have parameters for."""
+SELLERS_MAX: Final = 5_000
+_MINOR_PER_UNIT = json.dumps({currency: 10**places for currency, places in EXPONENTS.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is looked for: for each word the texts of which any will do, in small letters.
+
+    `alike` says that texts like a word will do as well; `amounts` that one of the texts is an amount, with
+    the capitals A to K for digits and point.
+    """
+
+    any_of: Sequence[Sequence[str]]
+    alike: Sequence[str | None] | None = None
+    amounts: bool = False
+
+
+AmountKey = tuple[int, TransactionId]
+"""Place in the order by amount: (signed ten thousandths of the unit, least first; transaction_id)."""
+
+
+async def by_day(
+    conn: Conn,
+    user_id: UserId,
+    wanted: TransactionFilter,
+    words: Words,
+    after: Key | None,
+    newest_first: bool,
+    limit: int,
+) -> list[TransactionRow]:
+    """Return the next transactions with the words behind a key, by day."""
+    newest = min(after, wanted.newest) if after and newest_first else wanted.newest
+    oldest = max(after, wanted.oldest) if after and not newest_first else wanted.oldest
+    query = SQL.newest_first if newest_first else SQL.oldest_first
+    rows = await conn.fetch(query, *_arguments(user_id, newest, oldest, limit, wanted, words))
+    return [transaction_of(row) for row in rows]
+
+
+async def by_amount(
+    conn: Conn,
+    user_id: UserId,
+    wanted: TransactionFilter,
+    words: Words,
+    after: AmountKey | None,
+    least_first: bool,
+    limit: int,
+) -> list[tuple[AmountKey, TransactionRow]]:
+    """Return the next transactions with the words behind a key, by signed amount; each with its own key."""
+    key, transaction_id = (None, None) if after is None else after
+    rows = await conn.fetch(
+        SQL.by_amount,
+        *_arguments(user_id, wanted.newest, wanted.oldest, limit, wanted, words),
+        1 if least_first else -1,
+        None if key is None else Decimal(key),
+        transaction_id,
+    )
+    return [((int(row["sort_key"]), row["transaction_id"]), transaction_of(row)) for row in rows]
+
+
+async def count_up_to(conn: Conn, user_id: UserId, wanted: TransactionFilter, words: Words, limit: int) -> int:
+    """Return how many transactions have the words, `limit` at most."""
+    return int(
+        await conn.fetchval(SQL.count_up_to, *_arguments(user_id, wanted.newest, wanted.oldest, limit, wanted, words))
+    )
+
+
+async def seller_words(conn: Conn, user_id: UserId) -> set[str]:
+    """Return the words in the names of this person's sellers, in small letters; of `SELLERS_MAX` sellers at most."""
+    return {
+        word for row in await conn.fetch(SQL.seller_words, user_id, SELLERS_MAX) for word in row["text"].lower().split()
+    }
+
+
+def _arguments(
+    user_id: UserId, newest: Key, oldest: Key, limit: int, wanted: TransactionFilter, words: Words
+) -> list[object]:
+    patterns = [[f"%{escape_like(text)}%" for text in texts] for texts in words.any_of]
+    return [
+        user_id,
+        *newest,
+        *oldest,
+        limit,
+        None if wanted.account_ids is None else sorted(wanted.account_ids),
+        None if wanted.category_ids is None else sorted(wanted.category_ids),
+        wanted.pending,
+        None if wanted.text is None else f"%{escape_like(wanted.text)}%",
+        wanted.least,
+        wanted.greatest,
+        _MINOR_PER_UNIT,
+        None if wanted.tags is None else sorted(wanted.tags),
+        wanted.has_note,
+        wanted.excluded_from_budgets,
+        *patterns,
+        *[None] * (WORDS_MAX - len(patterns)),
+        words.alike,
+        words.amounts,
+    ]

@@ -45,6 +45,7 @@ CACHEABLE_FIELDS = frozenset(
         "upcomingBills",
         "unreadNotificationCount",
         "notificationSettings",
+        "summary",
     }
 )
 """Root fields whose answers every writer of their data makes stale by bumping the person's version."""

@@ -11,12 +11,13 @@ from mintql.api.context import Context, Info
 from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
 from mintql.api.money import Money, MoneyInput, money, money_or_none
 from mintql.api.nodes import decode_id
+from mintql.api.notification_kinds import NotificationKind
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import AccountId
 from mintql.domain.low_balance import LIMITABLE, low_balance_limit
 from mintql.domain.money import Money as Amount
 from mintql.domain.money import parse_minor
-from mintql.domain.notices import Channel, NoticeKind, Switches, enabled_by_default
+from mintql.domain.notices import Channel, Switches, enabled_by_default
 from mintql.domain.quiet_hours import QuietHours as Quiet
 from mintql.domain.quiet_hours import clock_text, parse_clock
 from mintql.services import notification_settings as service
@@ -25,7 +26,7 @@ from mintql.store import notification_settings as store
 from mintql.store.balance_limits import BalanceLimit
 from mintql.store.queries import Conn
 
-SWITCHES_MAX = len(NoticeKind) * len(Channel)
+SWITCHES_MAX = len(NotificationKind) * len(Channel)
 
 strawberry.enum(
     Channel,
@@ -39,7 +40,7 @@ strawberry.enum(
 class NotificationSwitch:
     """One switch."""
 
-    kind: NoticeKind = strawberry.field(description="The kind.")
+    kind: NotificationKind = strawberry.field(description="The kind.")
     channel: Channel = strawberry.field(description="The channel.")
     enabled: bool = strawberry.field(description="Whether it goes there.")
     is_default: bool = strawberry.field(description="Whether that is so because the viewer never said otherwise.")
@@ -49,7 +50,7 @@ class NotificationSwitch:
 class NotificationSwitchInput:
     """One change."""
 
-    kind: NoticeKind = strawberry.field(description="The kind.")
+    kind: NotificationKind = strawberry.field(description="The kind.")
     channel: Channel = strawberry.field(description="The channel.")
     enabled: bool = strawberry.field(description="Whether it is to go there.")
 
@@ -117,7 +118,7 @@ def _switches(switches: Switches) -> list[NotificationSwitch]:
             enabled=switches.enabled(kind, channel),
             is_default=switches.enabled(kind, channel) == enabled_by_default(kind, channel),
         )
-        for kind in NoticeKind
+        for kind in NotificationKind
         for channel in Channel
     ]
 

@@ -18,6 +18,7 @@ from mintql.api.context import Context, Info
 from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
 from mintql.api.money import Money, money
 from mintql.api.nodes import Node, decode_id, encode_id, register_node
+from mintql.api.notification_kinds import NotificationKind
 from mintql.api.paging import (
     Connection,
     FirstArgument,
@@ -33,7 +34,7 @@ from mintql.api.subscriptions import ROWS_PER_READ, SubscriptionAfter, follow
 from mintql.api.transactions import Transaction, load_transactions
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import NotificationId, TransactionId
-from mintql.domain.notices import BUDGET_KINDS, NoticeKind
+from mintql.domain.notices import BUDGET_KINDS
 from mintql.services import notices as service
 from mintql.store import notices_read as store
 from mintql.store.notices_read import NoticeRow
@@ -41,14 +42,6 @@ from mintql.store.queries import Conn
 
 CURSOR_KIND = "notification"
 NEWEST = NotificationId(2**63 - 1)
-
-strawberry.enum(
-    NoticeKind,
-    name="NotificationKind",
-    description="Why a person is told something. BUDGET_FORECAST: it will be exceeded if spending goes on as it does. "
-    "UNUSUAL_TRANSACTION: far more than the seller's other charges, a large one of a new seller, or the same one "
-    "twice. SYNC_ATTENTION: a connection waits for the person. Each kind can be switched for each channel.",
-)
 
 
 @strawberry.type(
@@ -67,7 +60,7 @@ class Notification(Node):
         description="Its place: `after` of the subscription `notifications` and `upTo` of `markNotificationsRead` take "
         "it."
     )
-    kind: NoticeKind = strawberry.field(description="Why it was raised.")
+    kind: NotificationKind = strawberry.field(description="Why it was raised.")
     title: str = strawberry.field(description="A line to show.")
     body: str = strawberry.field(description="What happened, why, and what is left until when: sentences to show.")
     category: Category | None = strawberry.field(description="The category or group it is about.")
@@ -182,7 +175,7 @@ class NotificationsQuery:
         ] = None,
         unread_only: Annotated[bool, strawberry.argument(description="Return only those that were not read.")] = False,
         kinds: Annotated[
-            list[NoticeKind] | None,
+            list[NotificationKind] | None,
             strawberry.argument(description="Return only those of these kinds."),
         ] = None,
     ) -> Connection[Notification]:

@@ -30,6 +30,7 @@ from mintql.api.connecting import ConnectionsMutation
 from mintql.api.connections import ConnectionsQuery
 from mintql.api.context import Context
 from mintql.api.deletion import DeletionMutation, DeletionQuery
+from mintql.api.digests import DigestsQuery
 from mintql.api.documents import Documents, Preparing
 from mintql.api.errors import HANDLERS, DressErrors
 from mintql.api.exports import ExportsMutation
@@ -81,6 +82,7 @@ class Query(
     RatesQuery,
     BudgetsQuery,
     RecommendationsQuery,
+    DigestsQuery,
     AlertsQuery,
     NotificationsQuery,
     NotificationSettingsQuery,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from mintql.domain.budget_checks import check_day
 from mintql.domain.budget_periods import Period
 from mintql.domain.categories import CategoryKind, CategoryTree
 from mintql.domain.digests import (
@@ -45,7 +46,11 @@ async def digest(conn: Conn, user: UserRow, period: DigestPeriod, on: date, now:
 
     Booked amounts, refunds netted, transfers between own accounts left out; what is pending stands apart. A period
     that is not over is compared with whole ones. Amounts of different currencies are never added.
+
+    Raises:
+        InvalidInput: The day is out of range.
     """
+    check_day(on, field="on")
     span = period.around(on)
     spans = [span, *period.earlier(span)]
     began_on = await summaries.first_day(conn, user.user_id)

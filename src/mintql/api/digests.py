@@ -45,8 +45,8 @@ class ComparedAmount:
     previous: Money = strawberry.field(description="That of the period before.")
     change: Money = strawberry.field(description="How much more it is than in the period before; negative for less.")
     mean: Money | None = strawberry.field(
-        description="The mean of the whole periods before, up to 8 weeks or 6 months, back to the first transaction, "
-        "to the nearest minor unit. Null where there is none."
+        description="The mean of the whole periods before, up to 8 weeks or 6 months, that the transactions reach "
+        "back to, to the nearest minor unit. Null where there is none: then `previous` is a part at most."
     )
 
 

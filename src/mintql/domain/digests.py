@@ -80,8 +80,8 @@ class DigestPeriod(StrEnum):
 class Compared:
     """An amount of a period beside that of the period before and the mean of those before.
 
-    Minor units. `mean_minor` is of the periods since the person's first transaction, to the nearest minor unit; None
-    where there is none.
+    Minor units. `mean_minor` is of the periods that the person's transactions reach back to, to the nearest minor unit;
+    None where there is none: then the period before is not to be compared with either.
     """
 
     amount_minor: int

@@ -38,6 +38,8 @@ MERCHANTS_MAX = 5
 PURCHASES_MAX = 5
 NEWS_MAX = 20
 BILLS_MAX = 50
+UNKNOWN_SHARE_MAX = 4
+"""A quarter of a period may lie before the person's first transaction for it to be compared with."""
 NEWS_KINDS = (NoticeKind.RECURRING_NEW, NoticeKind.RECURRING_RAISED)
 
 
@@ -57,7 +59,7 @@ async def digest(conn: Conn, user: UserRow, period: DigestPeriod, on: date, now:
     lines = await sum_spans(conn, user.user_id, spans, "category")
     tree = await tree_of(conn, user.user_id)
     following = period.around(span.last + timedelta(days=1))
-    currencies = _currencies(lines, tree, len([one for one in spans if began_on and one.last >= began_on]))
+    currencies = _currencies(lines, tree, _known(spans[1:], began_on))
     await _add_sellers(conn, user.user_id, span, currencies)
     bills = await expected_between(conn, user.user_id, following.first, following.last)
     return Digest(
@@ -77,6 +79,13 @@ def last_finished(period: DigestPeriod, now: datetime, time_zone: str) -> date:
     return period.last_over(now, time_zone).first
 
 
+def _known(spans: Sequence[Span], began_on: date | None) -> int:
+    """Return how many periods, the nearest first, are known from near their beginning on: others would mislead."""
+    if began_on is None:
+        return 0
+    return sum(one.first + timedelta(days=one.days // UNKNOWN_SHARE_MAX) >= began_on for one in spans)
+
+
 def _moments(span: Span, time_zone: str) -> tuple[datetime, datetime]:
     """Return when a span begins and ends where the person is."""
     zone = ZoneInfo(time_zone)
@@ -85,7 +94,7 @@ def _moments(span: Span, time_zone: str) -> tuple[datetime, datetime]:
 
 
 def _currencies(lines: Sequence[Line], tree: CategoryTree, periods: int) -> list[CurrencyDigest]:
-    """Return the sums by currency of the lines at place 0, beside those at the places of `periods` in all."""
+    """Return the sums by currency of the lines at place 0, beside those of `periods` before it."""
     spent = of_kind(lines, tree, CategoryKind.EXPENSE)
     received = of_kind(lines, tree, CategoryKind.INCOME)
     found = []
@@ -115,11 +124,11 @@ def _currencies(lines: Sequence[Line], tree: CategoryTree, periods: int) -> list
 
 
 def _compared(lines: Iterable[Line], periods: int) -> Compared:
-    """Return the sum at place 0 beside that at place 1 and the mean of those at places 1 to `periods` - 1."""
+    """Return the sum at place 0 beside that at place 1 and the mean of those at places 1 to `periods`."""
     by_place: dict[int, int] = defaultdict(int)
     for line in lines:
         by_place[line.place] += line.posted_minor
-    return Compared(by_place[0], by_place[1], mean_minor([by_place[place] for place in range(1, periods)]))
+    return Compared(by_place[0], by_place[1], mean_minor([by_place[place] for place in range(1, periods + 1)]))
 
 
 async def _add_sellers(conn: Conn, user_id: UserId, span: Span, currencies: Sequence[CurrencyDigest]) -> None:

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from mintql.domain.months import add_months, first_day
-from mintql.services import recurring
+from mintql.services import recurring, recurring_detection
 from mintql.store import recurring_read
 from mintql.store.recurring_read import Wanted
 from support.factories import create_person, create_transaction
@@ -52,7 +52,7 @@ async def pay(conn, person, days, *amounts_minor, merchant="Netflix", slug="tv-a
 
 async def look(conn, person, now=NOW):
     async with conn.transaction():
-        return await recurring.look(conn, person.user_id, now)
+        return await recurring_detection.look(conn, person.user_id, now)
 
 
 async def series_of(conn, person, **wanted):
@@ -127,3 +127,114 @@ async def test_transfers_between_own_accounts_are_no_bills(conn, person):
     await pay(conn, person, monthly(22, 14), -50_000, merchant="Autopay", slug="credit-card-payment")
     await look(conn, person)
     assert await series_of(conn, person) == []
+
+
+async def live(conn, ids, first: datetime, step: timedelta = timedelta(days=30)):
+    """Let transactions have come one by one, as they happened."""
+    for number, one in enumerate(ids):
+        await conn.execute(
+            "UPDATE transactions SET created_at = $2 WHERE transaction_id = $1", one, first + number * step
+        )
+
+
+async def notices(conn, person):
+    rows = await conn.fetch("SELECT * FROM notifications WHERE user_id = $1 ORDER BY notification_id", person.user_id)
+    return [dict(row) for row in rows]
+
+
+async def test_the_first_look_tells_of_nothing_and_a_charge_that_began_since_is_told_once(conn, person):
+    await pay(conn, person, monthly(12, 14), -1_549)
+    await look(conn, person, NOW - timedelta(days=70))
+    assert await notices(conn, person) == []
+    ids = await pay(conn, person, monthly(20, 3), -999, merchant="Hulu")
+    await live(conn, ids, NOW - timedelta(days=67))
+    for _ in range(2):
+        await look(conn, person)
+    (told,) = await notices(conn, person)
+    assert (told["kind"], told["amount_minor"], told["currency"]) == ("recurring_new", 999, "USD")
+    assert told["title"] == "New recurring charge: Hulu, 9.99 USD every month"
+    assert told["body"] == (
+        "Hulu has charged 3 times since 20 September 2026, every month on day 20: 9.99 USD each time, which is about "
+        "119.88 USD a year. The next is expected on 20 December 2026. If it is none of yours or does not recur, "
+        "dismiss it."
+    )
+    assert sorted(told["transaction_ids"]) == sorted(ids)
+
+
+async def test_what_an_account_brings_along_is_no_news(conn, person):
+    await pay(conn, person, monthly(12, 14), -1_549)
+    await look(conn, person, NOW - timedelta(days=1))
+    await pay(conn, person, monthly(20, 3), -999, merchant="Hulu")
+    await look(conn, person)
+    assert len(await series_of(conn, person)) == 2
+    assert await notices(conn, person) == []
+
+
+async def test_a_raised_price_is_told_once_with_what_it_costs_more_in_a_year(conn, person):
+    days = monthly(12, 14)
+    await pay(conn, person, days[:-1], -999)
+    await look(conn, person, NOW - timedelta(days=20))
+    await conn.execute("UPDATE recurring_series SET created_at = $1", NOW - timedelta(days=20))
+    (raised,) = await pay(conn, person, days[-1:], -1_199)
+    for _ in range(2):
+        await look(conn, person)
+    (told,) = await notices(conn, person)
+    assert (told["kind"], told["limit_minor"], told["amount_minor"]) == ("recurring_raised", 999, 1_199)
+    assert told["title"] == "Netflix costs more: 11.99 USD instead of 9.99 USD"
+    assert told["body"] == (
+        "Netflix charged 11.99 USD on 12 November 2026; before, it was 9.99 USD. If it stays so, that is 24.00 USD "
+        "more in a year, every month as it comes."
+    )
+    assert told["transaction_ids"][0] == raised
+    (found,) = await series_of(conn, person)
+    assert (found.series.occurrences, found.series.expected_minor) == (14, 1_199)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "told"),
+    [
+        ([-1_999] * 8, -2_099, False),  # by one unit exactly
+        ([-1_999] * 8, -2_100, True),
+        ([-20_000] * 8, -21_000, False),  # by 5 percent exactly
+        ([-20_000] * 8, -21_001, True),
+        ([-7_000, -9_000, -11_000, -9_500, -8_000, -10_000, -7_500, -9_000], -11_400, False),
+        ([-7_000, -9_000, -11_000, -9_500, -8_000, -10_000, -7_500, -9_000], -11_500, True),
+    ],
+)
+async def test_a_charge_is_raised_beyond_five_percent_one_unit_and_all_that_varied(conn, person, earlier, now, told):
+    days = monthly(12, 9)
+    await pay(conn, person, days[:-1], *earlier, merchant="Power & Light", slug="electricity-and-gas")
+    await look(conn, person, NOW - timedelta(days=20))
+    await conn.execute("UPDATE recurring_series SET created_at = $1", NOW - timedelta(days=20))
+    await pay(conn, person, days[-1:], now, merchant="Power & Light", slug="electricity-and-gas")
+    await look(conn, person)
+    assert [item["kind"] for item in await notices(conn, person)] == (["recurring_raised"] if told else [])
+
+
+async def test_paychecks_tell_the_yearly_income_by_a_whole_year_else_by_their_mean(conn, person):
+    fortnights = [date(2026, 11, 20) - timedelta(days=14 * back) for back in reversed(range(10))]
+    await pay(conn, person, fortnights, 250_000, merchant="Acme", slug="paycheck")
+    await look(conn, person)
+    row = await conn.fetchrow("SELECT annual_income_minor, income_basis FROM recurring_looks")
+    assert tuple(row) == (
+        6_500_000,
+        "Net pay as it arrives, after taxes: Acme pays 2500.00 USD every two weeks, which is 65000.00 USD a year.",
+    )
+    assert await conn.fetchval("SELECT detected_income_minor FROM users") == 6_500_000
+    earlier = [day - timedelta(days=140) for day in fortnights] + [day - timedelta(days=280) for day in fortnights]
+    await pay(conn, person, earlier, 240_000, merchant="Acme", slug="paycheck")
+    await look(conn, person)
+    row = await conn.fetchrow("SELECT annual_income_minor, income_basis FROM recurring_looks")
+    assert tuple(row) == (
+        10 * 250_000 + 16 * 240_000,
+        "Net pay as it arrives, after taxes: Acme paid 63400.00 USD in the last twelve months.",
+    )
+
+
+async def test_money_in_another_currency_or_category_is_no_income(conn, person):
+    fortnights = [date(2026, 11, 20) - timedelta(days=14 * back) for back in reversed(range(10))]
+    await pay(conn, person, fortnights, 250_000, merchant="Acme", slug="paycheck", currency="EUR")
+    await pay(conn, person, fortnights, 9_000, merchant="Bank", slug="interest-income")
+    await look(conn, person)
+    assert len(await series_of(conn, person)) == 2
+    assert await conn.fetchval("SELECT annual_income_minor FROM recurring_looks") is None

@@ -16,7 +16,7 @@ from mintql.api.errors import (
     NotSignedInError,
     RateLimitedError,
 )
-from mintql.api.money import Money, MoneyInput, money_or_none
+from mintql.api.money import Money, MoneyInput, money, money_or_none
 from mintql.api.nodes import Node, encode_id, register_node
 from mintql.api.scalars import CurrencyCode
 from mintql.domain.audit import SIGNED_IN, SIGNED_OUT, SIGNED_OUT_EVERYWHERE, SIGNED_UP
@@ -26,7 +26,7 @@ from mintql.services import audit
 from mintql.services import identity as service
 from mintql.services.effects import Effects
 from mintql.services.identity import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, ProfileChanges
-from mintql.store import sessions, users
+from mintql.store import recurring, sessions, users
 from mintql.store.users import UserRow
 
 
@@ -44,6 +44,30 @@ class User(Node):
         description="What they earn in a year, if they said so. It decides the budget template."
     )
     created_at: datetime = strawberry.field(description="When they signed up.")
+
+    @strawberry.field(
+        description="What their paychecks come to in a year, in their currency: net pay, as it arrives. It decides the "
+        "budget template where they said no annual income. Null where no paychecks recur, and in answers to signing up "
+        "and in."
+    )
+    async def detected_income(self, info: Info) -> Money | None:
+        found = await _income(info.context)
+        return None if found is None else money(found.annual_minor, found.currency)
+
+    @strawberry.field(description="What the detected income was found from, in words; null where there is none.")
+    async def detected_income_basis(self, info: Info) -> str | None:
+        found = await _income(info.context)
+        return None if found is None else found.basis
+
+
+async def _income(context: Context) -> recurring.Income | None:
+    # Who signs in has no session yet that their rows could be read by.
+    return None if context.viewer is None else await context.loader(_load_incomes).load(context.user_id)
+
+
+async def _load_incomes(context: Context, user_ids: list[UserId]) -> list[recurring.Income | None]:
+    async with context.person() as conn:
+        return [await recurring.income(conn, user_id) for user_id in user_ids]
 
 
 def user_node(row: UserRow) -> User:

@@ -10,6 +10,8 @@ from itertools import pairwise
 
 STEPPED_SHARE = 0.6
 """Amounts count as stepped where so many of them equal the one before."""
+RISE_PERCENT = 5
+RISE_AFTER_MIN = 2
 RECENT_PAYMENTS = 3
 """Varying amounts are expected to be the mean of so many of the newest."""
 
@@ -37,6 +39,31 @@ class Amounts:
     expected_minor: int
     spread_minor: int
     variation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """A newest amount above what was usual: the price before, or the mean where amounts vary."""
+
+    before_minor: int
+    now_minor: int
+
+
+def rise_of(amounts_minor: Sequence[int], per_year: int, unit_minor: int) -> Rise | None:
+    """Return what the newest amount rose by, if it did beyond what is usual.
+
+    That is above the one before it or, where amounts vary, above each of the last year, by more than 5 percent and
+    more than one whole unit of the currency.
+    """
+    *earlier, now = amounts_minor
+    earlier = earlier[-max(per_year, RECENT_PAYMENTS) :]
+    if len(earlier) < RISE_AFTER_MIN:
+        return None
+    known = amounts_of(earlier, per_year)
+    varies = known.kind is AmountsKind.VARYING
+    before, usual = (known.mean_minor, max(earlier)) if varies else (known.last_minor, known.last_minor)
+    margin = max(before * RISE_PERCENT // 100, unit_minor)
+    return Rise(before, now) if now > usual + margin else None
 
 
 def amounts_of(amounts_minor: Sequence[int], per_year: int) -> Amounts:

@@ -72,6 +72,11 @@ def is_subscription(tree: CategoryTree, category_id: CategoryId, merchant_key: s
     return _slug(tree, category_id) in SUBSCRIPTIONS or bool(words & SUBSCRIPTION_WORDS)
 
 
+def is_paycheck(tree: CategoryTree, category_id: CategoryId) -> bool:
+    """Tell whether money that comes in this category is pay, or a pension in place of it."""
+    return _slug(tree, category_id) in PAYCHECKS
+
+
 def _slug(tree: CategoryTree, category_id: CategoryId) -> str:
     category = tree.by_id.get(category_id)
     return "" if category is None else category.slug

@@ -90,6 +90,12 @@ class Cycle:
         """What holds of its frequency."""
         return PACES[self.frequency]
 
+    @property
+    def per_year(self) -> int:
+        """How often it falls due in a year."""
+        drifts = self.step_days and self.frequency is Frequency.MONTHLY
+        return round(DAYS_PER_YEAR / self.step_days) if drifts else self.pace.per_year
+
     def due_on(self, number: int) -> date:
         """Return the day of this number, moved off the weekend where that is the habit."""
         day = self._nominal(number)

@@ -13,14 +13,30 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from mintql.domain.ids import AccountId, RecurringId, TransactionId
-from mintql.domain.recurring_amounts import AmountsKind, amounts_of
-from mintql.domain.recurring_cycles import DAYS_PER_YEAR, Cycle, Frequency
+from mintql.domain.money import exponent
+from mintql.domain.recurring_amounts import AmountsKind, Rise, amounts_of, rise_of
+from mintql.domain.recurring_cycles import Cycle, Frequency
 from mintql.domain.recurring_detection import STEP_MOST, Found, Leaning, Occurrence, find_series
 from mintql.domain.recurring_fits import fit
 
 TRANSACTIONS_MAX = 130
 """So many of a series' newest transactions are kept with it: those of the days looked at, of a weekly one."""
 CERTAIN = 100
+YEAR_DAYS = 364
+"""A year less the day that the next payment of a cycle would fall on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """What the transactions of a series say that is not kept with it: of the newest one, and of the last year.
+
+    `rise` is there where the newest amount is above all that was usual. `year_minor` is the sum of the last twelve
+    months, None where fewer are known.
+    """
+
+    last: Occurrence
+    rise: Rise | None
+    year_minor: int | None
 
 
 class SeriesState(StrEnum):
@@ -63,6 +79,7 @@ class Series:
     said_amount_minor: int | None = None
     said_subscription: bool | None = None
     created_at: datetime | None = field(default=None, compare=False)
+    newest: Newest | None = field(default=None, compare=False)
 
     @property
     def seller(self) -> tuple[str, str, bool]:
@@ -77,9 +94,7 @@ class Series:
     @property
     def yearly_minor(self) -> int:
         """What it comes to in a year at the expected amount."""
-        step_days = self.cycle.step_days if self.cycle.frequency is Frequency.MONTHLY else 0
-        times = round(DAYS_PER_YEAR / step_days) if step_days else self.cycle.pace.per_year
-        return self.expected_minor * times
+        return self.expected_minor * self.cycle.per_year
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +115,13 @@ class Seller:
 
 @dataclass(slots=True)
 class Settled:
-    """What is to be written: series that are new or changed, and ids of those that are gone."""
+    """What is to be written: series that are new or changed, and ids of those that are gone.
+
+    `same` are those that stay as they are written, with what their transactions say now.
+    """
 
     written: list[Series] = field(default_factory=list)
+    same: list[Series] = field(default_factory=list)
     gone: list[RecurringId] = field(default_factory=list)
 
 
@@ -154,8 +173,7 @@ def settle(
 
 def _note(settled: Settled, before: Series, after: Series | None, there: frozenset[TransactionId]) -> None:
     if after is not None:
-        if after != before:
-            settled.written.append(after)
+        (settled.same if after == before else settled.written).append(after)
     elif not there & set(before.transaction_ids):
         settled.gone.append(_id(before))
 
@@ -229,6 +247,7 @@ def series_of(seller: Seller, found: Found, known: Mapping[AccountId, date]) -> 
         missed=found.missed,
         off_tenths=round(10 * found.off_days),
         confidence=found.confidence,
+        newest=_newest_of(seller.currency, found.cycle, found.members),
     )
 
 
@@ -263,6 +282,17 @@ def follow(
         occurrences=len(members),
         missed=laid.missed if laid else 0,
         off_tenths=round(10 * laid.off_days) if laid else 0,
+        newest=_newest_of(series.currency, series.cycle, members),
+    )
+
+
+def _newest_of(currency: str, cycle: Cycle, members: Sequence[Occurrence]) -> Newest:
+    last = members[-1]
+    within = [row.amount_minor for row in members if (last.day - row.day).days < YEAR_DAYS]
+    return Newest(
+        last=last,
+        rise=rise_of([row.amount_minor for row in members], cycle.pace.per_year, 10 ** exponent(currency)),
+        year_minor=sum(within) if (last.day - members[0].day).days >= YEAR_DAYS else None,
     )
 
 

@@ -11,7 +11,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 from mintql.domain.ids import UserId
-from mintql.services import budget_forecasts, notices_balances, notices_connections, notices_transactions, recurring
+from mintql.services import (
+    budget_forecasts,
+    notices_balances,
+    notices_connections,
+    notices_transactions,
+    recurring_detection,
+)
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Begin, Clock
 from mintql.store import examinations as store
@@ -30,7 +36,7 @@ Step = Callable[[Conn, UserId, datetime], Awaitable[Effects]]
 Perform = Callable[[Effects], Awaitable[None]]
 
 STEPS: tuple[Step, ...] = (
-    recurring.look,
+    recurring_detection.look,
     notices_transactions.look,
     notices_balances.look,
     notices_connections.look,

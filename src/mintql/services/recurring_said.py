@@ -17,7 +17,7 @@ from mintql.domain.recurring_series import CERTAIN, Series, SeriesState, follow
 from mintql.services import examination
 from mintql.services.effects import Effects
 from mintql.services.personal_categories import tree_of
-from mintql.services.recurring import BOUNDS, HISTORY_DAYS, SERIES_MAX, known_until
+from mintql.services.recurring_detection import BOUNDS, HISTORY_DAYS, SERIES_MAX, known_until
 from mintql.store import recurring as store
 from mintql.store import transactions_read, users
 from mintql.store.locks import lock_users

@@ -143,3 +143,31 @@ async def test_old_entries_are_forgotten(client, owner, runtime):
     await owner.execute("UPDATE audit_entries SET created_at = now() - interval '401 days' WHERE act = 'signed_up'")
     await sweep({"runtime": runtime})
     assert await acts_of(client) == ["signed_in"]
+
+
+SESSIONS = "{ sessions { id isCurrent userAgent } }"
+REVOKE = """
+mutation Revoke($id: ID!) {
+  revokeSession(id: $id) {
+    __typename
+    ... on RevokeSessionSuccess { sessions { id } }
+    ... on Error { code field }
+  }
+}
+"""
+
+
+async def test_a_session_is_ended_from_another_one(client, server):
+    await client.sign_up("ada@example.org")
+    async with client_of(server) as lost, client_of(server) as stranger:
+        lost.http.headers["user-agent"] = "A lost phone"
+        await sign_in(lost, "ada@example.org")
+        await stranger.sign_up()
+        newest, oldest = (await client.ask(SESSIONS))["sessions"]
+        assert (newest["isCurrent"], newest["userAgent"], oldest["isCurrent"]) == (False, "A lost phone", True)
+        assert (await stranger.ask(REVOKE, id=newest["id"]))["revokeSession"]["code"] == "NOT_FOUND"
+        revoked = (await client.ask(REVOKE, id=newest["id"]))["revokeSession"]
+        assert revoked["sessions"] == [{"id": oldest["id"]}]
+        assert (await lost.refusal(LOG))["extensions"]["code"] == "UNAUTHENTICATED"
+        assert (await client.ask(REVOKE, id=newest["id"]))["revokeSession"]["code"] == "NOT_FOUND"
+    assert (await acts_of(client))[0] == "session_ended"

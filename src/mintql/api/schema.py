@@ -52,6 +52,7 @@ from mintql.api.rules import RulesMutation, RulesQuery
 from mintql.api.rules_past import RulesPastMutation, RulesPastQuery
 from mintql.api.scalars import SCALARS
 from mintql.api.search import SearchQuery
+from mintql.api.sessions import SessionsMutation, SessionsQuery
 from mintql.api.spending import SpendingQuery
 from mintql.api.spending_groups import SpendingGroupsQuery
 from mintql.api.subscriptions import SubscriptionsSubscription
@@ -65,6 +66,7 @@ class Query(
     NodesQuery,
     IdentityQuery,
     AuditQuery,
+    SessionsQuery,
     DeletionQuery,
     InstitutionsQuery,
     ConnectionsQuery,
@@ -100,6 +102,7 @@ class Query(
 @strawberry.type(description="What can be changed. Expected failures are members of each result, with words to show.")
 class Mutation(
     IdentityMutation,
+    SessionsMutation,
     ExportsMutation,
     DeletionMutation,
     LinkingMutation,

@@ -20,6 +20,16 @@ class SessionRow:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class SessionListed:
+    """A live session as its person sees it."""
+
+    session_id: SessionId
+    created_at: datetime
+    expires_at: datetime
+    user_agent: str
+
+
 async def insert(
     conn: Conn, user_id: UserId, token_hash: bytes, now: datetime, expires_at: datetime, user_agent: str
 ) -> SessionId:
@@ -38,9 +48,14 @@ async def is_live(conn: Conn, user_id: UserId, session_id: SessionId, now: datet
     return bool(await conn.fetchval(SQL.is_live, user_id, session_id, now))
 
 
-async def delete(conn: Conn, user_id: UserId, session_id: SessionId) -> None:
-    """End one session."""
-    await conn.execute(SQL.delete, user_id, session_id)
+async def delete(conn: Conn, user_id: UserId, session_id: SessionId) -> bool:
+    """End one session; False when there is none."""
+    return await conn.fetchval(SQL.delete, user_id, session_id) is not None
+
+
+async def listed(conn: Conn, user_id: UserId, now: datetime, limit: int) -> list[SessionListed]:
+    """Return a person's live sessions, newest first."""
+    return [SessionListed(**dict(row)) for row in await conn.fetch(SQL.listed, user_id, now, limit)]
 
 
 async def delete_all(conn: Conn, user_id: UserId) -> None:

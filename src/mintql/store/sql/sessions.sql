@@ -14,8 +14,13 @@ SELECT EXISTS (
 ) AS is_live
 
 -- name: delete
--- Ends one session.
-DELETE FROM sessions WHERE user_id = $1 AND session_id = $2
+-- Ends one session; nothing comes back when it has ended.
+DELETE FROM sessions WHERE user_id = $1 AND session_id = $2 RETURNING session_id
+
+-- name: listed
+-- Live sessions of one person, newest first.
+SELECT session_id, created_at, expires_at, user_agent FROM sessions
+WHERE user_id = $1 AND expires_at > $2 ORDER BY session_id DESC LIMIT $3
 
 -- name: delete_all
 -- Ends all sessions of a person.

@@ -31,8 +31,11 @@ async def bank(database_url: str, tmp_path: Path) -> AsyncIterator[Pipeline]:
 
 
 async def person(bank: Pipeline) -> UserId:
+    """A person with a webhook of theirs."""
     async with bank.begin() as conn:
-        return await create_user(conn, time_zone="America/New_York")
+        user_id = await create_user(conn, time_zone="America/New_York")
+        await conn.execute("INSERT INTO webhook_endpoints (user_id, url) VALUES ($1, 'https://example.org')", user_id)
+        return user_id
 
 
 def notice(user_id: UserId, kind: NoticeKind = NoticeKind.BUDGET_EXCEEDED, subject: str = "alert 1") -> NewNotice:

@@ -97,7 +97,7 @@ async def test_a_letter_says_what_happened_why_and_what_is_left(runtime: Runtime
     for version in (text, html):
         assert "You spent 120.00 USD of 100.00 USD." in version
         assert "$120.00" in version
-        assert "$20.00 over the limit until Mon, 30 November 2026" in version
+        assert "$20.00 over the limit; the period ends on Mon, 30 November 2026" in version
         assert "Chez Panisse" in version
         assert "\N{MINUS SIGN}$75.50" in version
         assert f"{PUBLIC_URL}/unsubscribe?token=" in version

@@ -93,7 +93,9 @@ def test_means_are_to_the_nearest_minor_unit():
 
 def digest_of(*currencies: CurrencyDigest) -> Digest:
     span = MONTH.around(date(2026, 11, 1))
-    return Digest(MONTH, span, MONTH.earlier(span)[0], MONTH.around(date(2026, 12, 1)), list(currencies), [], [], [])
+    return Digest(
+        MONTH, span, MONTH.earlier(span)[0], MONTH.around(date(2026, 12, 1)), list(currencies), [], [], [], []
+    )
 
 
 def in_currency(currency: str, spent: Compared) -> CurrencyDigest:

@@ -20,6 +20,7 @@ from mintql.domain.digests import (
     Digest,
     DigestBudget,
     DigestPeriod,
+    DigestWorth,
     digest_body,
     digest_title,
 )
@@ -95,6 +96,16 @@ class CurrencySummary:
         return [transaction for transaction in found if transaction is not None]
 
 
+@strawberry.type(description="What there was at the end of the period in one currency; today, where that is earlier.")
+class SummaryWorth:
+    """A currency's line of the net worth."""
+
+    net: Money = strawberry.field(description="What is owned less what is owed.")
+    change: Money | None = strawberry.field(
+        description="How much more that is than at the end of the period before; null where nothing was known then."
+    )
+
+
 @strawberry.type(
     description="A budget as it stands on the last day of the summary's period, or today if that is earlier."
 )
@@ -140,6 +151,9 @@ class Summary:
     body: str = strawberry.field(description="The summary in sentences, a line for each.")
     currencies: list[CurrencySummary] = strawberry.field(
         description="One for each currency in which anything happened, the person's own first."
+    )
+    net_worth: list[SummaryWorth] = strawberry.field(
+        description="One for each currency in which a balance is known, the person's own first."
     )
     budgets: list[SummaryBudget] = strawberry.field(
         description="The budgets whose period the last day lies in: exceeded ones first, then the furthest gone."
@@ -189,6 +203,7 @@ def _summary(found: Digest, tree: CategoryTree) -> Summary:
         title=digest_title(found),
         body=digest_body(found),
         currencies=[_currency(one, tree) for one in found.currencies],
+        net_worth=[_worth(one) for one in found.worths],
         budgets=[_budget(one, tree) for one in found.budgets],
         news=[SummaryNews(title=one.title, body=one.body) for one in found.news],
         bills=[_bill(one) for one in found.bills],
@@ -224,6 +239,13 @@ def _compared(one: Compared, currency: str) -> ComparedAmount:
         previous=money(one.previous_minor, currency),
         change=money(one.change_minor, currency),
         mean=None if one.mean_minor is None else money(one.mean_minor, currency),
+    )
+
+
+def _worth(one: DigestWorth) -> SummaryWorth:
+    return SummaryWorth(
+        net=money(one.net_minor, one.currency),
+        change=None if one.change_minor is None else money(one.change_minor, one.currency),
     )
 
 

@@ -175,6 +175,18 @@ class CurrencyDigest:
 
 
 @dataclass(frozen=True, slots=True)
+class DigestWorth:
+    """What there was at the end of the period in one currency, owned less owed, and how much more than before it.
+
+    `change_minor` is None where nothing was known before.
+    """
+
+    currency: str
+    net_minor: int
+    change_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Digest:
     """A summary: the person's own currency first, then others in their order. `next` is the period that follows."""
 
@@ -183,6 +195,7 @@ class Digest:
     previous: Span
     next: Span
     currencies: list[CurrencyDigest]
+    worths: list[DigestWorth]
     budgets: list[DigestBudget]
     bills: list[Expected]
     news: list[DigestNews]

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from mintql.domain.budgets import ThresholdState
-from mintql.domain.digests import Compared, CurrencyDigest, Digest, DigestBudget, digest_body, digest_title
+from mintql.domain.digests import Compared, CurrencyDigest, Digest, DigestBudget, DigestWorth, digest_body, digest_title
 from mintql.domain.money_words import MINUS, amount_words, change_words
 from mintql.domain.recurring import Expected
 from mintql.services.mail_letters import OVER_LINES, PREVIEW_CHARACTERS_MAX, Frame, Written, bar_of
@@ -38,6 +38,9 @@ def write_summary(digest: Digest, open_url: str, unsubscribe_url: str) -> Writte
         "subject": title,
         "headline": said[:1].upper() + said[1:],
         "currencies": [_currency(one, digest) for one in digest.currencies[:CURRENCIES_SHOWN_MAX]],
+        "worths": [
+            {"net": amount_words(one.net_minor, one.currency), "change": _worth_change(one)} for one in digest.worths
+        ],
         "budgets": _budgets(digest.budgets),
         "news": [{"title": news.title, "body": news.body} for news in digest.news],
         "bills": _bills(digest),
@@ -95,6 +98,12 @@ def _change(one: Compared, currency: str, digest: Digest) -> str:
         return ""
     words = change_words(one.change_minor, currency)
     return f"{words} {'than' if one.change_minor else 'as'} the {digest.period} before"
+
+
+def _worth_change(one: DigestWorth) -> str:
+    if one.change_minor is None:
+        return ""
+    return f"{change_words(one.change_minor, one.currency)} {'than' if one.change_minor else 'as'} at its beginning"
 
 
 def _arrow(one: Compared, currency: str) -> str:

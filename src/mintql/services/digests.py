@@ -18,12 +18,15 @@ from mintql.domain.digests import (
     DigestCategory,
     DigestMerchant,
     DigestPeriod,
+    DigestWorth,
     mean_minor,
 )
 from mintql.domain.ids import CategoryId, UserId
 from mintql.domain.intervals import Span
+from mintql.domain.months import local_date
 from mintql.domain.notices import NoticeKind
 from mintql.services.budgets import list_budgets
+from mintql.services.net_worth import net_worth
 from mintql.services.personal_categories import tree_of
 from mintql.services.recurring import expected_between
 from mintql.services.summaries import of_kind, standard_expense_ids, sum_spans
@@ -68,6 +71,7 @@ async def digest(conn: Conn, user: UserRow, period: DigestPeriod, on: date, now:
         previous=spans[1],
         next=following,
         currencies=sorted(currencies, key=lambda one: (one.currency != user.currency, one.currency)),
+        worths=await _worths(conn, user, span, period, now),
         budgets=await _budgets(conn, user.user_id, span.last, now),
         bills=[bill for bill in bills if bill.amount_minor < 0][:BILLS_MAX],
         news=await store.news(conn, user.user_id, NEWS_KINDS, *_moments(span, user.time_zone), NEWS_MAX),
@@ -142,6 +146,25 @@ async def _add_sellers(conn: Conn, user_id: UserId, span: Span, currencies: Sequ
             if row.currency == one.currency
         ]
         one.purchases = purchases.get(one.currency, [])
+
+
+async def _worths(conn: Conn, user: UserRow, span: Span, period: DigestPeriod, now: datetime) -> list[DigestWorth]:
+    """Return what there was at the end of a period (today, where that is earlier) beside the end of the one before."""
+    day_before = span.first - timedelta(days=1)
+    if day_before > local_date(now, user.time_zone):
+        return []
+    points = await net_worth(conn, user.user_id, day_before, span.last, period.interval, now)
+    before = {worth.currency: worth.net_minor for point in points if point.on == day_before for worth in point.worths}
+    return [
+        DigestWorth(
+            worth.currency,
+            worth.net_minor,
+            worth.net_minor - before[worth.currency] if worth.currency in before else None,
+        )
+        for point in points
+        if point.on > day_before
+        for worth in sorted(point.worths, key=lambda one: (one.currency != user.currency, one.currency))
+    ]
 
 
 async def _budgets(conn: Conn, user_id: UserId, day: date, now: datetime) -> list[DigestBudget]:

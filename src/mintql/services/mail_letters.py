@@ -110,10 +110,11 @@ def _bar(notice: NoticeRow) -> dict[str, Any] | None:
     assert notice.currency is not None  # noqa: S101 - the table checks it
     left_minor = notice.limit_minor - notice.amount_minor
     until = f" until {day_words(notice.period_last)}" if notice.period_last else ""
+    ends = f"; the period ends on {day_words(notice.period_last)}" if notice.period_last else ""
     rest = (
         f"{amount_words(left_minor, notice.currency)} left{until}"
         if left_minor >= 0
-        else f"{amount_words(-left_minor, notice.currency)} over the limit{until}"
+        else f"{amount_words(-left_minor, notice.currency)} over the limit{ends}"
     )
     return bar_of(notice.amount_minor, notice.limit_minor) | {
         "used": amount_words(notice.amount_minor, notice.currency),

@@ -231,12 +231,33 @@ def reconcile() -> None:
 
 
 async def _reconcile() -> int:
-    from mintql.jobs import reconcile_all
+    from mintql.nightly import reconcile_all
     from mintql.runtime import open_runtime
     from mintql.settings import load_settings
 
     async with open_runtime(load_settings(), role="worker") as runtime:
         return await reconcile_all(runtime)
+
+
+@app.command()
+def rates(
+    file: Annotated[Path, typer.Argument(help="A file of the European Central Bank's: daily, 90 days, or history.")],
+) -> None:
+    """Load published exchange rates from a file."""
+    _prepare()
+    print("{} rates read, {} of them new or other ones".format(*asyncio.run(_load_rates(file))))
+
+
+async def _load_rates(file: Path) -> tuple[int, int]:
+    from mintql.gateways.rates import FEED_LIMIT_BYTES, read_rates
+    from mintql.runtime import open_runtime
+    from mintql.services.rates import save_rates
+    from mintql.settings import load_settings
+
+    with file.open("rb") as opened:
+        found = read_rates(opened.read(FEED_LIMIT_BYTES + 1))
+    async with open_runtime(load_settings(), role="worker") as runtime, runtime.system() as conn:
+        return len(found), await save_rates(conn, found, "file")
 
 
 @app.command()

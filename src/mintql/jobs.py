@@ -23,6 +23,7 @@ from arq.worker import func
 from mintql.channels import outside_channels
 from mintql.domain.ids import ConnectionId, DeletionId, LinkVisitId, SyncRunId, UserId
 from mintql.gateways.queue import deserialize, serialize
+from mintql.nightly import categorize_all, reconcile_all
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import (
     audit,
@@ -30,16 +31,15 @@ from mintql.services import (
     digest_rounds,
     examination,
     link_visits,
+    rates,
     removal,
     sync,
     transfers,
-    uncategorized,
     webhooks,
 )
 from mintql.services import extract as extraction
 from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
-from mintql.services import reconcile as reconciliation
 from mintql.services.changes import CHANGES_KEPT_DAYS
 from mintql.services.deletion import Desk
 from mintql.services.effects import Effects, Job
@@ -238,22 +238,6 @@ async def reconcile(context: Context) -> None:
     await reconcile_all(_runtime(context))
 
 
-async def reconcile_all(runtime: Runtime) -> int:
-    """Do it; return how many sums were wrong."""
-    after: UserId | None = UserId(0)
-    wrong = 0
-    while after is not None:
-        async with runtime.system() as conn:
-            after, suspected = await reconciliation.reconcile_page(conn, after)
-        if suspected:
-            async with runtime.system() as conn:
-                wanted = sorted({item.user_id for item in suspected})
-                found, effects = await reconciliation.mend(conn, wanted, utc_now())
-            await runtime.perform(effects)
-            wrong += len(found)
-    return wrong
-
-
 @guarded
 async def search_transfers(context: Context) -> None:
     """Look through the history of persons for transfers where that was never done, a bounded number of persons."""
@@ -277,31 +261,11 @@ async def categorize_again(context: Context) -> None:
     await categorize_all(_runtime(context))
 
 
-async def categorize_all(runtime: Runtime) -> int:
-    """Do it for a bounded number of persons; return how many transactions have a category now."""
-    async with runtime.system() as conn:
-        after = start = await uncategorized.first_person(conn, utc_now().date())
-    left, count, round_over = uncategorized.PERSONS_PER_NIGHT_MAX, 0, False
-    while left > 0:
-        async with runtime.system() as conn:
-            user_ids = await uncategorized.next_persons(conn, after)
-        wanted = [user_id for user_id in user_ids if not round_over or user_id <= start][:left]
-        for user_id in wanted:
-            count += await _categorize(runtime, user_id)
-        left -= len(wanted)
-        if round_over and (not user_ids or len(wanted) < len(user_ids)):
-            break
-        after, round_over = (user_ids[-1], round_over) if user_ids else (UserId(0), True)
-    return count
-
-
-async def _categorize(runtime: Runtime, user_id: UserId) -> int:
-    async with runtime.system() as conn:
-        count, effects = await uncategorized.categorize_uncategorized(
-            conn, user_id, utc_now(), rows_max=uncategorized.ROWS_PER_NIGHT_MAX, crowd=runtime.crowd
-        )
-    await runtime.perform(effects)
-    return count
+@guarded
+async def fetch_rates(context: Context) -> None:
+    """Fetch published exchange rates, where the operator names a source of them."""
+    runtime = _runtime(context)
+    await rates.fetch_published(runtime.settings, runtime.system)
 
 
 FUNCTIONS: tuple[JobFunction, ...] = (
@@ -320,6 +284,7 @@ FUNCTIONS: tuple[JobFunction, ...] = (
     reconcile,
     search_transfers,
     categorize_again,
+    fetch_rates,
 )
 
 
@@ -336,6 +301,7 @@ def cron_jobs(settings: Settings) -> list[CronJob]:
         cron(reconcile, **once, hour=4, minute=30),
         cron(search_transfers, **once, hour=3, minute=15),
         cron(categorize_again, **once, hour=2, minute=15),
+        cron(fetch_rates, **once, hour={6, 15, 16, 17, 20}, minute=25),
     ]
 
 

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     smtp_timeout_seconds: float = Field(default=10.0, ge=0.1, le=60)
     """How long one answer of the mail server is waited for; a whole letter may take three times as long."""
 
+    exchange_rates_url: str | None = None
+    """Where exchange rates are published in the European Central Bank's XML; without it none are fetched."""
+
     session_days: int = Field(default=30, ge=1, le=365)
     password_hash_concurrency: int = Field(default=2, ge=1, le=64)
     allowed_origins: tuple[str, ...] = ()

@@ -15,7 +15,8 @@ import pytest
 
 from mintql.domain.credentials import Credentials
 from mintql.domain.ids import ConnectionId, UserId
-from mintql.jobs import reconcile_all, workplace
+from mintql.jobs import workplace
+from mintql.nightly import reconcile_all
 from mintql.runtime import Runtime
 from mintql.services import sync
 from mintql.services.effects import Effects

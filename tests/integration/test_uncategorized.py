@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from mintql.domain.money import Money
-from mintql.jobs import categorize_all
+from mintql.nightly import categorize_all
 from mintql.services import choices, uncategorized
 from mintql.services.budget_overrides import Scope
 from mintql.store.reconcile import differences

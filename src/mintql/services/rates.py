@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import date, timedelta
 
 from mintql.domain.errors import InvalidInput, NotFound
@@ -15,7 +16,9 @@ from mintql.domain.rates import (
     check_pair,
     check_rate,
 )
+from mintql.gateways.rates import fetch_rates
 from mintql.services.effects import Effects
+from mintql.settings import Settings
 from mintql.store import rates as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
@@ -31,6 +34,20 @@ async def save_rates(conn: Conn, rates: Sequence[Rate], source: str) -> int:
     kept = list(told.values())
     starts = range(0, len(kept), SAVED_AT_ONCE_MAX)
     return sum([await store.save(conn, kept[start : start + SAVED_AT_ONCE_MAX], source) for start in starts])
+
+
+async def fetch_published(settings: Settings, opened: Callable[[], AbstractAsyncContextManager[Conn]]) -> int | None:
+    """Fetch the rates of the operator's source and keep them; return how many were new, None where there is no source.
+
+    Raises:
+        InstitutionFailure: The source does not answer as it should.
+        InvalidInput: What it answers cannot be read.
+    """
+    if settings.exchange_rates_url is None:
+        return None
+    found = await fetch_rates(settings, settings.exchange_rates_url)
+    async with opened() as conn:
+        return await save_rates(conn, found, "feed")
 
 
 async def rate_book(conn: Conn, user_id: UserId, currencies: Iterable[str], first: date, last: date) -> RateBook:

@@ -1,0 +1,52 @@
+"""What goes through everybody's rows by night, page by page, each person or page in a transaction of its own."""
+
+from __future__ import annotations
+
+from mintql.domain.ids import UserId
+from mintql.runtime import Runtime
+from mintql.services import reconcile as reconciliation
+from mintql.services import uncategorized
+from mintql.services.extract import utc_now
+
+
+async def reconcile_all(runtime: Runtime) -> int:
+    """Compare every person's monthly sums with their transactions, mend; return how many sums were wrong."""
+    after: UserId | None = UserId(0)
+    wrong = 0
+    while after is not None:
+        async with runtime.system() as conn:
+            after, suspected = await reconciliation.reconcile_page(conn, after)
+        if suspected:
+            async with runtime.system() as conn:
+                wanted = sorted({item.user_id for item in suspected})
+                found, effects = await reconciliation.mend(conn, wanted, utc_now())
+            await runtime.perform(effects)
+            wrong += len(found)
+    return wrong
+
+
+async def categorize_all(runtime: Runtime) -> int:
+    """Categorize what is uncategorized, for a bounded number of persons; return how many have a category now."""
+    async with runtime.system() as conn:
+        after = start = await uncategorized.first_person(conn, utc_now().date())
+    left, count, round_over = uncategorized.PERSONS_PER_NIGHT_MAX, 0, False
+    while left > 0:
+        async with runtime.system() as conn:
+            user_ids = await uncategorized.next_persons(conn, after)
+        wanted = [user_id for user_id in user_ids if not round_over or user_id <= start][:left]
+        for user_id in wanted:
+            count += await _categorize(runtime, user_id)
+        left -= len(wanted)
+        if round_over and (not user_ids or len(wanted) < len(user_ids)):
+            break
+        after, round_over = (user_ids[-1], round_over) if user_ids else (UserId(0), True)
+    return count
+
+
+async def _categorize(runtime: Runtime, user_id: UserId) -> int:
+    async with runtime.system() as conn:
+        count, effects = await uncategorized.categorize_uncategorized(
+            conn, user_id, utc_now(), rows_max=uncategorized.ROWS_PER_NIGHT_MAX, crowd=runtime.crowd
+        )
+    await runtime.perform(effects)
+    return count

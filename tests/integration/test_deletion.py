@@ -265,6 +265,18 @@ async def test_rows_that_are_left_stop_the_end_rather_than_being_forgotten(scene
     await scene.finish(ADA_ID)
 
 
+async def test_what_was_shared_ends_at_once_in_both_directions(scene):
+    share = (
+        "INSERT INTO household_shares (user_id, email, role, state, member_id, created_at, expires_at, accepted_at) "
+        "VALUES ($1, 'someone@example.org', 'viewer', 'accepted', $2, now(), now(), now())"
+    )
+    for owner_id, member_id in ((ADA_ID, BOB_ID), (BOB_ID, ADA_ID), (BOB_ID, EVE_ID)):
+        await scene.conn.execute(share, owner_id, member_id)
+    await scene.ask(ADA_ID)
+    left = await scene.conn.fetch("SELECT user_id, member_id FROM household_shares")
+    assert [tuple(row) for row in left] == [(BOB_ID, EVE_ID)]
+
+
 async def test_the_sweeper_sends_what_nobody_is_at(scene):
     number = await scene.ask(ADA_ID)
     assert await deletion.due_jobs(scene.conn, scene.now) == [Job("delete_person", (number,))]

@@ -203,3 +203,26 @@ async def test_a_bucket_that_does_not_exist_is_down(s3_endpoint):
     async with open_object_store(settings) as store:
         with pytest.raises(ObjectStoreDown, match="NoSuchBucket"):
             await store.check()
+
+
+async def test_a_folder_goes_with_the_last_of_its_objects_and_comes_back_with_the_next(tmp_path):
+    store = DiskObjectStore(tmp_path / "objects")
+    await store.put("raw/7/1/a.gz", b"a", "application/gzip")
+    await store.put("raw/8/1/b.gz", b"b", "application/gzip")
+    await store.delete("raw/7/1/a.gz")
+    assert sorted(path.name for path in (tmp_path / "objects" / "raw").iterdir()) == ["8"]
+    await store.put("raw/7/1/a.gz", b"again", "application/gzip")
+    assert await store.get("raw/7/1/a.gz") == b"again"
+
+
+async def test_objects_that_come_and_go_in_one_folder_at_once_are_all_kept(tmp_path):
+    store = DiskObjectStore(tmp_path / "objects")
+
+    async def come_and_go(number):
+        for turn in range(15):
+            await store.put(f"raw/7/{number}-{turn}", b"x", "text/plain")
+            if turn % 3:
+                await store.delete(f"raw/7/{number}-{turn}")
+
+    await asyncio.gather(*(come_and_go(number) for number in range(8)))
+    assert len([key async for key in store.list("raw/7/")]) == 8 * 5

@@ -30,8 +30,8 @@ async def in_tables(conn: Any, words: Sequence[str]) -> dict[str, list[str]]:
 
 
 def in_objects(root: Path, words: Sequence[str]) -> list[str]:
-    """Objects that hold one of the words in their key or, unpacked, in their bytes."""
-    found = []
+    """Objects that hold one of the words in their key or, unpacked, in their bytes; and folders in their names."""
+    found = [str(path) for path in root.rglob("*") if path.is_dir() and any(word in path.name for word in words)]
     for path in sorted(root.rglob("*")):
         if path.is_file():
             content = path.read_bytes()

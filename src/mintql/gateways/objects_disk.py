@@ -23,6 +23,7 @@ from mintql.gateways.objects import (
 
 PARTIAL_FOLDER = ".partial"
 """Where files are written before they get their name. No key begins with a dot, so it is never listed."""
+LINK_ROUNDS_MAX = 4
 PARTIAL_SECONDS_MAX = 3600
 """No write takes this long: a partial file that is older was left by a process that died."""
 
@@ -78,13 +79,13 @@ class DiskObjectStore:
         try:
             partial = self._write_partial(content)
             try:
-                _make_folders(target.parent)
                 try:
-                    os.link(partial, target)
+                    _link(partial, target)
                 except FileExistsError:
                     if target.is_dir() or target.read_bytes() != content:
                         raise ObjectConflict(f"other bytes are kept under {key!r} already") from None
-                _sync_folder(target.parent)
+                with contextlib.suppress(FileNotFoundError):  # Somebody else has deleted the object by now.
+                    _sync_folder(target.parent)
             finally:
                 partial.unlink()
         except (NotADirectoryError, FileExistsError):
@@ -115,7 +116,9 @@ class DiskObjectStore:
         try:
             if target.is_file():
                 target.unlink(missing_ok=True)
-                _sync_folder(target.parent)
+                stays = _remove_empty(target.parent, self.root)
+                with contextlib.suppress(FileNotFoundError):  # Somebody else has removed it, and says so above it.
+                    _sync_folder(stays)
         except OSError as error:
             raise ObjectStoreDown(f"{key!r} cannot be deleted: {error.strerror}") from error
 
@@ -134,6 +137,29 @@ def _walk(root: Path, folder: str) -> Iterator[str]:
             yield from _walk(root, key.removesuffix("/"))
         else:
             yield key
+
+
+def _link(partial: Path, target: Path) -> None:
+    """Give a written file its name; a folder that somebody removes meanwhile, because it was empty, is made again."""
+    for _ in range(LINK_ROUNDS_MAX - 1):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            _make_folders(target.parent)
+            os.link(partial, target)
+            return
+    _make_folders(target.parent)
+    os.link(partial, target)
+
+
+def _remove_empty(folder: Path, root: Path) -> Path:
+    """Remove a folder that holds nothing any more, and those above it: names of folders tell of what was in them.
+
+    Returns the first folder that stays.
+    """
+    with contextlib.suppress(OSError):  # One that is not empty.
+        while folder != root:
+            folder.rmdir()
+            folder = folder.parent
+    return folder
 
 
 def _make_folders(folder: Path) -> None:

@@ -141,7 +141,9 @@ DECLARE
 BEGIN
     FOR place IN
         SELECT relname AS name, relrowsecurity AS of_persons
-        FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+        FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+          AND has_table_privilege('mintql_api', oid, 'SELECT')
     LOOP
         IF place.name IN ('connection_secrets', 'users', 'connections', 'sessions', 'schema_migrations') THEN
             CONTINUE;

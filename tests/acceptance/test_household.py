@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from mintql.api import sharing
 from mintql.api.nodes import encode_id
+from mintql.api.schema import build_schema
 from support.clients import client_of, raw_socket
 from support.factories import create_account, create_transaction
 from support.people import category
@@ -74,6 +76,9 @@ mutation Limit($categoryId: ID!, $month: Month!) {
     __typename ... on SetBudgetOverrideSuccess { budget { limit { amount } } } ... on Error { code message }
   }
 }
+"""
+SPENDING = """
+query Spending($month: Month!) { monthlySpending(from: $month, to: $month) { totals { spent { amount } } } }
 """
 BUDGETS = "query Budgets($month: Month!) { budgets(month: $month) { category { slug } spent { amount } } }"
 
@@ -278,6 +283,43 @@ async def test_a_partner_with_all_accounts_sees_the_whole_month(client, bob, hom
     share = await join(client, bob, {"role": "VIEWER", "allAccounts": True, "allBudgets": True})
     rows = (await through(bob, share, TRANSACTIONS))["data"]["transactions"]["nodes"]
     assert {row["id"] for row in rows} == {home["ours"], home["hidden"]}
+    spending = await through(bob, share, SPENDING, month=MONTH)
+    assert spending["data"]["monthlySpending"] == [{"totals": [{"spent": {"amount": "1003.50"}}]}]
+    for query in ("{ subscriptions { yearlyTotals { amount } } }", "{ recurring { nodes { merchant } } }"):
+        answer = await through(bob, share, query)
+        assert all(error["extensions"]["code"] == "BAD_USER_INPUT" for error in answer.get("errors", [])), answer
+
+
+async def test_sums_over_all_accounts_are_not_for_members_who_see_some(client, bob, home):
+    share = await join(client, bob, extent(home))
+    refused = await through(bob, share, SPENDING, month=MONTH)
+    assert refused["errors"][0]["message"] == (
+        "`monthlySpending` sums up all accounts, and only some of them are shared with you."
+    )
+
+
+async def test_the_budget_on_everything_is_shared_by_itself(client, bob, home):
+    share = await join(client, bob, extent(home, "MANAGER", budgetIds=[], everythingBudget=True))
+    limit = """
+    mutation Limit($month: Month!) {
+      setBudgetOverride(everything: true, month: $month, limit: {amount: "90.00", currency: "USD"}, scope: THIS_MONTH) {
+        __typename ... on Error { message }
+      }
+    }
+    """
+    set_ = (await through(bob, share, limit, month=MONTH))["data"]["setBudgetOverride"]
+    assert set_ == {"__typename": "SetBudgetOverrideSuccess"}
+    budgets = (await through(bob, share, BUDGETS, month=MONTH))["data"]["budgets"]
+    assert budgets == [{"category": None, "spent": {"amount": "1003.50"}}]
+
+
+def test_what_members_may_ask_for_is_in_the_schema():
+    schema = build_schema()._schema
+    assert (sharing.OPEN_QUERIES | sharing.WHOLE_QUERIES) - {"__typename", "__schema", "__type"} <= set(
+        schema.query_type.fields
+    )
+    assert sharing.BUDGET_CHANGES | set(sharing.TRANSACTIONS_OF) <= set(schema.mutation_type.fields)
+    assert sharing.OPEN_SUBSCRIPTIONS - {"__typename"} <= set(schema.subscription_type.fields)
 
 
 async def test_a_shared_budget_stays_shared_when_its_category_is_merged(client, bob, home):

@@ -11,6 +11,7 @@ from mintql.api.categories import Category, category_node, decode_category_id
 from mintql.api.context import Context, Info
 from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
 from mintql.api.nodes import decode_id, encode_id
+from mintql.domain.budgets import EVERYTHING_ID
 from mintql.domain.household import (
     ACCOUNTS_NAMED_MAX,
     BUDGETS_NAMED_MAX,
@@ -23,7 +24,7 @@ from mintql.domain.household import (
     ShareRole,
     ShareState,
 )
-from mintql.domain.ids import AccountId, ShareId
+from mintql.domain.ids import AccountId, CategoryId, ShareId
 from mintql.services import household as service
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class HouseholdShare:
     state: ShareState = strawberry.field(description="How far it is.")
     all_accounts: bool = strawberry.field(description="Whether all accounts are shared, later ones too.")
     all_budgets: bool = strawberry.field(description="Whether all budgets are shared, later ones too.")
+    everything_budget: bool = strawberry.field(description="Whether the budget on everything is one of those chosen.")
     created_at: datetime = strawberry.field(description="When it was offered.")
     expires_at: datetime = strawberry.field(description="Until when the invitation can be accepted.")
     accepted_at: datetime | None = strawberry.field(description="When it was accepted.")
@@ -63,7 +65,7 @@ class HouseholdShare:
 
     @strawberry.field(description="What the budgets chosen are for; empty where all are shared.")
     async def budgets(self, info: Info) -> list[Category]:
-        wanted = self.share.extent.budget_ids or ()
+        wanted = [one for one in self.share.extent.budget_ids or () if one != EVERYTHING_ID]
         async with info.context.person() as conn:
             tree = await info.context.category_tree(conn, wanted)
         return [category_node(tree, category_id) for category_id in wanted if category_id in tree.by_id]
@@ -105,6 +107,7 @@ class HouseholdExtentInput:
         default_factory=list,
         description=f"Or the budgets of these categories and groups, up to {BUDGETS_NAMED_MAX}.",
     )
+    everything_budget: bool = strawberry.field(default=False, description="And the budget on everything.")
 
     def extent(self) -> Extent:
         """Return what is meant; raise `InvalidInput` for an id that is none."""
@@ -113,10 +116,12 @@ class HouseholdExtentInput:
             account_ids=None
             if self.all_accounts
             else tuple(AccountId(decode_id("Account", text, field="accountIds")) for text in self.account_ids),
-            budget_ids=None
-            if self.all_budgets
-            else tuple(decode_category_id(text, field="budgetIds") for text in self.budget_ids),
+            budget_ids=None if self.all_budgets else self._budgets(),
         )
+
+    def _budgets(self) -> tuple[CategoryId, ...]:
+        named = tuple(decode_category_id(text, field="budgetIds") for text in self.budget_ids)
+        return (*named, EVERYTHING_ID) if self.everything_budget else named
 
 
 @strawberry.type(description="The share is offered.")
@@ -239,6 +244,7 @@ def share_node(share: Share) -> HouseholdShare:
         state=share.state,
         all_accounts=share.extent.account_ids is None,
         all_budgets=share.extent.budget_ids is None,
+        everything_budget=EVERYTHING_ID in (share.extent.budget_ids or ()),
         created_at=share.created_at,
         expires_at=share.expires_at,
         accepted_at=share.accepted_at,

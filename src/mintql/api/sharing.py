@@ -19,6 +19,7 @@ from mintql.api.context import Context
 from mintql.api.documents import Documents
 from mintql.api.errors import QUERY_CODES
 from mintql.api.nodes import decode_id
+from mintql.domain.budgets import EVERYTHING_ID
 from mintql.domain.errors import Failure, NotShared
 from mintql.domain.household import Entered
 from mintql.domain.ids import TransactionId
@@ -29,7 +30,7 @@ OPEN_QUERIES = frozenset(
     {"__typename", "__schema", "__type", "node", "accounts", "transactions", "tags", "categories", "institutions"}
     | {"budgets", "budgetAlerts"}
 )
-WHOLE_QUERIES = frozenset({"spending"})
+WHOLE_QUERIES = frozenset({"monthlySpending", "spending", "recurring", "upcomingBills", "subscriptions"})
 """Sums over all accounts: for members to whom all of them are shown."""
 OPEN_SUBSCRIPTIONS = frozenset({"__typename", "budgetAlerts"})
 
@@ -41,8 +42,8 @@ TRANSACTIONS_OF: dict[str, str] = {
     "recategorize": "ids",
 }
 """Mutations of transactions for managers, and the argument that names them."""
-BUDGET_OF: dict[str, str] = {"setBudgetOverride": "categoryId", "removeBudgetOverride": "categoryId"}
-"""Mutations of budgets for managers, and the argument that names one."""
+BUDGET_CHANGES = frozenset({"setBudgetOverride", "removeBudgetOverride"})
+"""Mutations of budgets for managers."""
 
 
 async def refusal(
@@ -110,11 +111,11 @@ async def _admit_changes(
         raise NotShared("Through a share, send one change at a time.")
     (field,), mutation = fields, schema.mutation_type
     name = field.name.value
-    if mutation is None or name not in TRANSACTIONS_OF | BUDGET_OF:
+    if mutation is None or name not in BUDGET_CHANGES | TRANSACTIONS_OF.keys():
         raise NotShared(f"`{name}` is not for members of a household; leave the share out to change your own.")
     arguments = get_argument_values(mutation.fields[name], field, coerced)
-    if name in BUDGET_OF:
-        _admit_budget(entered, arguments[BUDGET_OF[name]])
+    if name in BUDGET_CHANGES:
+        _admit_budget(entered, arguments)
     else:
         _admit_scope(entered, name, arguments)
         await _admit_transactions(context, TRANSACTIONS_OF[name], arguments)
@@ -122,8 +123,12 @@ async def _admit_changes(
     context.fenced = False
 
 
-def _admit_budget(entered: Entered, category_id: str) -> None:
-    if not entered.extent.has_budget(decode_category_id(category_id)):
+def _admit_budget(entered: Entered, arguments: Mapping[str, Any]) -> None:
+    named = arguments.get("categoryId")
+    if named is None and not arguments.get("everything"):
+        return  # The mutation says itself what is missing.
+    category_id = EVERYTHING_ID if named is None else decode_category_id(named)
+    if not entered.extent.has_budget(category_id):
         raise NotShared("This budget is not shared with you.")
 
 

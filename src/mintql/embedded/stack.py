@@ -67,6 +67,7 @@ async def running_stack(project: Project, *, port: int, bank_port: int, announce
         environment = await _environment(project, supervisor, servers, said)
         bank_url, api_url = f"http://{LOCAL_HOST}:{bank_port}", f"http://{LOCAL_HOST}:{port}"
         environment |= _institutions(os.environ, bank_url, api_url)
+        environment |= _mail(os.environ, project, api_url)
         applied = await migrate(environment["DATABASE_URL"])
         if applied:
             announce(f"Migrations applied: {', '.join(applied)}")
@@ -89,6 +90,17 @@ def _institutions(given: Mapping[str, str], bank_url: str, api_url: str) -> dict
         chosen["MINTQL_PLAID_URL"] = f"{chosen['MINTQL_SANDBOX_URL'].rstrip('/')}/plaid"
         chosen["MINTQL_PLAID_CLIENT_ID"] = chosen["MINTQL_PLAID_SECRET"] = BANK_KEY
     return chosen
+
+
+def _mail(given: Mapping[str, str], project: Project, api_url: str) -> dict[str, str]:
+    """Return the settings by which letters become files to look at, unless a mail server is `given`."""
+    if "MINTQL_SMTP_URL" in given:
+        return {}
+    return {
+        "MINTQL_SMTP_URL": f"file:{project.home / 'mail'}",
+        "MINTQL_MAIL_FROM": given.get("MINTQL_MAIL_FROM", "mintql <mintql@localhost.localdomain>"),
+        "MINTQL_PUBLIC_URL": given.get("MINTQL_PUBLIC_URL", api_url),
+    }
 
 
 async def _environment(project: Project, supervisor: Supervisor, servers: ExitStack, said: Announce) -> dict[str, str]:

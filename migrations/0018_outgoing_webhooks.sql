@@ -136,3 +136,5 @@ GRANT SELECT (user_id, endpoint_id, secret_no, created_at, expires_at), UPDATE (
     TO mintql_api;
 GRANT SELECT, INSERT, UPDATE ON webhook_deliveries TO mintql_api;
 GRANT SELECT ON webhook_attempts TO mintql_api;
+-- A test's message id is made of its delivery's number.
+GRANT USAGE ON SEQUENCE webhook_deliveries_delivery_id_seq TO mintql_api;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,8 @@ from mintql.domain.outgoing_webhooks import FAILING_MAX
 from mintql.services import outgoing_webhooks as webhooks
 from mintql.services.outgoing_webhooks import EndpointWish
 from mintql.settings import Settings
+from mintql.store import outgoing_webhooks_sending as store
+from mintql.store.outgoing_webhooks_sending import EndpointKey
 from support.http_server import PUBLIC_ADDRESS, reply, resolving, serve
 from support.people import acting_as
 from support.pipeline import Pipeline, open_pipeline
@@ -61,6 +64,26 @@ async def test_a_delivery_that_was_given_up_or_sent_is_sent_again_as_it_was(bank
     verified(receiver.seen[2], secret)
     [row] = await deliveries(bank)
     assert (row["state"], row["attempts"]) == ("sent", 3)
+
+
+async def test_sending_again_and_a_worker_at_the_same_endpoint_wait_for_each_other_in_one_order(bank: Pipeline) -> None:
+    user_id, made, _ = await hooked(bank, "https://ada.example/")
+    await happen(bank, user_id)
+    [row] = await deliveries(bank)
+
+    async def resend() -> None:
+        async with bank.begin() as conn:
+            await webhooks.resend(conn, user_id, row["delivery_id"], bank.now)
+
+    async with bank.begin() as conn:
+        await store.lock_endpoint(conn, EndpointKey(user_id, made.endpoint_id))
+        other = asyncio.create_task(resend())
+        await asyncio.sleep(0.1)
+        assert not other.done()
+        await store.write_body(conn, user_id, row["delivery_id"], "{}")
+    await other
+    [row] = await deliveries(bank)
+    assert (row["state"], row["body"]) == ("due", "{}")
 
 
 async def test_a_receiver_that_says_it_is_gone_is_switched_off_and_told_nothing_more(bank: Pipeline) -> None:

@@ -45,6 +45,7 @@ from mintql.api.matches import MatchesMutation, MatchesQuery
 from mintql.api.nodes import NodesQuery
 from mintql.api.notification_settings import NotificationSettingsMutation, NotificationSettingsQuery
 from mintql.api.notifications import NotificationsMutation, NotificationsQuery, NotificationsSubscription
+from mintql.api.outgoing_webhooks import OutgoingWebhooksMutation, OutgoingWebhooksQuery
 from mintql.api.rates import RatesMutation, RatesQuery
 from mintql.api.recommendations import RecommendationsQuery
 from mintql.api.recurring import RecurringMutation, RecurringQuery
@@ -90,6 +91,7 @@ class Query(
     NotificationSettingsQuery,
     ImportsQuery,
     MatchesQuery,
+    OutgoingWebhooksQuery,
     RulesQuery,
     TransfersQuery,
     RecurringQuery,
@@ -118,6 +120,7 @@ class Mutation(
     ImportsMutation,
     AccountMergesMutation,
     MatchesMutation,
+    OutgoingWebhooksMutation,
     RulesMutation,
     TransfersMutation,
     RecurringMutation,

@@ -6,6 +6,8 @@
 4. rows of monthly_spending, in the order of their key (the triggers sort)
 5. rows of user_counters, ascending, then what is appended under them: alerts, events, outbox
 6. buckets of sellers that votes are counted for, ascending, all of a transaction at once (`store/crowd.py`)
+7. rows of webhook_endpoints, then of webhook_deliveries; a worker that sends holds one endpoint at a time, and no
+   person's lock
 
 A trigger appends the event that a connection's state or error has changed: whoever writes those holds the person's
 lock already, so that step 5 before step 3 can meet nobody who goes the other way.

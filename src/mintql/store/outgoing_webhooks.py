@@ -143,9 +143,9 @@ async def tests_since(conn: Conn, user_id: UserId, type_name: str, since: dateti
 
 
 async def send_again(conn: Conn, user_id: UserId, row: DeliveryRow, now: datetime) -> None:
-    """Let a delivery be due at once; the endpoint is looked at now."""
-    await conn.execute(SQL.send_again, user_id, row.delivery_id, now)
+    """Let a delivery be due at once; the endpoint is looked at now. It is locked first, as workers do."""
     await conn.execute(SQL.hurry, user_id, row.endpoint_id, now)
+    await conn.execute(SQL.send_again, user_id, row.delivery_id, now)
 
 
 async def deliveries(

@@ -4,7 +4,7 @@ WITH due AS (
     SELECT user_id, endpoint_id FROM webhook_endpoints
     WHERE due_at <= $1 AND (leased_until IS NULL OR leased_until <= $1) AND enabled
     ORDER BY due_at LIMIT $2
-    FOR UPDATE SKIP LOCKED
+    FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE webhook_endpoints AS endpoint SET leased_until = $3
 FROM due WHERE endpoint.user_id = due.user_id AND endpoint.endpoint_id = due.endpoint_id
@@ -13,7 +13,7 @@ RETURNING endpoint.user_id, endpoint.endpoint_id
 -- name: lock_endpoint
 -- Holds an endpoint to the end of the transaction, as whoever adds a delivery does; returns how it stands.
 SELECT url, enabled, failing_since, failures, paused_until FROM webhook_endpoints
-WHERE user_id = $1 AND endpoint_id = $2 FOR UPDATE
+WHERE user_id = $1 AND endpoint_id = $2 FOR NO KEY UPDATE
 
 -- name: secrets
 -- What an endpoint's deliveries are signed with now, newest first.

@@ -20,7 +20,7 @@ from mintql.store.transactions_read import Key, TransactionFilter, TransactionRo
 from mintql.store.transactions_search import WORDS_MAX, AmountKey, Words
 
 COUNTED_MAX = 1_000
-ALIKE_LENGTH_MIN: Final = 3
+PIECE_LENGTH: Final = 3
 _AMOUNT = re.compile(r"[-+]?(\d{1,15})(?:[.,](\d{1,4}))?", re.ASCII)
 
 _AMOUNT_LETTERS = str.maketrans("0123456789.", "ABCDEFGHIJK")
@@ -118,6 +118,8 @@ async def _read(
         if reading is Reading.CORRECTED and not corrections:
             return None
     words = _words(asked, corrections, alike=reading is Reading.ALIKE)
+    if reading is Reading.ALIKE and words.alike is None:
+        return None
     rows = await _page(conn, user_id, asked, words, reading, after, size + 1)
     return Found(rows[:size], len(rows) > size, reading, words, corrections)
 
@@ -137,15 +139,26 @@ async def _page(
 
 def _words(asked: Search, corrections: Mapping[str, Sequence[str]], *, alike: bool = False) -> Words:
     any_of: list[list[str]] = []
-    amounts = False
+    likes: list[str | None] = []
     for word in asked.words:
         texts = [word, *corrections.get(word, ())]
-        if (amount := _amount_text(word)) is not None:
+        amount = _amount_text(word)
+        if amount is not None:
             texts.append(amount)
-            amounts = True
-        any_of.append(texts)
-    likes = [word if len(word) >= ALIKE_LENGTH_MIN else None for word in asked.words] if alike else None
-    return Words(any_of, likes, amounts)
+        may_be_alike = alike and len(texts) == 1 and _can_be_alike(word)
+        any_of.append(_pieces(word) if may_be_alike else texts)
+        likes.append(word if may_be_alike else None)
+    return Words(any_of, likes if any(likes) else None, any(map(_amount_text, asked.words)))
+
+
+def _can_be_alike(word: str) -> bool:
+    """Tell whether trigrams can compare a word: under the locale of the database they are of ASCII letters only."""
+    return len(word) > PIECE_LENGTH and word.isascii() and word.isalnum()
+
+
+def _pieces(word: str) -> list[str]:
+    """Return the stretches of a word of which any text that is like it has one: to look for them costs far less."""
+    return [word[start : start + PIECE_LENGTH] for start in range(len(word) - PIECE_LENGTH + 1)]
 
 
 def _amount_text(word: str) -> str | None:

@@ -25,8 +25,8 @@ _MINOR_PER_UNIT = json.dumps({currency: 10**places for currency, places in EXPON
 class Words:
     """What is looked for: for each word the texts of which any will do, in small letters.
 
-    `alike` says that texts like a word will do as well; `amounts` that one of the texts is an amount, with
-    the capitals A to K for digits and point.
+    Where `alike` has a word, the text has to be like that as well. `amounts` says that one of the texts is an amount,
+    with the capitals A to K for digits and point.
     """
 
     any_of: Sequence[Sequence[str]]

@@ -2,11 +2,10 @@
 -- and ($4, $5) oldest key, of which the one that paging begins behind is left out; $6 rows at most; $7 accounts; $8
 -- categories; $9 pending; $10 pattern of text; $11 least and $12 greatest amount in whole units of the row's currency;
 -- $13 minor units to the unit of currencies where that is not 100, as JSON; $14 tags; $15 whether there is a note; $16
--- whether budgets leave it out; $17 to $22 patterns for each word, of which any will do; $23 the words themselves, where
--- ones like them will do; $24 whether a word may be an amount, which is written in capitals, so that parts of
--- other words cannot be found in it. `by_amount` also takes $25, which is 1 for least first and
--- -1 for greatest first, and the key ($26, $27) that paging begins behind. Every one of $7 to $23 is NULL where not asked
--- for.
+-- whether budgets leave it out; $17 to $22 patterns for each word, of which any will do; $23 words that the text has to
+-- be like as well, each in the place of its patterns; $24 whether a word may be an amount, which is written in capitals,
+-- so that parts of other words cannot be found in it. `by_amount` also takes $25, which is 1 for least first and -1 for
+-- greatest first, and the key ($26, $27) that paging begins behind. $7 to $12 and $14 to $23 are NULL where not asked for.
 --
 -- Row-level security lets no index on words be used (operators of trigrams and LIKE may leak), and one of everybody's
 -- words would be searched through everybody's rows. So these walk the person's rows by day, and stop at a full page.
@@ -37,12 +36,12 @@ WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
   AND ($14::text[] IS NULL OR tags && $14)
   AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
   AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
-  AND ($17::text[] IS NULL OR said.words LIKE ANY ($17) OR word_similarity(($23::text[])[1], said.words) >= 0.6)
-  AND ($18::text[] IS NULL OR said.words LIKE ANY ($18) OR word_similarity(($23::text[])[2], said.words) >= 0.6)
-  AND ($19::text[] IS NULL OR said.words LIKE ANY ($19) OR word_similarity(($23::text[])[3], said.words) >= 0.6)
-  AND ($20::text[] IS NULL OR said.words LIKE ANY ($20) OR word_similarity(($23::text[])[4], said.words) >= 0.6)
-  AND ($21::text[] IS NULL OR said.words LIKE ANY ($21) OR word_similarity(($23::text[])[5], said.words) >= 0.6)
-  AND ($22::text[] IS NULL OR said.words LIKE ANY ($22) OR word_similarity(($23::text[])[6], said.words) >= 0.6)
+  AND ($17::text[] IS NULL OR (said.words LIKE ANY ($17) AND coalesce(word_similarity(($23::text[])[1], said.words) >= 0.6, true)))
+  AND ($18::text[] IS NULL OR (said.words LIKE ANY ($18) AND coalesce(word_similarity(($23::text[])[2], said.words) >= 0.6, true)))
+  AND ($19::text[] IS NULL OR (said.words LIKE ANY ($19) AND coalesce(word_similarity(($23::text[])[3], said.words) >= 0.6, true)))
+  AND ($20::text[] IS NULL OR (said.words LIKE ANY ($20) AND coalesce(word_similarity(($23::text[])[4], said.words) >= 0.6, true)))
+  AND ($21::text[] IS NULL OR (said.words LIKE ANY ($21) AND coalesce(word_similarity(($23::text[])[5], said.words) >= 0.6, true)))
+  AND ($22::text[] IS NULL OR (said.words LIKE ANY ($22) AND coalesce(word_similarity(($23::text[])[6], said.words) >= 0.6, true)))
 ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 
 -- name: oldest_first
@@ -71,12 +70,12 @@ WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
   AND ($14::text[] IS NULL OR tags && $14)
   AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
   AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
-  AND ($17::text[] IS NULL OR said.words LIKE ANY ($17) OR word_similarity(($23::text[])[1], said.words) >= 0.6)
-  AND ($18::text[] IS NULL OR said.words LIKE ANY ($18) OR word_similarity(($23::text[])[2], said.words) >= 0.6)
-  AND ($19::text[] IS NULL OR said.words LIKE ANY ($19) OR word_similarity(($23::text[])[3], said.words) >= 0.6)
-  AND ($20::text[] IS NULL OR said.words LIKE ANY ($20) OR word_similarity(($23::text[])[4], said.words) >= 0.6)
-  AND ($21::text[] IS NULL OR said.words LIKE ANY ($21) OR word_similarity(($23::text[])[5], said.words) >= 0.6)
-  AND ($22::text[] IS NULL OR said.words LIKE ANY ($22) OR word_similarity(($23::text[])[6], said.words) >= 0.6)
+  AND ($17::text[] IS NULL OR (said.words LIKE ANY ($17) AND coalesce(word_similarity(($23::text[])[1], said.words) >= 0.6, true)))
+  AND ($18::text[] IS NULL OR (said.words LIKE ANY ($18) AND coalesce(word_similarity(($23::text[])[2], said.words) >= 0.6, true)))
+  AND ($19::text[] IS NULL OR (said.words LIKE ANY ($19) AND coalesce(word_similarity(($23::text[])[3], said.words) >= 0.6, true)))
+  AND ($20::text[] IS NULL OR (said.words LIKE ANY ($20) AND coalesce(word_similarity(($23::text[])[4], said.words) >= 0.6, true)))
+  AND ($21::text[] IS NULL OR (said.words LIKE ANY ($21) AND coalesce(word_similarity(($23::text[])[5], said.words) >= 0.6, true)))
+  AND ($22::text[] IS NULL OR (said.words LIKE ANY ($22) AND coalesce(word_similarity(($23::text[])[6], said.words) >= 0.6, true)))
 ORDER BY posted_on, transaction_id LIMIT $6
 
 -- name: by_amount
@@ -110,12 +109,12 @@ FROM (
       AND ($14::text[] IS NULL OR tags && $14)
       AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
       AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
-      AND ($17::text[] IS NULL OR said.words LIKE ANY ($17) OR word_similarity(($23::text[])[1], said.words) >= 0.6)
-      AND ($18::text[] IS NULL OR said.words LIKE ANY ($18) OR word_similarity(($23::text[])[2], said.words) >= 0.6)
-      AND ($19::text[] IS NULL OR said.words LIKE ANY ($19) OR word_similarity(($23::text[])[3], said.words) >= 0.6)
-      AND ($20::text[] IS NULL OR said.words LIKE ANY ($20) OR word_similarity(($23::text[])[4], said.words) >= 0.6)
-      AND ($21::text[] IS NULL OR said.words LIKE ANY ($21) OR word_similarity(($23::text[])[5], said.words) >= 0.6)
-      AND ($22::text[] IS NULL OR said.words LIKE ANY ($22) OR word_similarity(($23::text[])[6], said.words) >= 0.6)
+      AND ($17::text[] IS NULL OR (said.words LIKE ANY ($17) AND coalesce(word_similarity(($23::text[])[1], said.words) >= 0.6, true)))
+      AND ($18::text[] IS NULL OR (said.words LIKE ANY ($18) AND coalesce(word_similarity(($23::text[])[2], said.words) >= 0.6, true)))
+      AND ($19::text[] IS NULL OR (said.words LIKE ANY ($19) AND coalesce(word_similarity(($23::text[])[3], said.words) >= 0.6, true)))
+      AND ($20::text[] IS NULL OR (said.words LIKE ANY ($20) AND coalesce(word_similarity(($23::text[])[4], said.words) >= 0.6, true)))
+      AND ($21::text[] IS NULL OR (said.words LIKE ANY ($21) AND coalesce(word_similarity(($23::text[])[5], said.words) >= 0.6, true)))
+      AND ($22::text[] IS NULL OR (said.words LIKE ANY ($22) AND coalesce(word_similarity(($23::text[])[6], said.words) >= 0.6, true)))
 ) AS found
 WHERE $26::numeric IS NULL OR (found.sort_key, found.transaction_id) > ($26, $27::bigint)
 ORDER BY found.sort_key, found.transaction_id LIMIT $6
@@ -145,12 +144,12 @@ SELECT count(*)::int AS found FROM (
       AND ($14::text[] IS NULL OR tags && $14)
       AND ($15::boolean IS NULL OR (note IS NOT NULL) = $15)
       AND ($16::boolean IS NULL OR coalesce(excluded_from_budgets, false) = $16)
-      AND ($17::text[] IS NULL OR said.words LIKE ANY ($17) OR word_similarity(($23::text[])[1], said.words) >= 0.6)
-      AND ($18::text[] IS NULL OR said.words LIKE ANY ($18) OR word_similarity(($23::text[])[2], said.words) >= 0.6)
-      AND ($19::text[] IS NULL OR said.words LIKE ANY ($19) OR word_similarity(($23::text[])[3], said.words) >= 0.6)
-      AND ($20::text[] IS NULL OR said.words LIKE ANY ($20) OR word_similarity(($23::text[])[4], said.words) >= 0.6)
-      AND ($21::text[] IS NULL OR said.words LIKE ANY ($21) OR word_similarity(($23::text[])[5], said.words) >= 0.6)
-      AND ($22::text[] IS NULL OR said.words LIKE ANY ($22) OR word_similarity(($23::text[])[6], said.words) >= 0.6)
+      AND ($17::text[] IS NULL OR (said.words LIKE ANY ($17) AND coalesce(word_similarity(($23::text[])[1], said.words) >= 0.6, true)))
+      AND ($18::text[] IS NULL OR (said.words LIKE ANY ($18) AND coalesce(word_similarity(($23::text[])[2], said.words) >= 0.6, true)))
+      AND ($19::text[] IS NULL OR (said.words LIKE ANY ($19) AND coalesce(word_similarity(($23::text[])[3], said.words) >= 0.6, true)))
+      AND ($20::text[] IS NULL OR (said.words LIKE ANY ($20) AND coalesce(word_similarity(($23::text[])[4], said.words) >= 0.6, true)))
+      AND ($21::text[] IS NULL OR (said.words LIKE ANY ($21) AND coalesce(word_similarity(($23::text[])[5], said.words) >= 0.6, true)))
+      AND ($22::text[] IS NULL OR (said.words LIKE ANY ($22) AND coalesce(word_similarity(($23::text[])[6], said.words) >= 0.6, true)))
     LIMIT $6
 ) AS bounded
 

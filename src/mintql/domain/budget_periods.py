@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.months import add_months, first_day
@@ -24,6 +25,8 @@ ANCHOR_YEAR = 2000
 ANCHOR_MONTH = date(ANCHOR_YEAR, 1, 1)
 ANCHOR_MONDAY = date(ANCHOR_YEAR, 1, 3)
 DAY = timedelta(days=1)
+PERIODS_KEPT_MAX = 4_096
+"""Persons of a batch ask for the same few periods again and again."""
 
 
 class PeriodUnit(StrEnum):
@@ -94,6 +97,7 @@ def calendar_month(month: date) -> Period:
     return period_of(CALENDAR_MONTHS, month)
 
 
+@lru_cache(maxsize=PERIODS_KEPT_MAX)
 def period_of(of: Schedule, day: date) -> Period:
     """Return the period that a day lies in."""
     if of.unit is PeriodUnit.WEEK:

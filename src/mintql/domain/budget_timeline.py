@@ -102,7 +102,7 @@ class Timeline:
                 limit = self.limit_on(key, day)
                 if limit is not None:
                     yield limit
-                day = self.period_on(key, day).last + DAY
+                day = (self.period_on(key, day) if limit is None else limit.period).last + DAY
 
     def carrying(self, limit: Limit, today: date) -> list[Limit]:
         """Return the limits of the completed periods that carry into this one, oldest first.
@@ -110,7 +110,7 @@ class Timeline:
         They are of the same kind of period, without a gap, and at most `CARRIED_PERIODS_MAX`. Nothing is carried
         into a period that has not begun.
         """
-        if limit.period.first > today:
+        if limit.period.first > today or limit.key not in self._histories:
             return []
         found: list[Limit] = []
         day = limit.period.first - DAY

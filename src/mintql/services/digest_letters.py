@@ -103,7 +103,7 @@ def _change(one: Compared, currency: str, digest: Digest) -> str:
 def _worth_change(one: DigestWorth) -> str:
     if one.change_minor is None:
         return ""
-    return f"{change_words(one.change_minor, one.currency)} {'than' if one.change_minor else 'as'} at its beginning"
+    return f"{change_words(one.change_minor, one.currency)} {'than' if one.change_minor else 'as'} when it began"
 
 
 def _arrow(one: Compared, currency: str) -> str:

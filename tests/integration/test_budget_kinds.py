@@ -116,10 +116,11 @@ async def test_alerts_of_a_week_are_raised_once_and_say_which_week(conn):
     week = (date(2026, 11, 9), date(2026, 11, 15))
     assert await raised(conn, person) == [(GROCERIES, *week, 80)]
     body = await conn.fetchval("SELECT body FROM notifications WHERE user_id = $1", person.user_id)
-    assert body == (
+    assert body.startswith(
         "You have used 85 % of your Groceries budget for the week of 9 to 15 November 2026: 85.00 USD of 100.00 USD "
         "spent. 15.00 USD is left."
     )
+    assert "until 15 November" in body
     await spend(conn, person, 95_00, posted_on=date(2026, 11, 16))
     await evaluate(conn, person, NOVEMBER)
     assert (await raised(conn, person))[1:] == [(GROCERIES, date(2026, 11, 16), date(2026, 11, 22), 80)]

@@ -28,6 +28,8 @@ STEP_MOST = 1.6
 """A price that steps by more than this is taken for another series."""
 OCCURRENCES_MIN = 3
 OCCURRENCES_MIN_RARE = 2
+RANDOM_BITS = 1.2
+"""So much closer than chance, in powers of two, do the best of random days come to a cycle that is laid over them."""
 RARE = frozenset({Frequency.HALF_YEARLY, Frequency.YEARLY})
 
 
@@ -158,12 +160,13 @@ def confidence(laid: Fit, amounts: Amounts, share: float, leaning: Leaning) -> i
     loose = len(laid.extras) + len(laid.strays)
     odds = (
         -2.5
-        + 0.45 * min(max(tightness, 0) * (count - 1), 16)
+        + 0.45 * min(max(tightness - RANDOM_BITS, 0) * (count - 1), 12)
         + 0.7 * min(tightness - 1, 1.5)
         - 5 * laid.missed / laid.periods
-        - 6 * loose / (count + loose)
-        - 1.2 * math.log2(1 / share) / math.sqrt(count / 2)
-        + {AmountsKind.SAME: 1.5, AmountsKind.STEPPED: 1.0, AmountsKind.VARYING: 1 - 6 * amounts.variation}[
+        - 9 * loose / (count + loose)
+        - 0.7 * math.log2(1 / share)
+        - (0 if count >= OCCURRENCES_MIN else 1)
+        + {AmountsKind.SAME: 1.5, AmountsKind.STEPPED: 1.0, AmountsKind.VARYING: 1 - 10 * amounts.variation}[
             amounts.kind
         ]
         + (1.5 if leaning.bill else -2.5 if leaning.habit else 0)

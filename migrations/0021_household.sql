@@ -171,7 +171,7 @@ END $$;
 
 -- Of these, only what reading accounts, months and days needs.
 GRANT SELECT (user_id, time_zone, currency) ON users TO mintql_household;
-GRANT SELECT (user_id, connection_id, institution_id, status) ON connections TO mintql_household;
+GRANT SELECT (user_id, connection_id, institution_id, status, disconnected_at) ON connections TO mintql_household;
 CREATE POLICY shared_rows ON connections AS RESTRICTIVE TO mintql_household USING (EXISTS (
     SELECT FROM accounts AS account
     WHERE account.user_id = connections.user_id AND account.connection_id = connections.connection_id));

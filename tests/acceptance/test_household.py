@@ -285,9 +285,28 @@ async def test_a_partner_with_all_accounts_sees_the_whole_month(client, bob, hom
     assert {row["id"] for row in rows} == {home["ours"], home["hidden"]}
     spending = await through(bob, share, SPENDING, month=MONTH)
     assert spending["data"]["monthlySpending"] == [{"totals": [{"spent": {"amount": "1003.50"}}]}]
-    for query in ("{ subscriptions { yearlyTotals { amount } } }", "{ recurring { nodes { merchant } } }"):
+    range_ = f'from: "{MONTH}-01", to: "{TODAY}"'
+    for query, found in (
+        (f"{{ spending({range_}, groupBy: MERCHANT) {{ overall {{ groups {{ merchant }} }} }} }}", "Jeweller"),
+        (f"{{ topMerchants({range_}) {{ merchant }} }}", "Jeweller"),
+        (f"{{ cashFlow({range_}) {{ overall {{ sums {{ spending {{ amount }} }} }} }} }}", "1003.50"),
+        (f"{{ netWorth({range_}) {{ on }} }}", str(TODAY)),
+        ("{ subscriptions { series { merchant } } }", "series"),
+        ("{ recurring { nodes { merchant } } }", "nodes"),
+        (f"{{ upcomingBills({range_}) {{ __typename }} }}", "upcomingBills"),
+        ('{ searchTransactions(text: "jewel") { nodes { merchant } } }', "Jeweller"),
+    ):
         answer = await through(bob, share, query)
-        assert all(error["extensions"]["code"] == "BAD_USER_INPUT" for error in answer.get("errors", [])), answer
+        assert "errors" not in answer, answer
+        assert found in str(answer), answer
+
+
+async def test_a_search_finds_nothing_on_accounts_that_are_not_shared(client, bob, home):
+    share = await join(client, bob, extent(home))
+    search = "query S($text: String!) { searchTransactions(text: $text) { nodes { merchant } } }"
+    for text, found in (("corner", [{"merchant": "Corner Cafe"}]), ("jewel", []), ("jeweler", []), ("999.00", [])):
+        answer = await through(bob, share, search, text=text)
+        assert answer["data"]["searchTransactions"]["nodes"] == found, text
 
 
 async def test_sums_over_all_accounts_are_not_for_members_who_see_some(client, bob, home):

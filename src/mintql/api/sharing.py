@@ -27,10 +27,23 @@ from mintql.services import audit, household
 from mintql.services.choices import Scope
 
 OPEN_QUERIES = frozenset(
-    {"__typename", "__schema", "__type", "node", "accounts", "transactions", "tags", "categories", "institutions"}
+    {
+        "__typename",
+        "__schema",
+        "__type",
+        "node",
+        "accounts",
+        "transactions",
+        "searchTransactions",
+        "tags",
+        "categories",
+        "institutions",
+    }
     | {"budgets", "budgetAlerts"}
 )
-WHOLE_QUERIES = frozenset({"monthlySpending", "spending", "recurring", "upcomingBills", "subscriptions"})
+WHOLE_QUERIES = frozenset({"monthlySpending", "spending", "cashFlow", "netWorth", "topMerchants"}) | frozenset(
+    {"recurring", "upcomingBills", "subscriptions"}
+)
 """Sums over all accounts: for members to whom all of them are shown."""
 OPEN_SUBSCRIPTIONS = frozenset({"__typename", "budgetAlerts"})
 

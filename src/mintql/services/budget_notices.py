@@ -18,6 +18,10 @@ from mintql.store.alerts import Crossing, Raised
 from mintql.store.notices import Cause
 from mintql.store.queries import Conn
 
+AT_ONCE_MAX = 3
+"""More budgets of a person whose thresholds are reached at once become one notification."""
+NAMED_MAX = 10
+
 
 async def budget_notices(
     conn: Conn,
@@ -38,16 +42,44 @@ async def budget_notices(
         crossing = by_threshold[(*place, alert.threshold_percent)]
         if place not in highest or highest[place][0] < alert.threshold_percent:
             highest[place] = (alert.threshold_percent, alert.alert_id, crossing)
+    by_person: dict[UserId, list[tuple[str, NewNotice]]] = {}
+    for _, alert_id, crossing in highest.values():
+        user_id = crossing.user_id
+        name = budget_name(trees[user_id], crossing.limit.category_id)
+        today = local_date(now, preferences[user_id].time_zone)
+        notice = _notice(alert_id, crossing, name, causes.get(alert_id, []), today)
+        by_person.setdefault(user_id, []).append((name, notice))
+    return [notice for of_one in by_person.values() for notice in together(of_one)]
+
+
+def together(named: Sequence[tuple[str, NewNotice]]) -> list[NewNotice]:
+    """Return the notifications of one person that were reached at once, each with its budget's name; many as one.
+
+    Linking an account brings months in which many budgets were used up; ten letters at once are read by nobody.
+    """
+    if len(named) <= AT_ONCE_MAX:
+        return [notice for _, notice in named]
+    ordered = sorted(named, key=lambda item: (item[1].kind is not NoticeKind.BUDGET_EXCEEDED, item[0]))
+    over = sum(notice.kind is NoticeKind.BUDGET_EXCEEDED for _, notice in ordered)
+    counted = [f"{over} exceeded"] * (over > 0) + [f"{len(ordered) - over} nearly used"] * (over < len(ordered))
+    lines = [_line(name, notice) for name, notice in ordered[:NAMED_MAX]]
+    more = f", and {len(ordered) - NAMED_MAX} more" if len(ordered) > NAMED_MAX else ""
+    first = ordered[0][1]
     return [
-        _notice(
-            alert_id,
-            crossing,
-            budget_name(trees[crossing.user_id], crossing.limit.category_id),
-            causes.get(alert_id, []),
-            local_date(now, preferences[crossing.user_id].time_zone),
+        NewNotice(
+            user_id=first.user_id,
+            kind=first.kind,
+            subject=f"{first.subject} and {len(ordered) - 1} more",
+            title=f"{len(ordered)} budgets: {', '.join(counted)}",
+            body=f"Spent of what was available: {'; '.join(lines)}{more}. Your budget alerts say of each what did it.",
         )
-        for _, alert_id, crossing in highest.values()
     ]
+
+
+def _line(name: str, notice: NewNotice) -> str:
+    spent, available = (Money(minor or 0, notice.currency or "") for minor in (notice.amount_minor, notice.limit_minor))
+    month = "" if notice.period_last is None else f" until {notice.period_last.day} {notice.period_last:%B}"
+    return f"{name}{month} {spent} of {available}"
 
 
 def _notice(alert_id: AlertId, crossing: Crossing, name: str, causes: Sequence[Cause], today: date) -> NewNotice:

@@ -81,8 +81,7 @@ async def net_worth(
     Raises:
         InvalidInput: The range cannot be used, or lies in the future.
     """
-    person = await users.get(conn, user_id)
-    today = local_date(now, person.time_zone if person else "UTC")
+    today = local_date(now, await users.get_time_zone(conn, user_id) or "UTC")
     span = check_span(first, last)
     if first > today:
         raise InvalidInput(f"What there will be on {first} is not known; today is {today}.", field="from")

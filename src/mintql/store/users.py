@@ -65,6 +65,12 @@ async def get(conn: Conn, user_id: UserId) -> UserRow | None:
     return None if row is None else UserRow(**dict(row))
 
 
+async def get_time_zone(conn: Conn, user_id: UserId) -> str | None:
+    """Return the time zone of one person: all that members of a household need of whoever shares with them."""
+    zone: str | None = await conn.fetchval(SQL.time_zone, user_id)
+    return zone
+
+
 async def update_profile(conn: Conn, user: UserRow) -> None:
     """Write name, time zone, currency, income and template revision."""
     await conn.execute(

@@ -36,3 +36,7 @@ UPDATE users SET password_hash = $2 WHERE user_id = $1
 -- name: mark_active
 -- Notes that a person was here today; writes nothing when that is known.
 UPDATE users SET last_active_on = $2 WHERE user_id = $1 AND last_active_on < $2
+
+-- name: time_zone
+-- The time zone that a person's days are of.
+SELECT time_zone FROM users WHERE user_id = $1

@@ -22,8 +22,9 @@ HISTORY_DAYS = 800
 """What is looked through: 26 months, so that a yearly charge is seen three times at best and twice mostly."""
 AHEAD_DAYS = 31
 """Rows that an institution books ahead belong to what is known."""
-BOUNDS = store.Bounds(rows_max=125, sellers_max=2_000)
-"""A weekly charge comes 114 times in these days; of sellers with more rows only amounts that repeat are read."""
+BOUNDS = store.Bounds(rows_max=125, whole_rows_max=5_000, sellers_max=2_000)
+"""A weekly charge comes 114 times in these days. So many rows in all are a second or two of work; of sellers beyond
+them, and of those with more rows, only amounts that repeat are read."""
 SERIES_MAX = 500
 """Series of one person; what is found beyond them is not kept."""
 

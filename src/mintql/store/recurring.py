@@ -38,9 +38,13 @@ class Income(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much of a history is read: `rows_max` of a seller, or of one of its amounts; `sellers_max` sellers."""
+    """How much of a history is read: `rows_max` of a seller or of one of its amounts, `sellers_max` sellers.
+
+    `whole_rows_max` rows in all of sellers that are read whole.
+    """
 
     rows_max: int
+    whole_rows_max: int
     sellers_max: int
 
 
@@ -55,7 +59,15 @@ async def history(
 ) -> list[SellerRows]:
     """Return a person's transactions by seller; see the query. `whole` are keys of sellers to read all of."""
     rows = await conn.fetch(
-        SQL.history, user_id, first, last, sorted(left_out), bounds.rows_max, sorted(whole), bounds.sellers_max
+        SQL.history,
+        user_id,
+        first,
+        last,
+        sorted(left_out),
+        bounds.rows_max,
+        sorted(whole),
+        bounds.sellers_max,
+        bounds.whole_rows_max,
     )
     return [SellerRows(row["merchant_key"], row["currency"], row["outgoing"], _occurrences(row)) for row in rows]
 

@@ -1,7 +1,7 @@
 -- name: history
 -- A person's transactions of $2 to $3, by seller, currency and direction, as arrays by day; $4: categories left out.
--- Of sellers with more than $5 of them only amounts that came three to $5 times, in three months or more, unless the
--- seller is one of $6; at most $7 sellers, those with the fewest first.
+-- Sellers with the fewest are read whole, up to $8 rows in all; of others, and of those with more than $5, only amounts
+-- that came three to $5 times, in three months or more, unless the seller is one of $6; at most $7 sellers.
 WITH counted AS MATERIALIZED (
     SELECT merchant_key, currency, amount_minor < 0 AS outgoing, abs(amount_minor) AS amount_minor, posted_on,
         transaction_id, account_id, category_id, pending
@@ -10,7 +10,8 @@ WITH counted AS MATERIALIZED (
       AND amount_minor <> 0 AND merchant_key <> '' AND category_id <> ALL ($4::int[])
 ), seller AS MATERIALIZED (
     SELECT merchant_key, currency, outgoing, count(*)::int AS seller_rows,
-        count(*) <= $5::int OR merchant_key = ANY ($6::text[]) AS is_whole
+        count(*) <= $5::int AND sum(count(*)) OVER (ORDER BY count(*), merchant_key, currency, outgoing) <= $8::int
+            OR merchant_key = ANY ($6::text[]) AS is_whole
     FROM counted
     GROUP BY merchant_key, currency, outgoing
     HAVING count(*) > 1 OR merchant_key = ANY ($6::text[])

@@ -293,7 +293,7 @@ mutation Update($id: ID!, $token: String!) {
   }
 }
 """
-SPENT = '{ spending(from: "2024-01", to: "2027-12") { month totals { currency spent { amountMinor } received { amountMinor } } } }'
+SPENT = '{ monthlySpending(from: "2024-01", to: "2027-12") { month totals { currency spent { amountMinor } received { amountMinor } } } }'
 
 
 async def test_a_connection_that_is_mended_by_a_new_visit_doubles_nothing_and_the_old_access_is_ended(

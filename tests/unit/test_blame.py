@@ -18,12 +18,12 @@ async def faults(query, variables=None):
 @pytest.mark.parametrize(
     ("query", "field"),
     [
-        ('{ spending(from: "x", to: "2026-10") { month } }', "from"),
-        ('{ spending(from: "2026-10", to: "x") { month } }', "to"),
+        ('{ monthlySpending(from: "x", to: "2026-10") { month } }', "from"),
+        ('{ monthlySpending(from: "2026-10", to: "x") { month } }', "to"),
         ('{ budgets(month: "x") { state } }', "month"),
         ('{ transactions(filter: {maxAmount: "x"}) { nodes { id } } }', "maxAmount"),
         ('{ transactions(filter: {from: "x"}) { nodes { id } } }', "from"),
-        ('query ($m: Month! = "x") { spending(from: "2026-10", to: $m) { month } }', "to"),
+        ('query ($m: Month! = "x") { monthlySpending(from: "2026-10", to: $m) { month } }', "to"),
         ('mutation { signUp(email: "", password: "", name: "", currency: "x") { __typename } }', "currency"),
     ],
 )
@@ -34,8 +34,8 @@ async def test_a_value_in_the_document_is_named_by_where_it_stands(query, field)
 @pytest.mark.parametrize(
     ("query", "value", "field"),
     [
-        ('query ($v: Month!) { spending(from: $v, to: "2026-10") { month } }', "x", "from"),
-        ('query ($v: Month!) { spending(from: "2026-10", to: $v) { month } }', "x", "to"),
+        ('query ($v: Month!) { monthlySpending(from: $v, to: "2026-10") { month } }', "x", "from"),
+        ('query ($v: Month!) { monthlySpending(from: "2026-10", to: $v) { month } }', "x", "to"),
         ("query ($v: Decimal) { transactions(filter: {minAmount: $v}) { nodes { id } } }", "x", "minAmount"),
         (
             "query ($v: TransactionFilter) { transactions(filter: $v) { nodes { id } } }",
@@ -50,11 +50,13 @@ async def test_a_value_of_a_variable_is_named_by_where_that_is_used(query, value
 
 
 async def test_a_variable_for_two_arguments_blames_neither():
-    assert await faults("query ($v: Month!) { spending(from: $v, to: $v) { month } }", {"v": "x"}) == {("'x'", None)}
+    assert await faults("query ($v: Month!) { monthlySpending(from: $v, to: $v) { month } }", {"v": "x"}) == {
+        ("'x'", None)
+    }
 
 
 async def test_each_of_several_faults_has_its_own_field():
-    query = "query ($a: Month!, $b: Month!) { spending(from: $a, to: $b) { month } }"
+    query = "query ($a: Month!, $b: Month!) { monthlySpending(from: $a, to: $b) { month } }"
     assert await faults(query, {"a": "x", "b": "y"}) == {("'x'", "from"), ("'y'", "to")}
 
 

@@ -49,19 +49,32 @@ $$;
 
 CREATE FUNCTION household_answer(owner bigint, wanted bigint, shown bytea, answer text, moment timestamptz)
 RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH answered AS (
     UPDATE household_shares SET state = answer, token_hash = NULL, member_id = current_user_id(),
         accepted_at = CASE WHEN answer = 'accepted' THEN moment END,
         ended_at = CASE WHEN answer = 'declined' THEN moment END
     WHERE user_id = owner AND share_id = wanted AND token_hash = shown AND state = 'invited' AND expires_at > moment
       AND answer IN ('accepted', 'declined') AND current_user_id() <> user_id
-    RETURNING share_id
+    RETURNING user_id, share_id, email
+    ), noted AS (
+        INSERT INTO audit_entries (user_id, act, detail, created_at)
+        SELECT answered.user_id, 'household_answer_' || answer, jsonb_build_object('email', answered.email), moment
+        FROM answered
+    )
+    SELECT answered.share_id FROM answered
 $$;
 
 CREATE FUNCTION household_leave(wanted bigint, moment timestamptz)
 RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    UPDATE household_shares SET state = 'left', ended_at = moment
-    WHERE share_id = wanted AND member_id = current_user_id() AND state = 'accepted'
-    RETURNING user_id
+    WITH ended AS (
+        UPDATE household_shares SET state = 'left', ended_at = moment
+        WHERE share_id = wanted AND member_id = current_user_id() AND state = 'accepted'
+        RETURNING user_id, email
+    ), noted AS (
+        INSERT INTO audit_entries (user_id, act, detail, created_at)
+        SELECT ended.user_id, 'household_member_left', jsonb_build_object('email', ended.email), moment FROM ended
+    )
+    SELECT ended.user_id FROM ended
 $$;
 
 CREATE FUNCTION household_memberships()

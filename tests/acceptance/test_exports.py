@@ -19,6 +19,7 @@ from mintql.institutions.files import ofx
 from support.clients import client_of, eventually
 from support.factories import create_account, create_many_transactions, create_transaction
 from support.people import category
+from support.uploads import send_file
 
 CREATE = """
 mutation Export($kind: ExportKind!) {
@@ -145,6 +146,18 @@ async def test_statements_are_read_again_with_the_same_ids_and_amounts(client, c
     assert (checking.first_day, checking.last_day) == (date(2026, 11, 10), date(2026, 11, 12))
     assert (card.balance_minor, card.currency, card.account_kind) == (-5_000, "JPY", "credit_card")
     assert [(row.external_id, row.amount_minor) for row in card.transactions] == [("j1", -700)]
+
+
+async def test_an_export_of_statements_that_is_imported_again_waits_and_names_the_accounts_it_is_of(
+    client, conn, person
+):
+    await create_transaction(conn, person.user_id, person.account_id, external_id="a1", amount_minor=-123)
+    content = (await download(client, "ACCOUNTS_OFX")).content
+    sent = await send_file(client, content, "accounts.ofx", confirm=True)
+    assert sent["import"]["state"] == "PREVIEWED"
+    assert any("whose number ends in 1234 as well" in said for said in sent["unsure"])
+    (statement,) = sent["statements"]
+    assert (statement["duplicates"], statement["newRows"]) == (1, 0)
 
 
 async def test_the_archive_holds_the_files_and_what_institutions_said(bank, worker, client, conn):

@@ -172,8 +172,15 @@ async def test_a_viewer_changes_nothing_and_a_manager_only_what_is_shared(client
     refused = await through(bob, share, ANNOTATE, id=home["hidden"])
     assert refused["errors"][0]["extensions"]["code"] == "NOT_FOUND"
     assert await conn.fetchval("SELECT count(*) FROM transactions WHERE note IS NOT NULL") == 1
-    log = await conn.fetch("SELECT detail ->> 'change' AS change FROM audit_entries WHERE act = 'household_change'")
-    assert [row["change"] for row in log] == ["annotateTransaction"]
+    acts = await client.ask("{ auditLog { nodes { act detail { name value } } } }")
+    noted = [entry for entry in acts["auditLog"]["nodes"] if entry["act"].startswith("household_")]
+    assert [entry["act"] for entry in noted] == [
+        "household_change", "household_changed", "household_answer_accepted", "household_invited"
+    ]  # fmt: skip
+    assert {one["name"]: one["value"] for one in noted[0]["detail"]} == {
+        "change": "annotateTransaction", "email": "bob@example.org", "subjects": home["ours"]
+    }  # fmt: skip
+    assert {one["name"]: one["value"] for one in noted[2]["detail"]} == {"email": "Bob@example.org"}
 
 
 async def test_a_change_does_not_open_the_way_to_what_is_not_shared(client, bob, conn, home, person):

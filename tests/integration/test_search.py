@@ -62,7 +62,7 @@ async def found_by(conn, person, text, wanted=None, *, sort=Sort.DATE, ascending
     [
         ("blue", ["coffee"]), ("BOTTLE seattle", ["coffee"]), ("bottle tacoma", []), ("ottl", ["coffee"]),
         ("a", ["sale", "russian", "books", "coffee", "pay"]), ("12.50", ["coffee"]), ("12,5", ["coffee"]),
-        ("$45.99", ["books"]), ("2500", ["pay"]), ("5", ["sale"]), ("магнит", ["russian"]), ("площ", ["russian"]), ("星", ["chinese"]),
+        ("$45.99", ["books"]), ("2500", ["pay"]), ("$2,500.00", ["pay"]), ("2.500,0", ["pay"]), ("2.500.00", []), ("5", ["sale"]), ("магнит", ["russian"]), ("площ", ["russian"]), ("星", ["chinese"]),
         ("支付", ["chinese"]), ("100%", ["sale"]), ("r_t", ["sale"]), ("0%0", []), ("0_4", []), ("500", []), ("\\", None),
     ],
 )  # fmt: skip

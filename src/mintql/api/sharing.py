@@ -23,7 +23,7 @@ from mintql.domain.budgets import EVERYTHING_ID
 from mintql.domain.errors import Failure, NotShared
 from mintql.domain.household import Entered
 from mintql.domain.ids import TransactionId
-from mintql.services import audit, household
+from mintql.services import household
 from mintql.services.choices import Scope
 
 OPEN_QUERIES = frozenset(
@@ -114,9 +114,7 @@ async def _admit_changes(
     variables: Mapping[str, Any],
 ) -> None:
     if not household.may_manage(entered):
-        raise NotShared(
-            "You may look at what is shared with you and not change it; ask its owner to let you manage it."
-        )
+        raise NotShared("You may look at what is shared with you and not change it; its owner can let you manage it.")
     coerced = get_variable_values(schema, operation.variable_definitions or (), dict(variables))
     if isinstance(coerced, list):
         return  # The same fault keeps the operation from being executed.
@@ -132,7 +130,7 @@ async def _admit_changes(
     else:
         _admit_scope(entered, name, arguments)
         await _admit_transactions(context, TRANSACTIONS_OF[name], arguments)
-    await _note(context, entered, name)
+    await _note(context, entered, name, arguments)
     context.fenced = False
 
 
@@ -170,8 +168,9 @@ def _listed(given: Any) -> Iterator[str]:
         yield given
 
 
-async def _note(context: Context, entered: Entered, name: str) -> None:
-    """Write down for the owner that a member changes something."""
-    detail: dict[str, str | int] = {"change": name, "share": entered.share_id, "member": context.signed_in().user_id}
+async def _note(context: Context, entered: Entered, name: str, arguments: Mapping[str, Any]) -> None:
+    """Write down for the owner what a member changes."""
+    named = arguments.get(TRANSACTIONS_OF.get(name, "categoryId"))
+    subjects = ["everything"] if named is None else list(_listed(named))
     async with context.runtime.person(entered.owner_id) as conn:
-        await audit.record(conn, entered.owner_id, "household_change", context.now(), detail)
+        await household.note_change(conn, entered, name, subjects, context.now())

@@ -46,8 +46,11 @@ class StatementAccount:
 
     @property
     def reference(self) -> str:
-        """Return the account's number in the file: what is known of its own, and ours, which makes it unique."""
-        return f"{self.mask}-{self.account_id}" if self.mask else str(self.account_id)
+        """Return the account's number in the file: ours, which makes it unique, and what is known of its own.
+
+        It ends as the account's own does, by which the file is recognised when it is read again.
+        """
+        return f"{self.account_id}-{self.mask}" if self.mask else str(self.account_id)
 
 
 @dataclass(frozen=True, slots=True)

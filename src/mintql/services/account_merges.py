@@ -27,7 +27,7 @@ from mintql.domain.matching import (
 )
 from mintql.domain.months import first_day
 from mintql.gateways.objects import ObjectStoreDown
-from mintql.services import alerts, transfers
+from mintql.services import alerts, examination, transfers
 from mintql.services.account_merges_files import Reread, move_file
 from mintql.services.effects import Effects
 from mintql.services.events import append_events, transactions_changed
@@ -165,6 +165,7 @@ async def _merge(
     _, effects = await append_events(conn, [changes])
     months = {first_day(day) for day in found.days.values()} | before.months | after.months
     effects.merge(await alerts.evaluate(conn, {user_id: months}, now))
+    effects.merge(await examination.mark(conn, [user_id], now))
     effects.changed.add(user_id)
     matched += len(found.links)
     suggested = len(found.matches) - len(found.links)

@@ -15,7 +15,7 @@ from mintql.domain.errors import AuthRequired, InstitutionFailure, InvalidInput,
 from mintql.domain.ids import ConnectionId, SyncRunId, UserId
 from mintql.gateways.vault import Sealed, Vault
 from mintql.institutions.base import Connector, Linkable
-from mintql.services import alerts, audit
+from mintql.services import alerts, audit, examination
 from mintql.services.effects import Effects, Job
 from mintql.services.events import EVENT_IDS_MAX, append_events, transactions_changed
 from mintql.services.farewells import KEPT as FAREWELL_KEPT
@@ -311,4 +311,5 @@ async def _remove(conn: Conn, user_id: UserId, found: LockedConnection, now: dat
         event = transactions_changed(user_id, changed=changed, removed=ids, removed_count=count)
         _, told = await append_events(conn, [event])
         effects.merge(told)
+        effects.merge(await examination.mark(conn, [user_id], now))
     return effects

@@ -38,6 +38,8 @@ from mintql.store.household import Invitation
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
 
+SUBJECTS_NOTED_MAX = 10
+"""How many of the transactions that a member changes at once are named in the audit log."""
 RefusedByFence = store.RefusedByFence
 NO_LONGER_SHARED = "This is not shared with you, or no longer."
 
@@ -105,6 +107,16 @@ async def list_shares(conn: Conn, user_id: UserId) -> list[Share]:
 async def member_of(conn: Conn, share: Share) -> tuple[str, str] | None:
     """Return name and address of who has accepted a share of the current person; None while nobody has."""
     return await store.member(conn, share.share_id) if share.state is ShareState.ACCEPTED else None
+
+
+async def note_change(conn: Conn, entered: Entered, change: str, subjects: Sequence[str], now: datetime) -> None:
+    """Write into the owner's audit log that a member changes something; the transaction is the owner's."""
+    found = await store.member(conn, entered.share_id)
+    detail = {"change": change, "email": "" if found is None else found[1]}
+    if subjects:
+        rest = f" and {len(subjects) - SUBJECTS_NOTED_MAX} more" if len(subjects) > SUBJECTS_NOTED_MAX else ""
+        detail["subjects"] = " ".join(subjects[:SUBJECTS_NOTED_MAX]) + rest
+    await audit.record(conn, entered.owner_id, "household_change", now, detail)
 
 
 async def answer(conn: Conn, user_id: UserId, token: str, now: datetime, *, accepts: bool) -> Invitation:

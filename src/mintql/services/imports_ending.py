@@ -10,7 +10,7 @@ from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import AccountId, ConnectionId, ImportId, UserId
 from mintql.domain.months import first_day
 from mintql.institutions.imported import ImportPlan, StatementPlan
-from mintql.services import alerts, transfers
+from mintql.services import alerts, examination, transfers
 from mintql.services.effects import Effects, Job
 from mintql.services.events import append_events, transactions_changed
 from mintql.services.sync import CARRY_SECONDS, tell_progress
@@ -87,6 +87,7 @@ async def undo(conn: Conn, user_id: UserId, import_id: ImportId, now: datetime) 
         effects.merge(told)
     months = {first_day(day) for day in (*taken.removed.values(), *taken.restored.values())} | settled.months
     effects.merge(await alerts.evaluate(conn, {user_id: months}, now))
+    effects.merge(await examination.mark(conn, [user_id], now))
     effects.changed.add(user_id)
     return replace(row, state="undone", decided_at=now), len(taken.removed), effects
 

@@ -21,6 +21,8 @@ from mintql.store.transactions_search import WORDS_MAX, AmountKey, Words
 
 COUNTED_MAX = 1_000
 PIECE_LENGTH: Final = 3
+_GROUPED = re.compile(r"[-+]?\d{1,3}(?:(?:,\d{3})+\.\d{1,4}|(?:\.\d{3})+,\d{1,4})", re.ASCII)
+"""An amount with marks between its thousands, which only one of the two can be: that of the decimals comes last."""
 _AMOUNT = re.compile(r"[-+]?(\d{1,15})(?:[.,](\d{1,4}))?", re.ASCII)
 
 _AMOUNT_LETTERS = str.maketrans("0123456789.", "ABCDEFGHIJK")
@@ -163,7 +165,10 @@ def _pieces(word: str) -> list[str]:
 
 def _amount_text(word: str) -> str | None:
     """Return an amount as the queries write it ("12,50" -> "=BCKF=", 12.5), None for words that are none."""
-    said = _AMOUNT.fullmatch(word.strip("$€£¥"))
+    bare = word.strip("$€£¥")
+    if _GROUPED.fullmatch(bare):
+        bare = bare.replace("," if bare.find(",") < bare.find(".") else ".", "")
+    said = _AMOUNT.fullmatch(bare)
     if said is None:
         return None
     amount = Decimal(f"{said[1]}.{said[2] or 0}").normalize()

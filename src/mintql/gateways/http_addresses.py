@@ -123,7 +123,8 @@ def checked_url(text: str, allowed: AllowList) -> httpx.URL:
     url = _parsed(text)
     if url is None:
         raise InvalidInput(
-            "This is not a web address that can be used; it should look like https://example.org/path, with a name or address, a usual port, and neither a user nor a password in it.",
+            "This is not a web address that can be used; it should look like https://example.org/path, with a port up "
+            "to 65535 if any, and neither a user nor a password in it.",
             field="url",
         )
     scheme, host, port = origin_of(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -202,6 +203,32 @@ async def test_a_manager_of_some_accounts_chooses_for_these_transactions_alone(c
     both = await through(bob, share, RECATEGORIZE, ids=[home["ours"], home["hidden"]], categoryId=COFFEE, scope="ONCE")
     assert both["errors"][0]["extensions"]["code"] == "NOT_FOUND"
     assert await conn.fetchval("SELECT count(*) FROM seller_memories") == 0
+
+
+async def test_two_invitations_of_one_owner_accepted_at_once_are_one_share_and_one_refusal(client, bob, home):
+    tokens = [
+        (await client.ask(INVITE, email="bob@example.org", extent=extent(home)))["inviteToHousehold"]["token"]
+        for _ in range(2)
+    ]
+    answers = await asyncio.gather(*[bob.ask(ACCEPT, token=token) for token in tokens])
+    names = sorted(answer["acceptHouseholdInvitation"]["__typename"] for answer in answers)
+    assert names == ["HouseholdAnswerSuccess", "InvalidInput"]
+
+
+async def test_a_change_that_was_admitted_is_refused_when_the_share_has_been_narrowed_since(
+    client, bob, conn, home, monkeypatch
+):
+    share = await join(client, bob, extent(home, "MANAGER"))
+    note = sharing._note
+
+    async def narrow(*given):
+        await note(*given)
+        await conn.execute("UPDATE household_shares SET role = 'viewer'")
+
+    monkeypatch.setattr(sharing, "_note", narrow)
+    answer = await through(bob, share, ANNOTATE, id=home["ours"])
+    assert answer["errors"][0]["extensions"]["code"] == "NOT_SHARED"
+    assert await conn.fetchval("SELECT count(*) FROM transactions WHERE note IS NOT NULL") == 0
 
 
 async def test_a_manager_sets_limits_of_the_budgets_chosen_alone(client, bob, home):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -176,6 +178,36 @@ async def test_a_channel_that_hangs_holds_nothing_else_up(bank: Pipeline, monkey
     states = await bank.fetch("SELECT channel, state, count(*) FROM outbox GROUP BY 1, 2 ORDER BY 1")
     assert [tuple(item) for item in states] == [("email", "due", 30), ("live", "sent", 31)]
     assert await bank.value("SELECT DISTINCT error FROM outbox WHERE channel = 'email'") == "TimeoutError: "
+
+
+async def test_two_calls_that_find_a_channel_due_together_do_not_work_it_off_twice(bank: Pipeline) -> None:
+    await tell(bank, 3 * notify.DELIVERIES_AT_ONCE_MAX)
+    bank.now += timedelta(days=365)
+    under_way = most = told = 0
+
+    async def receive(_item: Delivery) -> None:
+        nonlocal under_way, most, told
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        told += 1
+
+    both, asked = asyncio.Barrier(2), 0
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Any]:
+        nonlocal asked
+        async with bank.begin() as conn:
+            yield conn
+        asked += 1
+        if asked <= 2:  # The two answers to which channels are due come in the same turn of the loop.
+            await both.wait()
+
+    notifier = notify.Notifier(begin, {"live": receive}, lambda: bank.now)
+    await asyncio.gather(notifier.run(), notifier.run())
+    assert told == 3 * notify.DELIVERIES_AT_ONCE_MAX
+    assert most <= notify.DELIVERIES_AT_ONCE_MAX
 
 
 async def test_a_delivery_keeps_its_id_over_attempts_and_shares_it_with_no_other(bank: Pipeline) -> None:

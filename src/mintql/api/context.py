@@ -107,8 +107,10 @@ class Context:
             if self.share is None:
                 yield conn
                 return
-            fenced, self.fenced = self.fenced, True
-            self.share = await household.enter(conn, self.share.share_id, fenced=fenced)
+            admitted, fenced, self.fenced = self.share, self.fenced, True
+            self.share = await household.enter(conn, admitted.share_id, fenced=fenced)
+            if not fenced and self.share != admitted:
+                raise NotShared("What is shared with you has just been changed; try again.")
             try:
                 yield conn
             except household.RefusedByFence:

@@ -140,6 +140,7 @@ async def answer(conn: Conn, user_id: UserId, token: str, now: datetime, *, acce
             "Ask for one to this address, or sign in with the other.",
             field="token",
         )
+    await lock_users(conn, [found.owner_id])
     if accepts and any(item.owner_id == found.owner_id for item in await store.memberships(conn)):
         raise InvalidInput("They share with you already; leave that first, or let them change it.", field="token")
     state = ShareState.ACCEPTED if accepts else ShareState.DECLINED

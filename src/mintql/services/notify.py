@@ -60,14 +60,22 @@ class Notifier:
         """
         async with self._begin() as conn:
             due = await outbox.channels_due(conn, self._clock())
-        for channel in due:
-            if channel in self._woken:
-                self._woken[channel].set()
-        counts = await asyncio.gather(*[self._work_off(channel) for channel in due if channel not in self._woken])
-        return sum(counts)
+        # Nothing is awaited between looking whether a channel is worked off and saying that it is.
+        mine = {channel: asyncio.Event() for channel in due if channel not in self._woken}
+        for channel in set(due) - mine.keys():
+            self._woken[channel].set()
+        self._woken |= mine
+        try:
+            return sum(await asyncio.gather(*[self._work_off(channel, woken) for channel, woken in mine.items()]))
+        finally:
+            for channel, woken in mine.items():
+                self._leave(channel, woken)
 
-    async def _work_off(self, channel: str) -> int:
-        woken = self._woken[channel] = asyncio.Event()
+    def _leave(self, channel: str, woken: asyncio.Event) -> None:
+        if self._woken.get(channel) is woken:
+            del self._woken[channel]
+
+    async def _work_off(self, channel: str, woken: asyncio.Event) -> int:
         running: set[asyncio.Task[Settled]] = set()
         count, until = 0, asyncio.get_running_loop().time() + ROUND_SECONDS_MAX
         try:
@@ -82,7 +90,7 @@ class Notifier:
                 running -= done
                 await self._settle([task.result() for task in done])
         finally:
-            del self._woken[channel]
+            self._leave(channel, woken)
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)

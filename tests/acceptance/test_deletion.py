@@ -83,11 +83,13 @@ async def reaches(client, token, step):
         found = await watch(client, token)
         return found if found["step"] == step else None
 
-    return await eventually(at, seconds=30)
+    return await eventually(at, seconds=90)
 
 
 async def let_time_pass(owner):
-    """Let work that was under way when the deletion was asked for have had its time."""
+    """Let work that was under way when the deletion was asked for have had its time, once a worker has put it off."""
+    put_off = "SELECT bool_and(lease_until IS NULL AND due_at > now() + interval '5 minutes') FROM deletions"
+    await eventually(lambda: owner.fetchval(put_off), seconds=30)
     await owner.execute("UPDATE deletions SET requested_at = requested_at - interval '1 hour', due_at = now()")
 
 

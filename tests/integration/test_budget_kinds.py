@@ -7,10 +7,11 @@ from datetime import UTC, date, datetime
 import asyncpg
 import pytest
 
-from mintql.domain.budget_periods import Period, PeriodUnit, schedule
+from mintql.domain.budget_periods import PeriodUnit, schedule
 from mintql.domain.budgets import EVERYTHING_ID, ThresholdState
 from mintql.domain.errors import InvalidInput
 from mintql.domain.money import Money
+from mintql.domain.periods import Period
 from mintql.services import alerts as alert_service
 from mintql.services.budget_forecasts import forecast_notices, outlooks
 from mintql.services.budget_overrides import Scope, remove_override

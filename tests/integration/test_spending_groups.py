@@ -14,7 +14,8 @@ import pytest
 
 from mintql.domain.categories import CategoryKind
 from mintql.domain.errors import InvalidInput
-from mintql.domain.intervals import Interval, Span, earlier, periods_of
+from mintql.domain.intervals import Interval, earlier, periods_of
+from mintql.domain.periods import Period
 from mintql.domain.rates import ManualRate, Rate
 from mintql.services.spending import spending
 from mintql.services.spending_groups import Asked, Comparison, GroupBy, summarize
@@ -140,7 +141,7 @@ async def test_every_grouping_and_interval_gives_what_the_rows_give_by_hand(conn
     began = await conn.fetchval("SELECT min(posted_on) FROM transactions WHERE removed_at IS NULL")
     for group_by, interval in itertools.product(GroupBy, Interval):
         first = START + timedelta(days=chance.randrange(40))
-        span = Span(chance.choice([first, first.replace(day=1)]), START + timedelta(days=DAYS - chance.randrange(40)))
+        span = Period(chance.choice([first, first.replace(day=1)]), START + timedelta(days=DAYS - chance.randrange(40)))
         async with acting_as(conn, person.user_id):
             asked = Asked(span.first, span.last, group_by, interval, compared=3)
             found = await summarize(conn, person.user_id, asked)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import asyncpg
 import pytest
 
-from mintql.domain.intervals import Span
+from mintql.domain.periods import Period
 from mintql.services.annotations import PartWish, split
 from mintql.services.summaries import period_figures
 from support.factories import create_account, create_person, create_transaction
@@ -49,7 +49,7 @@ async def test_the_figures_of_a_month_to_date_stand_beside_as_many_days_of_the_m
     async with acting_as(conn, person.user_id):
         found = await period_figures(conn, person.user_id, date(2026, 11, 1), date(2026, 11, 17))
 
-    assert found.previous == Span(date(2026, 10, 1), date(2026, 10, 17))
+    assert found.previous == Period(date(2026, 10, 1), date(2026, 10, 17))
     (dollars,) = found.currencies
     assert (dollars.spent_minor, dollars.pending_spent_minor, dollars.received_minor) == (3_500, 700, 300_000)
     assert (dollars.previous_spent_minor, dollars.change_minor, dollars.count) == (81_000, -77_500, 3)
@@ -71,7 +71,7 @@ async def test_parts_of_a_split_that_are_no_spending_are_not_a_sellers(conn):
     async with acting_as(conn, person.user_id):
         await split(conn, person.user_id, bought, wishes, datetime(2026, 11, 6, tzinfo=UTC))
         found = await period_figures(conn, person.user_id, date(2026, 11, 2), date(2026, 11, 8))
-    assert found.previous == Span(date(2026, 10, 26), date(2026, 11, 1))
+    assert found.previous == Period(date(2026, 10, 26), date(2026, 11, 1))
     assert [(one.currency, one.spent_minor) for one in found.currencies] == [("EUR", 1_000), ("USD", 8_500)]
     assert [(row.posted_minor, row.count) for one in found.currencies for row in one.merchants] == [
         (1_000, 1),

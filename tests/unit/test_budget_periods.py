@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from mintql.domain.budget_periods import (
     CALENDAR_MONTHS,
     EVERY_MAX,
-    Period,
     PeriodUnit,
     calendar_month,
     period_of,
@@ -22,6 +21,7 @@ from mintql.domain.budget_periods import (
     schedule_words,
 )
 from mintql.domain.errors import InvalidInput
+from mintql.domain.periods import Period
 
 DAY = timedelta(days=1)
 days = st.dates(date(1970, 1, 1), date(2199, 12, 31))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mintql.data import load_template
-from mintql.domain.budget_periods import CALENDAR_MONTHS, Period, PeriodUnit, calendar_month, period_of, schedule
+from mintql.domain.budget_periods import CALENDAR_MONTHS, PeriodUnit, calendar_month, period_of, schedule
 from mintql.domain.budget_timeline import CARRIED_PERIODS_MAX, Timeline, carried_over
 from mintql.domain.budgets import (
     EVERYTHING_ID,
@@ -26,6 +26,7 @@ from mintql.domain.budgets import (
     percent_used,
     threshold_state,
 )
+from mintql.domain.periods import Period
 from support.people import category
 
 DAY = timedelta(days=1)

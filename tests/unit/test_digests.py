@@ -15,8 +15,8 @@ from mintql.domain.digests import (
     digest_title,
     mean_minor,
 )
-from mintql.domain.intervals import Span
 from mintql.domain.money_words import amount_words, change_words
+from mintql.domain.periods import Period
 
 WEEK, MONTH = DigestPeriod.WEEK, DigestPeriod.MONTH
 
@@ -56,8 +56,8 @@ def test_a_week_is_due_on_monday_at_eight_where_the_person_is(now: str, zone: st
 
 def test_a_month_is_due_on_the_first_at_eight_where_the_person_is():
     assert MONTH.due(at("2027-01-01T07:59"), "UTC") is None
-    assert MONTH.due(at("2027-01-01T08:00"), "UTC") == Span(date(2026, 12, 1), date(2026, 12, 31))
-    assert MONTH.due(at("2026-11-30T18:00"), "Pacific/Kiritimati") == Span(date(2026, 11, 1), date(2026, 11, 30))
+    assert MONTH.due(at("2027-01-01T08:00"), "UTC") == Period(date(2026, 12, 1), date(2026, 12, 31))
+    assert MONTH.due(at("2026-11-30T18:00"), "Pacific/Kiritimati") == Period(date(2026, 11, 1), date(2026, 11, 30))
     assert MONTH.due(at("2026-11-15T12:00"), "UTC") is None
 
 
@@ -73,8 +73,8 @@ def test_a_look_each_quarter_of_an_hour_finds_each_week_of_a_year(zone: str):
 
 
 def test_periods_before_are_whole_ones():
-    assert MONTH.earlier(MONTH.around(date(2026, 3, 10)))[0] == Span(date(2026, 2, 1), date(2026, 2, 28))
-    assert WEEK.earlier(WEEK.around(date(2026, 11, 18)))[1] == Span(date(2026, 11, 2), date(2026, 11, 8))
+    assert MONTH.earlier(MONTH.around(date(2026, 3, 10)))[0] == Period(date(2026, 2, 1), date(2026, 2, 28))
+    assert WEEK.earlier(WEEK.around(date(2026, 11, 18)))[1] == Period(date(2026, 11, 2), date(2026, 11, 8))
 
 
 def test_periods_are_named_as_people_name_them():

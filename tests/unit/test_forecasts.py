@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mintql.domain.budget_periods import Period, calendar_month
+from mintql.domain.budget_periods import calendar_month
 from mintql.domain.forecasts import Course, available_today, forecast, has_begun_enough
+from mintql.domain.periods import Period
 
 DAY = timedelta(days=1)
 NOVEMBER = calendar_month(date(2026, 11, 1))

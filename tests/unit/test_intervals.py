@@ -14,7 +14,6 @@ from mintql.domain.intervals import (
     PERIODS_MAX,
     RANGE_DAYS_MAX,
     Interval,
-    Span,
     check_span,
     earlier,
     end_of,
@@ -22,6 +21,7 @@ from mintql.domain.intervals import (
     start_of,
     whole_months,
 )
+from mintql.domain.periods import Period
 
 DAYS = st.dates(date(1999, 1, 1), date(2030, 12, 31))
 
@@ -29,11 +29,11 @@ DAYS = st.dates(date(1999, 1, 1), date(2030, 12, 31))
 @st.composite
 def spans(draw, days_max=RANGE_DAYS_MAX):
     first = draw(DAYS)
-    return Span(first, first + timedelta(days=draw(st.integers(0, days_max - 1))))
+    return Period(first, first + timedelta(days=draw(st.integers(0, days_max - 1))))
 
 
 def span(first, last):
-    return Span(date.fromisoformat(first), date.fromisoformat(last))
+    return Period(date.fromisoformat(first), date.fromisoformat(last))
 
 
 @given(spans(PERIODS_MAX), st.sampled_from(Interval), st.integers(0, 6))

@@ -25,12 +25,12 @@ from mintql.api.paging import (
 from mintql.api.scalars import Cursor, Month
 from mintql.api.transactions import Transaction, load_transactions
 from mintql.domain.alert_words import alert_summary
-from mintql.domain.budget_periods import Period
 from mintql.domain.budgets import EVERYTHING_ID, budget_name
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AlertId, TransactionId
 from mintql.domain.money import Money as Amount
 from mintql.domain.months import first_day
+from mintql.domain.periods import Period
 from mintql.store import alerts_read as store
 from mintql.store.alerts_read import AlertRow
 from mintql.store.queries import Conn

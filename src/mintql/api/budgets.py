@@ -13,12 +13,13 @@ from mintql.api.context import Info
 from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
 from mintql.api.money import MoneyInput
 from mintql.api.scalars import CurrencyCode, Month
-from mintql.domain.budget_periods import Period, calendar_month
+from mintql.domain.budget_periods import calendar_month
 from mintql.domain.budgets import EVERYTHING_ID, THRESHOLD_PERCENT_MAX, THRESHOLDS_DEFAULT, THRESHOLDS_MAX
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import CategoryId
 from mintql.domain.money import Money as Amount
 from mintql.domain.money import parse_minor
+from mintql.domain.periods import Period
 from mintql.services import budget_overrides as overrides
 from mintql.services import budgets as service
 from mintql.services.budget_overrides import Scope

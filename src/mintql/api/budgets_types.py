@@ -15,7 +15,6 @@ from mintql.domain.budget_periods import (
     ANCHOR_MONDAY,
     ANCHOR_MONTH,
     EVERY_MAX,
-    Period,
     PeriodUnit,
     Schedule,
     period_words,
@@ -27,6 +26,7 @@ from mintql.domain.categories import CategoryTree
 from mintql.domain.forecasts import Forecast
 from mintql.domain.ids import CategoryId
 from mintql.domain.months import first_day
+from mintql.domain.periods import Period
 from mintql.services.budget_forecasts import Outlook, outlooks
 from mintql.services.budget_overrides import Scope
 from mintql.services.budgets import Budget as Found

@@ -221,7 +221,7 @@ class SpendingGroupsQuery:
         )
 
 
-def _period(tree: CategoryTree, period: service.Period, group_by: GroupBy) -> SpendingPeriod:
+def _period(tree: CategoryTree, period: service.PeriodSpending, group_by: GroupBy) -> SpendingPeriod:
     totals = {total.currency: total.spent_minor for total in period.totals}
     return SpendingPeriod(
         first=period.span.first,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mintql.domain.budget_periods import Period, period_words
+from mintql.domain.budget_periods import period_words
 from mintql.domain.money import Money
+from mintql.domain.periods import Period
 
 PERCENT = 100
 

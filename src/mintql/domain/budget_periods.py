@@ -9,12 +9,13 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from functools import lru_cache
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.months import add_months, first_day
+from mintql.domain.periods import DAY, Period
 
 DAYS_PER_WEEK = 7
 MONTHS_PER_YEAR = 12
@@ -24,7 +25,6 @@ ANCHOR_YEAR = 2000
 """A leap year: it has all days on which a year may begin."""
 ANCHOR_MONTH = date(ANCHOR_YEAR, 1, 1)
 ANCHOR_MONDAY = date(ANCHOR_YEAR, 1, 3)
-DAY = timedelta(days=1)
 PERIODS_KEPT_MAX = 4_096
 """Persons of a batch ask for the same few periods again and again."""
 
@@ -35,28 +35,6 @@ class PeriodUnit(StrEnum):
     WEEK = "week"
     MONTH = "month"
     YEAR = "year"
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """Days from `first` to `last`, both included."""
-
-    first: date
-    last: date
-
-    @property
-    def days(self) -> int:
-        """How many days it has."""
-        return (self.last - self.first).days + 1
-
-    @property
-    def is_whole_months(self) -> bool:
-        """Whether it is made of calendar months, so that sums by month tell what was spent in it."""
-        return self.first.day == 1 and (self.last + DAY).day == 1
-
-    def clipped(self, first: date, last: date) -> Period:
-        """Return the part of it from `first` to `last`."""
-        return Period(max(self.first, first), min(self.last, last))
 
 
 @dataclass(frozen=True, slots=True)

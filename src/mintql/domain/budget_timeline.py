@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from mintql.domain.budget_periods import CALENDAR_MONTHS, DAY, Period, period_of
+from mintql.domain.budget_periods import CALENDAR_MONTHS, period_of
 from mintql.domain.budgets import (
     NO_ROLLOVER,
     THRESHOLDS_DEFAULT,
@@ -22,6 +22,7 @@ from mintql.domain.budgets import (
     Override,
     Plan,
 )
+from mintql.domain.periods import DAY, Period
 from mintql.domain.templates import Template, monthly_limits
 
 CARRIED_PERIODS_MAX = 60

@@ -12,9 +12,10 @@ from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
-from mintql.domain.budget_periods import CALENDAR_MONTHS, Period, Schedule
+from mintql.domain.budget_periods import CALENDAR_MONTHS, Schedule
 from mintql.domain.categories import CategoryKind, CategoryTree
 from mintql.domain.ids import CategoryId
+from mintql.domain.periods import Period
 
 EVERYTHING_ID = CategoryId(0)
 """Stands where a category does for a budget on all spending; no category has it."""

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 from mintql.domain.budgets import ThresholdState
 from mintql.domain.categories import Category
 from mintql.domain.ids import TransactionId
-from mintql.domain.intervals import Interval, Span, earlier, end_of, start_of
+from mintql.domain.intervals import Interval, earlier, end_of, start_of
 from mintql.domain.money_words import amount_words, change_words
 from mintql.domain.months import local_date
 from mintql.domain.notices import NoticeKind
+from mintql.domain.periods import Period
 from mintql.domain.recurring import Expected
 
 DUE_AT = time(8)
@@ -46,25 +47,25 @@ class DigestPeriod(StrEnum):
         """Who was not here for longer than this gets none."""
         return 30 if self is DigestPeriod.WEEK else 60
 
-    def around(self, day: date) -> Span:
+    def around(self, day: date) -> Period:
         """Return the period that a day lies in."""
-        return Span(start_of(day, self.interval), end_of(day, self.interval))
+        return Period(start_of(day, self.interval), end_of(day, self.interval))
 
-    def last_over(self, now: datetime, time_zone: str) -> Span:
+    def last_over(self, now: datetime, time_zone: str) -> Period:
         """Return the last period that is over where the person is."""
         return earlier(self.around(local_date(now, time_zone)), 1, self.interval)
 
-    def earlier(self, span: Span) -> list[Span]:
+    def earlier(self, span: Period) -> list[Period]:
         """Return the periods before one, the nearest first."""
         return [earlier(span, steps, self.interval) for steps in range(1, EARLIER_PERIODS[self.value] + 1)]
 
-    def due(self, now: datetime, time_zone: str) -> Span | None:
+    def due(self, now: datetime, time_zone: str) -> Period | None:
         """Return the period whose summary is due where the person is; None before the morning, or long after it."""
         span = self.last_over(now, time_zone)
         due_at = datetime.combine(span.last + timedelta(days=1), DUE_AT, ZoneInfo(time_zone)).astimezone(UTC)
         return span if due_at <= now < due_at + LATE_MAX else None
 
-    def named(self, span: Span) -> str:
+    def named(self, span: Period) -> str:
         """Name a period: "November 2026", "16 to 22 November 2026"."""
         if self is DigestPeriod.MONTH:
             return f"{span.first:%B %Y}"
@@ -191,9 +192,9 @@ class Digest:
     """A summary: the person's own currency first, then others in their order. `next` is the period that follows."""
 
     period: DigestPeriod
-    span: Span
-    previous: Span
-    next: Span
+    span: Period
+    previous: Period
+    next: Period
     currencies: list[CurrencyDigest]
     worths: list[DigestWorth]
     budgets: list[DigestBudget]

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from mintql.domain.budget_periods import DAY, Period
 from mintql.domain.money import Money
+from mintql.domain.periods import DAY, Period
 
 HABIT_DAYS = 90
 """So many days before the period say what is spent on a usual day."""

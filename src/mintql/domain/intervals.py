@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.months import add_months, first_day, last_day
+from mintql.domain.periods import Period
 
 PERIODS_MAX = 400
 """Periods of one summary: a year of days, with days to spare for whole weeks around it."""
@@ -32,35 +32,17 @@ class Interval(StrEnum):
     YEAR = "year"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Days from `first` to `last`, both included."""
-
-    first: date
-    last: date
-
-    @property
-    def days(self) -> int:
-        """How many days it has."""
-        return (self.last - self.first).days + 1
-
-    @property
-    def is_whole_months(self) -> bool:
-        """Whether it begins with a month and ends with one."""
-        return self.first.day == 1 and self.last == last_day(self.last)
-
-
-def check_span(first: date, last: date, *, field: str = "to") -> Span:
+def check_span(first: date, last: date, *, field: str = "to") -> Period:
     """Return the span; raise `InvalidInput` when it is empty or longer than `RANGE_DAYS_MAX`."""
     if last < first:
         raise InvalidInput(f"The range ends ({last}) before it begins ({first}).", field=field)
-    span = Span(first, last)
+    span = Period(first, last)
     if span.days > RANGE_DAYS_MAX:
         raise InvalidInput(f"{span.days:,} days are too many at once; ask for {RANGE_DAYS_MAX:,} at most.", field=field)
     return span
 
 
-def periods_of(span: Span, interval: Interval, week_start: int = 0) -> list[Span]:
+def periods_of(span: Period, interval: Interval, week_start: int = 0) -> list[Period]:
     """Cut a span into periods of the calendar, the first and the last of which may be parts of one.
 
     `week_start` is the weekday that weeks begin on, 0 for Monday.
@@ -80,11 +62,11 @@ def periods_of(span: Span, interval: Interval, week_start: int = 0) -> list[Span
     return found
 
 
-def _walk(span: Span, interval: Interval, week_start: int) -> Iterator[Span]:
+def _walk(span: Period, interval: Interval, week_start: int) -> Iterator[Period]:
     first = span.first
     while first <= span.last:
         last = min(end_of(first, interval, week_start), span.last)
-        yield Span(first, last)
+        yield Period(first, last)
         first = last + timedelta(days=1)
 
 
@@ -106,7 +88,7 @@ def end_of(day: date, interval: Interval, week_start: int = 0) -> date:
     return last_day(day) if interval is Interval.MONTH else date(day.year, 12, 31)
 
 
-def earlier(span: Span, steps: int, interval: Interval, week_start: int = 0) -> Span:
+def earlier(span: Period, steps: int, interval: Interval, week_start: int = 0) -> Period:
     """Return what a span is compared with: the `steps`-th span before it, with as many days elapsed.
 
     A span that begins with a period of the interval is set against the ones that begin as many whole periods earlier:
@@ -117,11 +99,11 @@ def earlier(span: Span, steps: int, interval: Interval, week_start: int = 0) -> 
     begins = start_of(span.first, interval, week_start) == span.first
     if interval is Interval.DAY or not begins:
         shift = timedelta(days=span.days * steps)
-        return Span(span.first - shift, span.last - shift)
+        return Period(span.first - shift, span.last - shift)
     if interval is Interval.WEEK:
         weeks = -(-span.days // DAYS_PER_WEEK)
         shift = timedelta(days=weeks * DAYS_PER_WEEK * steps)
-        return Span(span.first - shift, span.last - shift)
+        return Period(span.first - shift, span.last - shift)
     months = (span.last.year - span.first.year) * MONTHS_PER_YEAR + span.last.month - span.first.month + 1
     if interval is Interval.YEAR:
         months = (span.last.year - span.first.year + 1) * MONTHS_PER_YEAR
@@ -131,10 +113,10 @@ def earlier(span: Span, steps: int, interval: Interval, week_start: int = 0) -> 
     last_month = add_months(span.last, -months * steps)
     day = monthrange(last_month.year, last_month.month)[1]
     last = last_month.replace(day=day if ends else min(span.last.day, day))
-    return Span(add_months(span.first, -months * steps), last)
+    return Period(add_months(span.first, -months * steps), last)
 
 
-def whole_months(span: Span) -> tuple[Span | None, list[Span]]:
+def whole_months(span: Period) -> tuple[Period | None, list[Period]]:
     """Return the whole calendar months that lie in a span, and what is left of it before and after them."""
     first = span.first if span.first.day == 1 else add_months(span.first, 1)
     last = span.last if span.last == last_day(span.last) else first_day(span.last) - timedelta(days=1)
@@ -142,7 +124,7 @@ def whole_months(span: Span) -> tuple[Span | None, list[Span]]:
         return None, [span]
     edges = []
     if span.first < first:
-        edges.append(Span(span.first, first - timedelta(days=1)))
+        edges.append(Period(span.first, first - timedelta(days=1)))
     if last < span.last:
-        edges.append(Span(last + timedelta(days=1), span.last))
-    return Span(first, last), edges
+        edges.append(Period(last + timedelta(days=1), span.last))
+    return Period(first, last), edges

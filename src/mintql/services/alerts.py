@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 from mintql.data import load_template
-from mintql.domain.budget_periods import Period
 from mintql.domain.budget_timeline import Timeline
 from mintql.domain.budgets import Limit, crossed, leaves_of
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import UserId
 from mintql.domain.months import add_months, first_day, last_day, local_date
+from mintql.domain.periods import Period
 from mintql.services.budget_notices import budget_notices
 from mintql.services.budget_spending import Holder, measure
 from mintql.services.effects import Effects

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from mintql.domain.budget_periods import DAY, period_words
+from mintql.domain.budget_periods import period_words
 from mintql.domain.budgets import EVERYTHING_ID, ThresholdState, leaves_of
 from mintql.domain.forecasts import HABIT_DAYS, Course, Forecast, available_today, forecast, has_begun_enough
 from mintql.domain.ids import CategoryId, UserId
 from mintql.domain.money import Money
 from mintql.domain.notices import NewNotice, NoticeKind
+from mintql.domain.periods import DAY
 from mintql.domain.recurring import Expected
 from mintql.services.budgets import Budget, holder_of, measured_budgets
 from mintql.services.effects import Effects

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from mintql.data import load_template
 from mintql.domain.budget_checks import check_budget_category, check_day, check_limit, check_thresholds
-from mintql.domain.budget_periods import CALENDAR_MONTHS, DAY, Schedule, period_of, period_words, schedule_words
+from mintql.domain.budget_periods import CALENDAR_MONTHS, Schedule, period_of, period_words, schedule_words
 from mintql.domain.budget_timeline import Timeline
 from mintql.domain.budgets import (
     NO_ROLLOVER,
@@ -23,6 +23,7 @@ from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import CategoryId, UserId
 from mintql.domain.money import Money, check_currency
 from mintql.domain.months import add_months, first_day, local_date, months_between
+from mintql.domain.periods import DAY
 from mintql.services import alerts
 from mintql.services.budgets import Budget, find_budget, plan_of
 from mintql.services.effects import Effects

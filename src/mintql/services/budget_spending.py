@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
-from mintql.domain.budget_periods import Period
 from mintql.domain.budget_timeline import Timeline
 from mintql.domain.budgets import NOTHING_SPENT, Limit, Spent, spent_by_budget
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import CategoryId, UserId
+from mintql.domain.periods import Period
 from mintql.store import budgets as store
 from mintql.store.queries import Conn
 

@@ -8,7 +8,6 @@ from datetime import date, datetime
 
 from mintql.data import load_template
 from mintql.domain.budget_checks import check_day
-from mintql.domain.budget_periods import Period
 from mintql.domain.budget_timeline import Timeline
 from mintql.domain.budgets import (
     EVERYTHING_ID,
@@ -29,6 +28,7 @@ from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import UserId
 from mintql.domain.money import AMOUNT_MINOR_MAX
 from mintql.domain.months import local_date
+from mintql.domain.periods import Period
 from mintql.services import alerts
 from mintql.services.budget_spending import Holder, Measured, measure
 from mintql.services.effects import Effects

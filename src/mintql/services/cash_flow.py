@@ -9,7 +9,8 @@ from datetime import date
 
 from mintql.domain.categories import CategoryKind
 from mintql.domain.ids import UserId
-from mintql.domain.intervals import Interval, Span, check_span, periods_of
+from mintql.domain.intervals import Interval, check_span, periods_of
+from mintql.domain.periods import Period
 from mintql.domain.rates import Conversion, RateBook, convert
 from mintql.services.personal_categories import tree_of
 from mintql.services.rates import rate_book
@@ -47,7 +48,7 @@ class ConvertedFlow:
 class FlowPeriod:
     """The flows of one period, in order of currency."""
 
-    span: Span
+    span: Period
     flows: list[Flow] = field(default_factory=list)
     converted: ConvertedFlow | None = None
 

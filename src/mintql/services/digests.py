@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from mintql.domain.budget_checks import check_day
-from mintql.domain.budget_periods import Period
 from mintql.domain.categories import CategoryKind, CategoryTree
 from mintql.domain.digests import (
     Compared,
@@ -22,9 +21,9 @@ from mintql.domain.digests import (
     mean_minor,
 )
 from mintql.domain.ids import CategoryId, UserId
-from mintql.domain.intervals import Span
 from mintql.domain.months import local_date
 from mintql.domain.notices import NoticeKind
+from mintql.domain.periods import Period
 from mintql.services.budgets import list_budgets
 from mintql.services.net_worth import net_worth
 from mintql.services.personal_categories import tree_of
@@ -83,14 +82,14 @@ def last_finished(period: DigestPeriod, now: datetime, time_zone: str) -> date:
     return period.last_over(now, time_zone).first
 
 
-def _known(spans: Sequence[Span], began_on: date | None) -> int:
+def _known(spans: Sequence[Period], began_on: date | None) -> int:
     """Return how many periods, the nearest first, are known from near their beginning on: others would mislead."""
     if began_on is None:
         return 0
     return sum(one.first + timedelta(days=one.days // UNKNOWN_SHARE_MAX) >= began_on for one in spans)
 
 
-def _moments(span: Span, time_zone: str) -> tuple[datetime, datetime]:
+def _moments(span: Period, time_zone: str) -> tuple[datetime, datetime]:
     """Return when a span begins and ends where the person is."""
     zone = ZoneInfo(time_zone)
     first, after = span.first, span.last + timedelta(days=1)
@@ -135,7 +134,7 @@ def _compared(lines: Iterable[Line], periods: int) -> Compared:
     return Compared(by_place[0], by_place[1], mean_minor([by_place[place] for place in range(1, periods + 1)]))
 
 
-async def _add_sellers(conn: Conn, user_id: UserId, span: Span, currencies: Sequence[CurrencyDigest]) -> None:
+async def _add_sellers(conn: Conn, user_id: UserId, span: Period, currencies: Sequence[CurrencyDigest]) -> None:
     expense_ids = standard_expense_ids()
     rows = await summaries.merchants(conn, user_id, [span], expense_ids, MERCHANTS_MAX)
     purchases = await store.purchases(conn, user_id, span, PURCHASES_MAX, expense_ids)
@@ -148,7 +147,7 @@ async def _add_sellers(conn: Conn, user_id: UserId, span: Span, currencies: Sequ
         one.purchases = purchases.get(one.currency, [])
 
 
-async def _worths(conn: Conn, user: UserRow, span: Span, period: DigestPeriod, now: datetime) -> list[DigestWorth]:
+async def _worths(conn: Conn, user: UserRow, span: Period, period: DigestPeriod, now: datetime) -> list[DigestWorth]:
     """Return what there was at the end of a period (today, where that is earlier) beside the end of the one before."""
     day_before = span.first - timedelta(days=1)
     if day_before > local_date(now, user.time_zone):

@@ -11,8 +11,9 @@ from enum import StrEnum
 from mintql.domain.categories import CategoryKind, CategoryTree
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import CategoryId, UserId
-from mintql.domain.intervals import Interval, Span, check_span, earlier, end_of, periods_of, start_of
+from mintql.domain.intervals import Interval, check_span, earlier, end_of, periods_of, start_of
 from mintql.domain.money import mean_minor
+from mintql.domain.periods import Period
 from mintql.domain.rates import Conversion, RateBook, convert
 from mintql.services.personal_categories import tree_of
 from mintql.services.rates import rate_book
@@ -105,14 +106,14 @@ class Group(Sum):
 
 
 @dataclass(slots=True)
-class Period:
+class PeriodSpending:
     """One period, or the whole span: groups, largest first within a currency, and a total for each currency.
 
     `whole` tells whether it is all of a period of the calendar. The converted ones are set when a currency was asked
     for.
     """
 
-    span: Span
+    span: Period
     whole: bool = True
     groups: list[Group] = field(default_factory=list)
     totals: list[Sum] = field(default_factory=list)
@@ -125,9 +126,9 @@ class Summary:
     """The whole span, its periods, and the earlier spans it was compared with, the latest first."""
 
     tree: CategoryTree
-    overall: Period
-    periods: list[Period]
-    compared: list[Span]
+    overall: PeriodSpending
+    periods: list[PeriodSpending]
+    compared: list[Period]
 
 
 async def summarize(conn: Conn, user_id: UserId, asked: Asked) -> Summary:
@@ -161,9 +162,9 @@ async def summarize(conn: Conn, user_id: UserId, asked: Asked) -> Summary:
 
     counted = [began is not None and began <= one.first for one in compared]
     maker = _Maker(asked.group_by, tree, len(periods), counted)
-    found = [Period(one, _is_whole(one, asked)) for one in periods]
+    found = [PeriodSpending(one, _is_whole(one, asked)) for one in periods]
     maker.fill(found, chosen(lines), chosen(total_lines))
-    overall = maker.overall(Period(span, all(one.whole for one in found)), chosen(lines), chosen(total_lines))
+    overall = maker.overall(PeriodSpending(span, all(one.whole for one in found)), chosen(lines), chosen(total_lines))
     if asked.in_currency:
         book = await rate_book(
             conn, user_id, {asked.in_currency, *(one.currency for one in foreign)}, span.first, span.last
@@ -172,7 +173,7 @@ async def summarize(conn: Conn, user_id: UserId, asked: Asked) -> Summary:
     return Summary(tree, overall, found, compared)
 
 
-def _is_whole(span: Span, asked: Asked) -> bool:
+def _is_whole(span: Period, asked: Asked) -> bool:
     return (span.first, span.last) == (
         start_of(span.first, asked.interval, asked.week_start),
         end_of(span.first, asked.interval, asked.week_start),
@@ -188,7 +189,7 @@ class _Maker:
         self.periods = periods
         self.counted = counted
 
-    def fill(self, periods: Sequence[Period], lines: Iterable[Line], total_lines: Iterable[Line]) -> None:
+    def fill(self, periods: Sequence[PeriodSpending], lines: Iterable[Line], total_lines: Iterable[Line]) -> None:
         """Fill each period by the lines of its place."""
         groups: list[dict[tuple[object, str], Group]] = [{} for _ in periods]
         totals: list[dict[str, Sum]] = [{} for _ in periods]
@@ -207,7 +208,7 @@ class _Maker:
         for period, by_key, by_currency in zip(periods, groups, totals, strict=True):
             period.groups, period.totals = _sorted(by_key.values()), _by_currency(by_currency.values())
 
-    def overall(self, whole: Period, lines: Iterable[Line], total_lines: Iterable[Line]) -> Period:
+    def overall(self, whole: PeriodSpending, lines: Iterable[Line], total_lines: Iterable[Line]) -> PeriodSpending:
         """Fill the period that is the whole span, each sum beside what the earlier spans held."""
         groups: dict[tuple[object, str], Group] = {}
         totals: dict[str, Sum] = {}
@@ -259,7 +260,9 @@ def _by_currency(sums: Iterable[Sum]) -> list[Sum]:
     return sorted(sums, key=lambda one: one.currency)
 
 
-def _convert(periods: Sequence[Period], overall: Period, foreign: Sequence[Line], to: str, book: RateBook) -> None:
+def _convert(
+    periods: Sequence[PeriodSpending], overall: PeriodSpending, foreign: Sequence[Line], to: str, book: RateBook
+) -> None:
     """Set the totals in one currency: what is in it already, and the rest by the rate of its day."""
     by_place: dict[int, list[Line]] = defaultdict(list)
     for line in foreign:
@@ -269,7 +272,7 @@ def _convert(periods: Sequence[Period], overall: Period, foreign: Sequence[Line]
     _convert_one(overall, foreign, to, book)
 
 
-def _convert_one(period: Period, foreign: Sequence[Line], to: str, book: RateBook) -> None:
+def _convert_one(period: PeriodSpending, foreign: Sequence[Line], to: str, book: RateBook) -> None:
     own = [one for one in period.totals if one.currency == to]
     day = period.span.last
     period.spent_in = convert(

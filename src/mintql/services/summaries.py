@@ -13,7 +13,8 @@ from mintql.data import load_categories
 from mintql.domain.categories import Category, CategoryKind, CategoryTree
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import CategoryId, UserId
-from mintql.domain.intervals import Interval, Span, check_span, earlier, whole_months
+from mintql.domain.intervals import Interval, check_span, earlier, whole_months
+from mintql.domain.periods import Period
 from mintql.services.personal_categories import tree_of
 from mintql.store import summaries as store
 from mintql.store.queries import Conn
@@ -30,7 +31,7 @@ EVERYTHING = LineFilter()
 
 
 async def sum_spans(
-    conn: Conn, user_id: UserId, spans: Sequence[Span], grouping: Grouping, wanted: LineFilter = EVERYTHING
+    conn: Conn, user_id: UserId, spans: Sequence[Period], grouping: Grouping, wanted: LineFilter = EVERYTHING
 ) -> list[Line]:
     """Return the lines of each span, whose place is its index here, by key of the grouping, category and currency.
 
@@ -39,8 +40,8 @@ async def sum_spans(
     Raises:
         InvalidInput: There would be more than `LINES_MAX` lines.
     """
-    months: list[tuple[int, Span]] = []
-    days: list[tuple[int, Span]] = []
+    months: list[tuple[int, Period]] = []
+    days: list[tuple[int, Period]] = []
     for place, span in enumerate(spans):
         whole, edges = whole_months(span) if grouping == "category" and wanted.is_empty else (None, [span])
         months += [(place, whole)] if whole else []
@@ -51,7 +52,7 @@ async def sum_spans(
 
 
 async def foreign_lines(
-    conn: Conn, user_id: UserId, spans: Sequence[Span], currency: str, wanted: LineFilter = EVERYTHING
+    conn: Conn, user_id: UserId, spans: Sequence[Period], currency: str, wanted: LineFilter = EVERYTHING
 ) -> list[Line]:
     """Return lines by day of all currencies but one, to be converted into it; a line's key is its day."""
     places = list(enumerate(spans))
@@ -159,8 +160,8 @@ class CurrencyFigures:
 class PeriodFigures:
     """What a period came to, each currency for itself, in order of currency; none where nothing happened."""
 
-    span: Span
-    previous: Span
+    span: Period
+    previous: Period
     currencies: list[CurrencyFigures]
 
 

@@ -8,9 +8,10 @@ from datetime import date, datetime
 
 import asyncpg
 
-from mintql.domain.budget_periods import Period, PeriodUnit, Schedule
+from mintql.domain.budget_periods import PeriodUnit, Schedule
 from mintql.domain.budgets import MonthlySum, Override, Plan, Rollover
 from mintql.domain.ids import CategoryId, UserId
+from mintql.domain.periods import Period
 from mintql.store.queries import Conn, load
 
 SQL = load("budgets")

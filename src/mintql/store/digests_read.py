@@ -7,15 +7,15 @@ from datetime import datetime
 
 from mintql.domain.digests import DigestNews, DigestPurchase
 from mintql.domain.ids import CategoryId, TransactionId, UserId
-from mintql.domain.intervals import Span
 from mintql.domain.notices import NoticeKind
+from mintql.domain.periods import Period
 from mintql.store.queries import Conn, load
 
 SQL = load("digests_read")
 
 
 async def purchases(
-    conn: Conn, user_id: UserId, span: Span, first: int, expense_ids: Sequence[CategoryId]
+    conn: Conn, user_id: UserId, span: Period, first: int, expense_ids: Sequence[CategoryId]
 ) -> dict[str, list[DigestPurchase]]:
     """Return the first purchases by size, of each currency.
 

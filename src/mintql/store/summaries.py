@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from mintql.domain.ids import AccountId, CategoryId, UserId
-from mintql.domain.intervals import Span
+from mintql.domain.periods import Period
 from mintql.store.queries import Conn, load
 
 SQL = load("summaries")
@@ -66,7 +66,7 @@ class MerchantRow:
     total_minor: int
 
 
-async def month_lines(conn: Conn, user_id: UserId, spans: Sequence[tuple[int, Span]]) -> list[Line]:
+async def month_lines(conn: Conn, user_id: UserId, spans: Sequence[tuple[int, Period]]) -> list[Line]:
     """Return the lines of spans of whole months, each with its place, by category alone."""
     rows = await conn.fetch(SQL.month_lines, user_id, *_columns(spans))
     return [Line(**row, key="", name=None) for row in rows]
@@ -75,7 +75,7 @@ async def month_lines(conn: Conn, user_id: UserId, spans: Sequence[tuple[int, Sp
 async def lines(
     conn: Conn,
     user_id: UserId,
-    spans: Sequence[tuple[int, Span]],
+    spans: Sequence[tuple[int, Period]],
     grouping: str,
     wanted: LineFilter,
     limit: int,
@@ -102,7 +102,7 @@ async def lines(
 
 
 async def merchants(
-    conn: Conn, user_id: UserId, spans: Sequence[Span], expense_ids: Sequence[CategoryId], first: int
+    conn: Conn, user_id: UserId, spans: Sequence[Period], expense_ids: Sequence[CategoryId], first: int
 ) -> list[MerchantRow]:
     """Return the first sellers of each span (places from 1) and currency by what they took.
 
@@ -118,5 +118,5 @@ async def first_day(conn: Conn, user_id: UserId) -> date | None:
     return found
 
 
-def _columns(spans: Sequence[tuple[int, Span]]) -> tuple[list[int], list[date], list[date]]:
+def _columns(spans: Sequence[tuple[int, Period]]) -> tuple[list[int], list[date], list[date]]:
     return [place for place, _ in spans], [span.first for _, span in spans], [span.last for _, span in spans]

@@ -8,12 +8,12 @@ from typing import Annotated
 import strawberry
 
 from mintql.api.context import Info
-from mintql.api.money import Money, money
+from mintql.api.money import Money, money, percent_or_none
 from mintql.api.rates import ConvertedTotal, InCurrencyArgument, converted
 from mintql.api.scalars import CurrencyCode, DecimalText
 from mintql.api.spending_groups import FirstDayArgument, IntervalArgument, LastDayArgument
 from mintql.domain.intervals import Interval
-from mintql.domain.money import mean_minor, percent_text
+from mintql.domain.money import mean_minor
 from mintql.services import cash_flow as flows
 from mintql.services import net_worth as worths
 from mintql.services import summaries
@@ -183,16 +183,11 @@ class CashFlowQuery:
                 pending=money(row.pending_minor, row.currency),
                 count=row.count,
                 mean=money(mean_minor(row.posted_minor, row.count), row.currency) if row.count else None,
-                share_percent=_percent(row.posted_minor, row.total_minor),
+                share_percent=percent_or_none(row.posted_minor, row.total_minor),
                 last_on=row.last_on,
             )
             for row in rows
         ]
-
-
-def _percent(part: int, whole: int) -> DecimalText | None:
-    text = percent_text(part, whole)
-    return None if text is None else DecimalText(text)
 
 
 def _flow_period(period: flows.FlowPeriod) -> CashFlowPeriod:
@@ -208,7 +203,7 @@ def _flow_period(period: flows.FlowPeriod) -> CashFlowPeriod:
                 net=money(flow.net_minor, flow.currency),
                 pending_income=money(flow.pending_received_minor, flow.currency),
                 pending_spending=money(flow.pending_spent_minor, flow.currency),
-                savings_rate_percent=_percent(flow.net_minor, flow.received_minor),
+                savings_rate_percent=percent_or_none(flow.net_minor, flow.received_minor),
             )
             for flow in period.flows
         ],
@@ -218,7 +213,7 @@ def _flow_period(period: flows.FlowPeriod) -> CashFlowPeriod:
             income=converted(found.received),
             spending=converted(found.spent),
             net=converted(found.net),
-            savings_rate_percent=_percent(found.net.amount_minor, found.received.amount_minor),
+            savings_rate_percent=percent_or_none(found.net.amount_minor, found.received.amount_minor),
         ),
     )
 

@@ -119,12 +119,9 @@ class Context:
     @asynccontextmanager
     async def ledger(self) -> AsyncIterator[Conn]:
         """Open a transaction on all rows of whose money it is, for what leaves out by itself what is not shared."""
-        if self.share is None:
-            async with self.person() as conn:
-                yield conn
-            return
         async with self.runtime.person(self.signed_in().user_id) as conn:
-            self.share = await household.enter(conn, self.share.share_id, fenced=False)
+            if self.share is not None:
+                self.share = await household.enter(conn, self.share.share_id, fenced=False)
             yield conn
 
     def shows_budget(self, category_id: CategoryId) -> bool:

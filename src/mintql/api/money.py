@@ -6,7 +6,7 @@ import strawberry
 
 from mintql.api.scalars import BigInt, CurrencyCode, DecimalText
 from mintql.domain.errors import InvalidInput
-from mintql.domain.money import parse_minor, to_decimal_text
+from mintql.domain.money import parse_minor, percent_text, to_decimal_text
 
 
 @strawberry.type(
@@ -48,6 +48,12 @@ def money(amount_minor: int, currency: str) -> Money:
     )
 
 
-def money_or_none(amount_minor: int | None, currency: str) -> Money | None:
-    """Return the amount, or None where there is none."""
-    return None if amount_minor is None else money(amount_minor, currency)
+def money_or_none(amount_minor: int | None, currency: str | None) -> Money | None:
+    """Return the amount, or None where there is none or no currency of it."""
+    return None if amount_minor is None or currency is None else money(amount_minor, currency)
+
+
+def percent_or_none(part: int, whole: int) -> DecimalText | None:
+    """Return what a part is of a whole, in percent; None of nothing."""
+    text = percent_text(part, whole)
+    return None if text is None else DecimalText(text)

@@ -16,7 +16,7 @@ from mintql.api.connections import Connection as BankConnection
 from mintql.api.connections import load_connections
 from mintql.api.context import Context, Info
 from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
-from mintql.api.money import Money, money
+from mintql.api.money import Money, money_or_none
 from mintql.api.nodes import Node, decode_id, encode_id, register_node
 from mintql.api.notification_kinds import NotificationKind
 from mintql.api.paging import (
@@ -130,18 +130,14 @@ def _notification(row: NoticeRow, tree: CategoryTree | None) -> Notification:
         title=row.title,
         body=row.body,
         category=None if tree is None or row.category_id is None else category_node(tree, row.category_id),
-        amount=_money(row.amount_minor, row.currency),
-        limit=_money(row.limit_minor, row.currency),
-        left=_money(left_minor, row.currency),
+        amount=money_or_none(row.amount_minor, row.currency),
+        limit=money_or_none(row.limit_minor, row.currency),
+        left=money_or_none(left_minor, row.currency),
         period_first=row.period_first,
         period_last=row.period_last,
         created_at=row.created_at,
         read_at=row.read_at,
     )
-
-
-def _money(amount_minor: int | None, currency: str | None) -> Money | None:
-    return None if amount_minor is None or currency is None else money(amount_minor, currency)
 
 
 def decode_notification_cursor(text: str, field: str = "after") -> NotificationId:

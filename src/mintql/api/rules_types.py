@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from mintql.api.categories import Category, category_node, decode_category_id
-from mintql.api.money import Money, MoneyInput, money
+from mintql.api.money import Money, MoneyInput, money_or_none
 from mintql.api.nodes import Node, decode_id, encode_id
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AccountId
@@ -127,8 +127,8 @@ def rule_node(rule: DomainRule, place: int, tree: CategoryTree) -> Rule:
         place=place,
         merchant_key=conditions.merchant_key,
         text=conditions.text,
-        amount_min=_money(conditions.amount_min_minor, conditions.currency),
-        amount_max=_money(conditions.amount_max_minor, conditions.currency),
+        amount_min=money_or_none(conditions.amount_min_minor, conditions.currency),
+        amount_max=money_or_none(conditions.amount_max_minor, conditions.currency),
         account_ids=None
         if conditions.account_ids is None
         else [encode_id("Account", account_id) for account_id in sorted(conditions.account_ids)],
@@ -138,10 +138,6 @@ def rule_node(rule: DomainRule, place: int, tree: CategoryTree) -> Rule:
         tags=list(actions.tags),
         excluded_from_budgets=actions.excluded_from_budgets,
     )
-
-
-def _money(amount_minor: int | None, currency: str | None) -> Money | None:
-    return None if amount_minor is None or currency is None else money(amount_minor, currency)
 
 
 def _minor(said: MoneyInput | None, currency: str | None, field: str) -> int | None:

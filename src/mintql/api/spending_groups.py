@@ -10,7 +10,7 @@ import strawberry
 from mintql.api.accounts import Account, load_accounts
 from mintql.api.categories import Category, category_node, decode_category_id
 from mintql.api.context import Context, Info
-from mintql.api.money import Money, money, money_or_none
+from mintql.api.money import Money, money, money_or_none, percent_or_none
 from mintql.api.nodes import decode_id
 from mintql.api.rates import ConvertedTotal, InCurrencyArgument, converted_or_none
 from mintql.api.scalars import CurrencyCode, DecimalText
@@ -246,7 +246,6 @@ def _total(total: service.Sum) -> SpendingTotal:
 
 
 def _group(tree: CategoryTree, group: service.Group, group_by: GroupBy, total_minor: int) -> SpendingGroup:
-    share = percent_text(group.spent_minor, total_minor)
     is_account = group_by is GroupBy.ACCOUNT and group.key is not None
     return SpendingGroup(
         account_id=AccountId(int(group.key or 0)) if is_account else None,
@@ -256,7 +255,7 @@ def _group(tree: CategoryTree, group: service.Group, group_by: GroupBy, total_mi
         excluded=money(group.excluded_minor, group.currency),
         count=group.count,
         comparison=_comparison(group),
-        share_percent=None if share is None else DecimalText(share),
+        share_percent=percent_or_none(group.spent_minor, total_minor),
         category=None if group.category_id is None else category_node(tree, group.category_id),
         merchant_key=group.key if group_by is GroupBy.MERCHANT else None,
         merchant=group.name,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+from mintql.domain.estimates import MONTHS_PER_YEAR
 from mintql.domain.money import to_decimal_text
 
 if TYPE_CHECKING:
     from mintql.domain.recommendations import Recommendation
 
 BILLS_NAMED_MAX = 3
-MONTHS_PER_YEAR = 12
 
 
 def basis_of(item: Recommendation, coming: date, template_words: str) -> str:

@@ -11,8 +11,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from functools import partial
 
 from mintql.services.extract import Begin, Clock
+from mintql.services.rounds import work_off
 from mintql.store import outbox
 from mintql.store.outbox import Delivery, Settled
 
@@ -23,8 +25,6 @@ DELIVERIES_AT_ONCE_MAX = 20
 DELIVERY_SECONDS_MAX = 30.0
 LEASE = timedelta(seconds=60)
 """Longer than a delivery may take, or another worker would begin it too."""
-ROUND_SECONDS_MAX = 120.0
-"""How long one call goes on taking what is due. The next call goes on from there."""
 RETRY_SECONDS = (1, 5, 30, 300, 1_800, 7_200, 18_000, 36_000)
 ATTEMPTS_MAX = len(RETRY_SECONDS) + 1
 KEPT_DAYS = 30
@@ -76,37 +76,21 @@ class Notifier:
             del self._woken[channel]
 
     async def _work_off(self, channel: str, woken: asyncio.Event) -> int:
-        running: set[asyncio.Task[Settled]] = set()
-        count, until = 0, asyncio.get_running_loop().time() + ROUND_SECONDS_MAX
         try:
-            while True:
-                woken.clear()
-                taken = await self._take(channel, len(running), until)
-                running |= {asyncio.create_task(self._deliver(item)) for item in taken}
-                count += len(taken)
-                if not running and not woken.is_set():
-                    return count
-                done = await _first_of(running, woken)
-                running -= done
-                await self._settle([task.result() for task in done])
+            return await work_off(
+                partial(self._take, channel), self._deliver, self._settle, woken, DELIVERIES_AT_ONCE_MAX
+            )
         finally:
             self._leave(channel, woken)
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
 
-    async def _take(self, channel: str, running: int, until: float) -> list[Delivery]:
-        room = DELIVERIES_AT_ONCE_MAX - running
-        if room <= 0 or asyncio.get_running_loop().time() >= until:
-            return []
+    async def _take(self, channel: str, room: int) -> list[Delivery]:
         now = self._clock()
         async with self._begin() as conn:
             return await outbox.take_due(conn, channel, now, room, now + LEASE)
 
     async def _settle(self, settled: list[Settled]) -> None:
-        if settled:
-            async with self._begin() as conn:
-                await outbox.settle(conn, settled)
+        async with self._begin() as conn:
+            await outbox.settle(conn, settled)
 
     async def _deliver(self, item: Delivery) -> Settled:
         deliver = self._channels.get(item.channel)
@@ -137,16 +121,6 @@ class Notifier:
 async def notify(begin: Begin, channels: Mapping[str, Deliver], clock: Clock) -> int:
     """Work off what is due once; return how many deliveries were taken."""
     return await Notifier(begin, channels, clock).run()
-
-
-async def _first_of(running: set[asyncio.Task[Settled]], woken: asyncio.Event) -> set[asyncio.Task[Settled]]:
-    """Wait until a delivery is over, or somebody says that there are more; return those that are over."""
-    waiting = asyncio.create_task(woken.wait())
-    try:
-        await asyncio.wait({*running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiting.cancel()
-    return {task for task in running if task.done()}
 
 
 def _reason(error: Exception) -> str:

@@ -26,6 +26,7 @@ from mintql.gateways.vault import Sealed, Vault
 from mintql.services import audit
 from mintql.services.extract import Begin, Clock
 from mintql.services.outgoing_webhooks_bodies import write_body
+from mintql.services.rounds import work_off
 from mintql.store import outgoing_webhooks as endpoint_rows
 from mintql.store import outgoing_webhooks_sending as store
 from mintql.store.outgoing_webhooks_sending import Attempt, DueDelivery, EndpointKey
@@ -42,8 +43,6 @@ TURN_SECONDS_MAX: Final = 30.0
 DELIVERIES_PER_TURN_MAX: Final = 50
 LEASE: Final = timedelta(seconds=90)
 """Longer than a turn with its last attempt, or another worker would begin one too."""
-ROUND_SECONDS_MAX: Final = 120.0
-"""How long one call goes on taking endpoints. The next call goes on from there."""
 ANSWER_LIMIT_BYTES: Final = 1_000
 ERROR_LENGTH_MAX: Final = 500
 KEPT_DAYS: Final = 30
@@ -99,28 +98,19 @@ class Sender:
             self._woken.set()
             return 0
         woken = self._woken = asyncio.Event()
-        running: set[asyncio.Task[int]] = set()
-        count, until = 0, asyncio.get_running_loop().time() + ROUND_SECONDS_MAX
+        count = 0
+
+        async def add(made: list[int]) -> None:
+            nonlocal count
+            count += sum(made)
+
         try:
-            while True:
-                woken.clear()
-                taken = await self._take(len(running), until)
-                running |= {asyncio.create_task(self._turn(key)) for key in taken}
-                if not running and not woken.is_set():
-                    return count
-                done = await _first_of(running, woken)
-                running -= done
-                count += sum(task.result() for task in done)
+            await work_off(self._take, self._turn, add, woken, ENDPOINTS_AT_ONCE_MAX)
         finally:
             self._woken = None
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+        return count
 
-    async def _take(self, running: int, until: float) -> list[EndpointKey]:
-        room = ENDPOINTS_AT_ONCE_MAX - running
-        if room <= 0 or asyncio.get_running_loop().time() >= until:
-            return []
+    async def _take(self, room: int) -> list[EndpointKey]:
         now = self._clock()
         async with self._begin() as conn:
             return await store.take_endpoints(conn, now, room, now + LEASE)
@@ -241,13 +231,3 @@ async def _switch_off(conn: Conn, key: EndpointKey, reason: DisabledReason, now:
 def _as_text(answer: bytes) -> str:
     """Return the beginning of an answer as PostgreSQL takes it: it has no NUL."""
     return answer.decode("utf-8", "replace").replace("\0", "\ufffd")
-
-
-async def _first_of(running: set[asyncio.Task[int]], woken: asyncio.Event) -> set[asyncio.Task[int]]:
-    """Wait until a turn is over, or somebody says that there is more; return those that are over."""
-    waiting = asyncio.create_task(woken.wait())
-    try:
-        await asyncio.wait({*running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiting.cancel()
-    return {task for task in running if task.done()}

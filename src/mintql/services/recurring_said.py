@@ -125,13 +125,13 @@ async def _said(conn: Conn, user_id: UserId, series: Series, wish: SeriesWish, n
     if wish.frequency is None:
         return said
     said = replace(said, said_frequency=wish.frequency, cycle=cycle_from(wish.frequency, said.last_on))
-    user = await users.get(conn, user_id)
-    if user is None:
+    time_zone = await users.get_time_zone(conn, user_id)
+    if time_zone is None:
         raise NotFound("This person is gone.")
-    today = local_date(now, user.time_zone)
+    today = local_date(now, time_zone)
     since = today - timedelta(days=HISTORY_DAYS)
     rows = await store.of_seller(conn, user_id, series.seller, since, BOUNDS.rows_max)
-    known = await known_until(conn, user_id, user.time_zone, today)
+    known = await known_until(conn, user_id, time_zone, today)
     taken = await _taken(conn, user_id, series, rows)
     return follow(said, rows, known, taken) or replace(said, next_on=said.cycle.next_after(said.last_on))
 

@@ -129,9 +129,19 @@ async def page(
     """Return at most `limit` matching transactions with keys between two bounds, both included."""
     rows = await conn.fetch(
         _page_query(wanted, newest_first=newest_first),
+        *page_arguments(user_id, min(newest, wanted.newest), max(oldest, wanted.oldest), limit, wanted),
+    )
+    return [transaction_of(row) for row in rows]
+
+
+def page_arguments(
+    user_id: UserId, newest: Key, oldest: Key, limit: int, wanted: TransactionFilter
+) -> tuple[object, ...]:
+    """Return $1 to $16 of every query that pages transactions: person, keys, number of rows, and the filter."""
+    return (
         user_id,
-        *min(newest, wanted.newest),
-        *max(oldest, wanted.oldest),
+        *newest,
+        *oldest,
         limit,
         None if wanted.account_ids is None else sorted(wanted.account_ids),
         None if wanted.category_ids is None else sorted(wanted.category_ids),
@@ -144,7 +154,6 @@ async def page(
         wanted.has_note,
         wanted.excluded_from_budgets,
     )
-    return [transaction_of(row) for row in rows]
 
 
 async def resolve(

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from mintql.domain.ids import TransactionId, UserId
-from mintql.domain.money import EXPONENTS
 from mintql.store.queries import Conn, load
-from mintql.store.transactions_read import Key, TransactionFilter, TransactionRow, escape_like, transaction_of
+from mintql.store.transactions_read import (
+    Key,
+    TransactionFilter,
+    TransactionRow,
+    escape_like,
+    page_arguments,
+    transaction_of,
+)
 
 SQL = load("transactions_search")
 
 WORDS_MAX: Final = 6
 """As many as the queries have parameters for."""
 SELLERS_MAX: Final = 5_000
-_MINOR_PER_UNIT = json.dumps({currency: 10**places for currency, places in EXPONENTS.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +99,7 @@ def _arguments(
 ) -> list[object]:
     patterns = [[f"%{escape_like(text)}%" for text in texts] for texts in words.any_of]
     return [
-        user_id,
-        *newest,
-        *oldest,
-        limit,
-        None if wanted.account_ids is None else sorted(wanted.account_ids),
-        None if wanted.category_ids is None else sorted(wanted.category_ids),
-        wanted.pending,
-        None if wanted.text is None else f"%{escape_like(wanted.text)}%",
-        wanted.least,
-        wanted.greatest,
-        _MINOR_PER_UNIT,
-        None if wanted.tags is None else sorted(wanted.tags),
-        wanted.has_note,
-        wanted.excluded_from_budgets,
+        *page_arguments(user_id, newest, oldest, limit, wanted),
         *patterns,
         *[None] * (WORDS_MAX - len(patterns)),
         words.alike,

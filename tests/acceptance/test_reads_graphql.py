@@ -8,7 +8,6 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 
-import asyncpg
 import pytest
 
 from mintql.api.context import Context, Viewer
@@ -60,13 +59,6 @@ class Client:
         result = await build_schema().execute(operation, variable_values=variables, context_value=context)
         (error,) = result.errors
         return error.extensions["code"], error.message
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-import asyncpg
 import pytest
 
 from mintql.data import load_categories
@@ -25,13 +24,6 @@ from support.people import acting_as, category
 NOW, NOVEMBER = datetime(2026, 11, 12, 10, tzinfo=UTC), date(2026, 11, 1)
 COFFEE = category("coffee")
 OUT = Adjustment(changes_excluded=True, excluded_from_budgets=True)
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime
 
-import asyncpg
 import pytest
 
 from mintql.data import load_categories
@@ -33,13 +32,6 @@ NOW = datetime(2026, 11, 12, 10, 0, tzinfo=UTC)
 NOVEMBER = date(2026, 11, 1)
 GROCERIES, RESTAURANTS, RENT = category("groceries"), category("restaurants"), category("rent")
 FOOD = category("food-and-dining")
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-import asyncpg
 import pytest
 
 from mintql.domain.budget_periods import PeriodUnit, schedule
@@ -27,13 +26,6 @@ MONDAYS = schedule(PeriodUnit.WEEK, 1, date(2026, 11, 9))
 YEARS = schedule(PeriodUnit.YEAR, 1, date(2026, 1, 1))
 TAX_YEARS = schedule(PeriodUnit.YEAR, 1, date(2026, 4, 6))
 FROM, THIS = Scope.FROM_THIS_MONTH, Scope.THIS_MONTH
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def put(conn, person, limit_minor=100_00, on=TODAY, scope=FROM, category_id=GROCERIES, **more):

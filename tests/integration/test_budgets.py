@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-import asyncpg
 import pytest
 
 from mintql.data import load_template
@@ -25,13 +24,6 @@ OCTOBER, NOVEMBER, DECEMBER, JANUARY = date(2026, 10, 1), date(2026, 11, 1), dat
 FEBRUARY = date(2027, 2, 1)
 FOOD, GROCERIES, RESTAURANTS = category("food-and-dining"), category("groceries"), category("restaurants")
 THIS, FROM = Scope.THIS_MONTH, Scope.FROM_THIS_MONTH
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def put(conn, user_id, limit_minor, month=NOVEMBER, scope=THIS, category_id=GROCERIES, **more):

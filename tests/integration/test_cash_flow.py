@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
-import asyncpg
 import pytest
 
 from mintql.domain.errors import InvalidInput
@@ -18,13 +17,6 @@ from support.factories import create_account, create_person, create_transaction
 from support.people import acting_as, category
 
 NOVEMBER = date(2026, 11, 1), date(2026, 11, 30)
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,13 +22,6 @@ GROCERIES, RESTAURANTS, COFFEE, FUEL = (
 )
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ONCE, FROM_NOW_ON = Scope.ONCE, Scope.SELLER_FROM_NOW_ON
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def row(conn, person: Person, **said) -> int:

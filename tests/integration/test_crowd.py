@@ -21,13 +21,6 @@ GROCERIES, RESTAURANTS, PAYCHECK, TRANSFER = (
 )
 
 
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
-
-
 async def chosen(conn, person: Person, category_id: int, *, key: str = "blue door", scope: Scope = Scope.ONCE) -> int:
     """Let a person choose a category for a new transaction of a seller."""
     row = await create_transaction(conn, person.user_id, person.account_id, merchant_key=key)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-import asyncpg
-import pytest
-
 from mintql.data import load_template
 from mintql.domain.templates import monthly_limits
 from mintql.services.budgets import income_detected
@@ -19,13 +16,6 @@ from support.people import acting_as, category
 NOW = datetime(2026, 11, 12, 10, 0, tzinfo=UTC)
 NOVEMBER = date(2026, 11, 1)
 FOOD = category("food-and-dining")
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def limits(conn, user_id):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-import asyncpg
 import pytest
 
 from mintql.domain.errors import InvalidInput
@@ -18,13 +17,6 @@ from support.people import acting_as
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TOLD = datetime(2026, 11, 10, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def tell(conn, account_id, balance_minor, at):

@@ -32,13 +32,6 @@ LEAVES = [category(slug) for slug in ("groceries", "restaurants", "coffee", "fli
 STEPS = 120
 
 
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
-
-
 class Changer:
     """A person who changes their categories at random."""
 

@@ -37,13 +37,6 @@ def feed(**days):
 TWO_DAYS = feed(d2026_11_23={"USD": "1.25", "JPY": "163.17"}, d2026_11_20={"USD": "1.2", "TRY": "N/A"})
 
 
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
-
-
 async def kept(conn):
     rows = await conn.fetch("SELECT currency, on_date, per_euro, source FROM exchange_rates ORDER BY 1, 2")
     return [tuple(row) for row in rows]

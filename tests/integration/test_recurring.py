@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-import asyncpg
 import pytest
 
 from mintql.domain.months import add_months, first_day
@@ -16,13 +15,6 @@ from support.people import category
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
 TODAY = NOW.date()
-
-
-@pytest.fixture
-async def conn(database_url):
-    opened = await asyncpg.connect(database_url)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

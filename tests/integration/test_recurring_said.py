@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-import asyncpg
 import pytest
 
 from mintql.domain.errors import InvalidInput, NotFound
@@ -20,13 +19,6 @@ from support.people import category
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
 DAYS = [add_months(date(2026, 11, 1), -back).replace(day=12) for back in reversed(range(10))]
-
-
-@pytest.fixture
-async def conn(database_url):
-    opened = await asyncpg.connect(database_url)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

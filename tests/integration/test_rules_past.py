@@ -26,13 +26,6 @@ OUT = Conditions(direction=Direction.OUT)
 
 
 @pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
 async def ada(conn):
     return await create_person(conn)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from datetime import UTC, date, datetime, timedelta
 
-import asyncpg
 import pytest
 
 from mintql.domain.merchants import key_form
@@ -21,13 +20,6 @@ from support.people import acting_as, category
 NOW, FIRST_DAY = datetime(2026, 11, 12, 10, tzinfo=UTC), date(2026, 10, 20)
 LETTERS = "aAzZéÉß\u0130\u0131\u03a3\u03c3%_\\ '*1"
 CATEGORIES = [category("groceries"), category("restaurants"), category("coffee"), category("paycheck")]
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 def text(dice, longest):

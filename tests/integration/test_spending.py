@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-import asyncpg
 import pytest
 
 from mintql.domain.categories import UNCATEGORIZED_ID
@@ -15,13 +14,6 @@ from support.factories import create_account, create_person, create_transaction
 from support.people import acting_as, category
 
 SEPTEMBER, OCTOBER, NOVEMBER = date(2026, 9, 1), date(2026, 10, 1), date(2026, 11, 1)
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def spend(conn, person, slug, amount_minor, posted_on=date(2026, 11, 5), **more):

@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-import asyncpg
 import pytest
 
 from mintql.domain.categories import CategoryKind
@@ -28,13 +27,6 @@ SLUGS = ("groceries", "restaurants", "rent", "paycheck", "account-transfer", "un
 OWN_EXPENSE, OWN_INCOME = 10_001, 10_002
 START = date(2026, 8, 20)
 DAYS = 100
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def own_categories(conn, user_id):

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-import asyncpg
-import pytest
-
 from mintql.domain.periods import Period
 from mintql.services.annotations import PartWish, split
 from mintql.services.summaries import period_figures
 from support.factories import create_account, create_person, create_transaction
 from support.people import acting_as, category
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def spend(conn, person, slug, amount_minor, posted_on=date(2026, 11, 5), **more):

@@ -7,7 +7,6 @@ import random
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-import asyncpg
 import pytest
 
 from mintql.data import load_categories
@@ -33,13 +32,6 @@ from support.people import acting_as, category
 
 STANDARD = load_categories()
 DAY = date(2026, 11, 10)
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def a_varied_history(conn):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime
 
-import asyncpg
 import pytest
 
 from mintql.domain.categories import UNCATEGORIZED_ID, CategorySource
@@ -19,13 +18,6 @@ from support.people import acting_as, category
 NOW = datetime(2026, 11, 12, 10, 0, tzinfo=UTC)
 NOVEMBER = date(2026, 11, 1)
 GROCERIES, RESTAURANTS = category("groceries"), category("restaurants")
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def choose(conn, user_id, ids, category_id=GROCERIES, scope=Scope.ONCE):

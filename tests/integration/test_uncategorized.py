@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-import asyncpg
 import pytest
 
 from mintql.domain.money import Money
@@ -18,13 +17,6 @@ from support.people import category
 
 NOW, NOVEMBER = datetime(2026, 11, 12, 10, tzinfo=UTC), date(2026, 11, 1)
 COFFEE, GROCERIES = category("coffee"), category("groceries")
-
-
-@pytest.fixture
-async def conn(database_url):
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 async def bought(conn, person, merchant_key, **columns):

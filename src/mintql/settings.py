@@ -82,6 +82,8 @@ class Settings(BaseSettings):
 
     cache_ttl_seconds: int = Field(default=60, ge=0, le=3600)
     """How long a cached answer may live; 0 switches the cache off."""
+    plans: bool = True
+    """Whether queries are answered by compiled plans; without, graphql-core answers all of them."""
     event_poll_seconds: float = Field(default=5.0, gt=0, le=60)
     """How often a subscription looks into the database by itself, in case a wake-up was lost."""
 

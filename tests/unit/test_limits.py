@@ -117,7 +117,7 @@ def test_a_page_size_in_a_variable_counts_as_what_is_sent():
     assert messages(text, n=10) == []
     assert any("values in the answer" in message for message in messages(text, n=100))
     assert any("values in the answer" in message for message in messages(text))
-    assert check(text, n=10).by_variables
+    assert check(text, n=10).size_variables == {"n"}
 
 
 def test_numbers_of_absurd_length_are_capped():
@@ -170,8 +170,11 @@ def test_root_fields_are_found_through_fragments():
         "query a { ...f } query b { list { name } } fragment f on Query { thing { name } ... { things { nodes { name } } } }",
         None,
     )
-    assert prepared.query_fields("a") == {"thing", "things"}
-    assert prepared.query_fields("b") == {"list"}
-    assert prepared.query_fields(None) == frozenset()
-    assert prepared.query_fields("c") == frozenset()
-    assert prepared.query_arguments("b") == frozenset()
+    a, b = prepared.query("a"), prepared.query("b")
+    assert a is not None
+    assert a.fields == {"thing", "things"}
+    assert b is not None
+    assert (b.fields, b.arguments) == ({"list"}, frozenset())
+    assert prepared.query("a") is a
+    assert prepared.query(None) is None
+    assert prepared.query("c") is None

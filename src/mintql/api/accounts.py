@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
+from mintql.api.batches import batched
 from mintql.api.context import Context, Info
 from mintql.api.money import Money, money_or_none
 from mintql.api.nodes import Node, encode_id, register_node
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from mintql.api.connections import Connection
 
 strawberry.enum(AccountKind, description="What sort of account it is.")
+
+
+async def _load_connections(context: Context, connection_ids: list[Any]) -> list[Any]:
+    from mintql.api.connections import load_connections  # noqa: PLC0415 - the two types name each other
+
+    return await load_connections(context, connection_ids)
 
 
 @strawberry.type(description="Why an account alone is not up to date, while the others of its connection may be.")
@@ -56,13 +63,12 @@ class Account(Node):
         description="Why this account is not up to date although its connection is; null when it is."
     )
 
-    @strawberry.field(
-        description="The connection it is read through: when that last worked, and what is wrong if it does not."
+    @batched(
+        _load_connections,
+        lambda account: account.connection_id,
+        description="The connection it is read through: when that last worked, and what is wrong if it does not.",
     )
-    async def connection(self, info: Info) -> Annotated[Connection, strawberry.lazy("mintql.api.connections")]:
-        from mintql.api.connections import load_connections  # noqa: PLC0415 - the two types name each other
-
-        found = await info.context.loader(load_connections).load(self.connection_id)
+    def connection(self, found: Connection | None) -> Annotated[Connection, strawberry.lazy("mintql.api.connections")]:
         if found is None:
             raise LookupError(f"account {self.id} has no connection")
         return found

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
-from graphql import GraphQLError
 
 from mintql import __version__
-from mintql.api.documents import Documents
+from mintql.api.documents import Operation
 from mintql.api.requests import Ask
 from mintql.domain.ids import UserId
 from mintql.gateways.cache import Cache
@@ -63,15 +62,9 @@ class Place:
     digest: str
 
 
-def may_be_kept(documents: Documents, ask: Ask) -> bool:
-    """Tell whether the answer to a request depends on nothing but the person's data."""
-    try:
-        prepared = documents.prepare(ask.query, ask.variables)
-        fields = prepared.query_fields(ask.operation_name)
-        arguments = prepared.query_arguments(ask.operation_name)
-    except (GraphQLError, RecursionError):
-        return False
-    return bool(fields) and fields <= CACHEABLE_FIELDS and not arguments & UNKEPT_ARGUMENTS
+def may_be_kept(operation: Operation) -> bool:
+    """Tell whether the answer to a query depends on nothing but the person's data."""
+    return operation.fields <= CACHEABLE_FIELDS and not operation.arguments & UNKEPT_ARGUMENTS
 
 
 async def find_place(cache: Cache, user_id: UserId, ask: Ask, media: str, now: datetime) -> Place | None:

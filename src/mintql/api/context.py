@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -68,6 +69,7 @@ class Context:
     tree: CategoryTree | None = None
     share: Entered | None = None
     fenced: bool = True
+    _together: _OneTransaction | None = field(default=None, init=False, repr=False)
 
     @property
     def user_id(self) -> UserId:
@@ -101,6 +103,10 @@ class Context:
             NotShared: The share has ended, or what is read is not for members.
         """
         viewer = self.signed_in()
+        if self._together is not None and self.share is None and not live:
+            async with self._together.connection(viewer.user_id) as conn:
+                yield conn
+            return
         async with self.runtime.person(viewer.user_id) as conn:
             if live and not await sessions.is_live(conn, viewer.user_id, viewer.session_id, self.now()):
                 raise NotSignedIn("The session has ended. Sign in again, then go on after the last cursor.")
@@ -119,10 +125,26 @@ class Context:
     @asynccontextmanager
     async def ledger(self) -> AsyncIterator[Conn]:
         """Open a transaction on all rows of whose money it is, for what leaves out by itself what is not shared."""
+        if self.share is None:
+            async with self.person() as conn:
+                yield conn
+            return
         async with self.runtime.person(self.signed_in().user_id) as conn:
-            if self.share is not None:
-                self.share = await household.enter(conn, self.share.share_id, fenced=False)
+            self.share = await household.enter(conn, self.share.share_id, fenced=False)
             yield conn
+
+    @asynccontextmanager
+    async def one_transaction(self) -> AsyncIterator[None]:
+        """Let everything that is read inside share one transaction, which begins when it is first needed.
+
+        For reads that end, if one of them fails, all together.
+        """
+        async with AsyncExitStack() as stack:
+            self._together = _OneTransaction(self.runtime, stack)
+            try:
+                yield
+            finally:
+                self._together = None
 
     def shows_budget(self, category_id: CategoryId) -> bool:
         """Tell whether a budget is the viewer's, or shared with them."""
@@ -178,6 +200,33 @@ class Context:
     def now() -> datetime:
         """Return the time, aware and in UTC."""
         return datetime.now(UTC)
+
+
+class _OneTransaction:
+    """A transaction of one person's that several readers take turns in; one may be inside another."""
+
+    def __init__(self, runtime: Runtime, stack: AsyncExitStack) -> None:
+        self._runtime = runtime
+        self._stack = stack
+        self._turn = asyncio.Lock()
+        self._holder: asyncio.Task[Any] | None = None
+        self._conn: Conn | None = None
+
+    @asynccontextmanager
+    async def connection(self, user_id: UserId) -> AsyncIterator[Conn]:
+        """Take a turn."""
+        task = asyncio.current_task()
+        if self._holder is task and self._conn is not None:
+            yield self._conn
+            return
+        async with self._turn:
+            if self._conn is None:
+                self._conn = await self._stack.enter_async_context(self._runtime.person(user_id))
+            self._holder = task
+            try:
+                yield self._conn
+            finally:
+                self._holder = None
 
 
 async def find_viewer(runtime: Runtime, token: str) -> Viewer | None:

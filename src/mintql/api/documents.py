@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphql import (
+    DirectiveNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -15,11 +16,15 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     InlineFragmentNode,
+    Node,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    VariableNode,
+    Visitor,
     parse,
     specified_rules,
+    visit,
 )
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
@@ -32,57 +37,81 @@ TEXT_KEPT_BYTES_MAX = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Operation:
+    """What runs when a document is executed: one of its operations, and what was found out about it.
+
+    `root_nodes` are the root fields that could be asked for, `fields` their names and `arguments` the names of what is
+    given to them. `switches` are the variables in directives such as @skip and @include. `plans` belongs to
+    `api/plans.py`.
+    """
+
+    node: OperationDefinitionNode
+    fragments: Mapping[str, FragmentDefinitionNode]
+    root_nodes: list[FieldNode]
+    fields: frozenset[str]
+    arguments: frozenset[str]
+    switches: tuple[str, ...]
+    plans: dict[Hashable, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> OperationType:
+        """Whether it is a query, a mutation or a subscription."""
+        return self.node.operation
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A document and what was found out about it. With errors it must not be executed."""
 
     document: DocumentNode
     errors: list[GraphQLError]
-    by_variables: bool
+    size_variables: frozenset[str] = frozenset()
+    _operations: dict[str | None, Operation | None] = field(default_factory=dict)
 
     @property
     def operation_count(self) -> int:
         """How many operations the document has."""
         return sum(isinstance(node, OperationDefinitionNode) for node in self.document.definitions)
 
-    def query_fields(self, operation_name: str | None) -> frozenset[str]:
-        """Return the root fields of the query that would run; empty when no query would."""
-        return frozenset(node.name.value for node in self._root_nodes(operation_name))
+    def operation(self, operation_name: str | None) -> Operation | None:
+        """Return the operation that would run; None when it is not clear, or when nothing may run."""
+        if self.errors:
+            return None
+        found = self._operations.get(operation_name)
+        if found is None and (found := self._find(operation_name)) is not None:
+            self._operations[operation_name] = found
+        return found
 
-    def query_arguments(self, operation_name: str | None) -> frozenset[str]:
-        """Return the arguments that are given to root fields of the query that would run."""
-        nodes = self._root_nodes(operation_name)
-        return frozenset(argument.name.value for node in nodes for argument in node.arguments or ())
-
-    def _root_nodes(self, operation_name: str | None) -> list[FieldNode]:
-        operation = self._operation(operation_name)
-        if self.errors or operation is None or operation.operation is not OperationType.QUERY:
-            return []
-        return self._fields(operation)
-
-    def operation(self, operation_name: str | None) -> tuple[OperationDefinitionNode, list[FieldNode]] | None:
-        """Return the operation that would run and its root fields, all that could be; None when it is not clear."""
-        operation = self._operation(operation_name)
-        return None if self.errors or operation is None else (operation, self._fields(operation))
+    def query(self, operation_name: str | None) -> Operation | None:
+        """Return the operation that would run if it is a query."""
+        found = self.operation(operation_name)
+        return found if found is not None and found.kind is OperationType.QUERY else None
 
     def runs_subscription(self, operation_name: str | None) -> bool:
         """Tell whether the operation that would run is a subscription."""
-        operation = self._operation(operation_name)
-        return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+        found = self.operation(operation_name)
+        return found is not None and found.kind is OperationType.SUBSCRIPTION
 
-    def _fields(self, operation: OperationDefinitionNode) -> list[FieldNode]:
-        fragments = {
-            node.name.value: node for node in self.document.definitions if isinstance(node, FragmentDefinitionNode)
-        }
-        return list(_root_fields(operation.selection_set, fragments))
-
-    def _operation(self, operation_name: str | None) -> OperationDefinitionNode | None:
-        operations = [
+    def _find(self, operation_name: str | None) -> Operation | None:
+        nodes = [
             node
             for node in self.document.definitions
             if isinstance(node, OperationDefinitionNode)
             and (operation_name is None or (node.name is not None and node.name.value == operation_name))
         ]
-        return operations[0] if len(operations) == 1 else None
+        if len(nodes) != 1:
+            return None
+        definitions = (node for node in self.document.definitions if isinstance(node, FragmentDefinitionNode))
+        fragments = {node.name.value: node for node in definitions}
+        root_nodes = list(_root_fields(nodes[0].selection_set, fragments))
+        return Operation(
+            node=nodes[0],
+            fragments=fragments,
+            root_nodes=root_nodes,
+            fields=frozenset(node.name.value for node in root_nodes),
+            arguments=frozenset(argument.name.value for node in root_nodes for argument in node.arguments or ()),
+            switches=_switches(nodes[0], *fragments.values()),
+        )
 
 
 def _root_fields(selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> Iterator[FieldNode]:
@@ -99,6 +128,29 @@ def _root_fields(selections: SelectionSetNode, fragments: Mapping[str, FragmentD
                 waiting.append(fragments[node.name.value].selection_set)
 
 
+class _SwitchFinder(Visitor):
+    """Collects the names of variables in directives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_directive(self, node: DirectiveNode, *_: object) -> None:
+        values = (argument.value for argument in node.arguments or ())
+        self.names |= {value.name.value for value in values if isinstance(value, VariableNode)}
+
+
+def _switches(*nodes: Node) -> tuple[str, ...]:
+    finder = _SwitchFinder()
+    for node in nodes:
+        visit(node, finder)
+    return tuple(sorted(finder.names))
+
+
+FITTING_KEPT_MAX = 1_000
+"""How many documents with page sizes from variables are remembered to be within the limits."""
+
+
 class Documents:
     """The documents of one schema, the least recently used of them forgotten first."""
 
@@ -106,6 +158,7 @@ class Documents:
         self._schema = schema
         self._kept: OrderedDict[str, Prepared] = OrderedDict()
         self._kept_bytes = 0
+        self._fitting: set[Hashable] = set()
 
     def prepare(self, text: str, variables: Mapping[str, Any] | None) -> Prepared:
         """Return the document, measured and validated.
@@ -121,16 +174,31 @@ class Documents:
                 self._keep(text, found)
             return found
         self._kept.move_to_end(text)
-        if found.by_variables:
-            verdict = check_limits(self._schema, found.document, variables or {})
-            return Prepared(found.document, verdict.errors, by_variables=True)
+        if found.size_variables:
+            errors = self._measure_again(text, found, variables or {})
+            return replace(found, errors=errors) if errors else found
         return found
 
     def _read(self, text: str, variables: Mapping[str, Any]) -> Prepared:
         document = parse(text, max_tokens=TOKENS_MAX)
         verdict = check_limits(self._schema, document, variables)
         errors = verdict.errors or validate_document(self._schema, document, tuple(specified_rules))
-        return Prepared(document, errors, verdict.by_variables)
+        return Prepared(document, errors, verdict.size_variables)
+
+    def _measure_again(self, text: str, found: Prepared, variables: Mapping[str, Any]) -> list[GraphQLError]:
+        """Return what is wrong with the size of a kept document for other variables: what fitted once fits again."""
+        asked = tuple((name, variables[name]) for name in sorted(found.size_variables) if name in variables)
+        if any(type(value) is not int for _, value in asked):
+            return check_limits(self._schema, found.document, variables).errors
+        key = (text, asked)
+        if key in self._fitting:
+            return []
+        errors = check_limits(self._schema, found.document, variables).errors
+        if not errors:
+            if len(self._fitting) >= FITTING_KEPT_MAX:
+                self._fitting.clear()
+            self._fitting.add(key)
+        return errors
 
     def _keep(self, text: str, prepared: Prepared) -> None:
         self._kept[text] = prepared

@@ -33,6 +33,7 @@ from strawberry.types.unset import UNSET, UnsetType
 from mintql.api.caching import Place, find_place, may_be_kept
 from mintql.api.context import Context, find_viewer, request_origin
 from mintql.api.cookies import bearer, cookie_token, origin_is_trusted
+from mintql.api.documents import Operation
 from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, INTERNAL, UNAUTHENTICATED
 from mintql.api.multipart import Gate, is_multipart, read_multipart_ask
 from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
@@ -87,6 +88,7 @@ class GraphQLView(GraphQL[Context, None]):
             max_subscriptions_per_connection=OPERATIONS_PER_SOCKET_MAX,
             allowed_origins=settings.allowed_origins,
         )
+        schema.plans.enabled = settings.plans
         self._gate = Gate()
         self._sockets: weakref.WeakSet[WebSocket] = weakref.WeakSet()
         self._persons: weakref.WeakKeyDictionary[WebSocket, UserId] = weakref.WeakKeyDictionary()
@@ -169,11 +171,13 @@ class GraphQLView(GraphQL[Context, None]):
             return await self._stream(request, ask, context)
         media = accepted.json
         place: Place | None = None
+        operation = self._query(ask)
         if (
-            context.viewer is not None
+            operation is not None
+            and context.viewer is not None
             and context.share is None
             and not is_multipart(request)
-            and may_be_kept(self.schema.documents, ask)
+            and may_be_kept(operation)
         ):
             place = await find_place(context.runtime.cache, context.viewer.user_id, ask, media, context.now())
         if place is not None:
@@ -195,6 +199,9 @@ class GraphQLView(GraphQL[Context, None]):
         except (GraphQLError, RecursionError):
             return False
         return prepared.runs_subscription(ask.operation_name)
+
+    def _query(self, ask: Ask) -> Operation | None:
+        return self.schema.query_of(ask.query, ask.variables, ask.operation_name)
 
     async def _execute(self, method: str, ask: Ask, context: Context) -> ExecutionResult:
         allowed = {OperationType.QUERY} | ({OperationType.MUTATION} if method == "POST" else set())

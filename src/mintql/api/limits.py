@@ -90,15 +90,15 @@ class Measure:
 class Meter:
     """Measures one document.
 
-    `visits` counts selections looked at; `by_variables` tells whether page sizes came from variables, so that
-    the measure holds for these variables only.
+    `visits` counts selections looked at; `size_variables` are those that page sizes came from, so that the measure
+    holds for their values only.
     """
 
     schema: GraphQLSchema
     fragments: Mapping[str, FragmentDefinitionNode]
     variables: Mapping[str, Any]
     visits: int = 0
-    by_variables: bool = False
+    size_variables: set[str] = field(default_factory=set)
     same_key: int = 0
     _measured: dict[str, Measure | None] = field(default_factory=dict)
 
@@ -182,7 +182,7 @@ class Meter:
             if isinstance(argument.value, IntValueNode):
                 value = int(argument.value.value[:9])
             elif isinstance(argument.value, VariableNode):
-                self.by_variables = True
+                self.size_variables.add(argument.value.name.value)
                 value = self.variables.get(argument.value.name.value, PAGE_SIZE_MAX)
             sizes.append(value if isinstance(value, int) else PAGE_SIZE_DEFAULT)
         return min(max(sizes, default=PAGE_SIZE_DEFAULT), CHANGES_MAX) if sizes else PAGE_SIZE_DEFAULT
@@ -200,10 +200,10 @@ def _definition(schema: GraphQLSchema, parent: GraphQLNamedType | None, name: st
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is wrong with the size of a document, in words; `by_variables` as in `Meter`."""
+    """What is wrong with the size of a document, in words; `size_variables` as in `Meter`."""
 
     errors: list[GraphQLError]
-    by_variables: bool
+    size_variables: frozenset[str]
     visits: int
 
 
@@ -212,7 +212,7 @@ def check_limits(schema: GraphQLSchema, document: DocumentNode, variables: Mappi
     fragments = {n.name.value: n for n in document.definitions if isinstance(n, FragmentDefinitionNode)}
     operations = [n for n in document.definitions if isinstance(n, OperationDefinitionNode)]
     if len(fragments) > FRAGMENTS_MAX:
-        return Verdict([too_complex("fragments", len(fragments), FRAGMENTS_MAX)], by_variables=False, visits=0)
+        return Verdict([too_complex("fragments", len(fragments), FRAGMENTS_MAX)], size_variables=frozenset(), visits=0)
     meter = Meter(schema, fragments, variables)
     total = Measure()
     try:
@@ -220,7 +220,7 @@ def check_limits(schema: GraphQLSchema, document: DocumentNode, variables: Mappi
             total.add(meter.operation(operation))
     except TooNestedError:
         error = too_complex("levels of nesting", f"more than {NESTING_MAX}", NESTING_MAX)
-        return Verdict([error], by_variables=False, visits=meter.visits)
+        return Verdict([error], size_variables=frozenset(), visits=meter.visits)
     mutations = sum(len(n.selection_set.selections) for n in operations if n.operation is OperationType.MUTATION)
     found = (
         ("levels of nesting", total.depth, DEPTH_MAX),
@@ -232,7 +232,7 @@ def check_limits(schema: GraphQLSchema, document: DocumentNode, variables: Mappi
         ("values in the answer", total.cost, COST_MAX),
     )
     errors = [too_complex(what, count, limit) for what, count, limit in found if count > limit]
-    return Verdict(errors, meter.by_variables, meter.visits)
+    return Verdict(errors, frozenset(meter.size_variables), meter.visits)
 
 
 def too_complex(what: str, count: int | str, limit: int) -> GraphQLError:

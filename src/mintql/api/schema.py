@@ -31,7 +31,7 @@ from mintql.api.connections import ConnectionsQuery
 from mintql.api.context import Context
 from mintql.api.deletion import DeletionMutation, DeletionQuery
 from mintql.api.digests import DigestsQuery
-from mintql.api.documents import Documents, Preparing
+from mintql.api.documents import Documents, Operation, Preparing
 from mintql.api.errors import HANDLERS, DressErrors
 from mintql.api.exports import ExportsMutation
 from mintql.api.household import HouseholdMutation, HouseholdQuery
@@ -46,6 +46,7 @@ from mintql.api.nodes import NodesQuery
 from mintql.api.notification_settings import NotificationSettingsMutation, NotificationSettingsQuery
 from mintql.api.notifications import NotificationsMutation, NotificationsQuery, NotificationsSubscription
 from mintql.api.outgoing_webhooks import OutgoingWebhooksMutation, OutgoingWebhooksQuery
+from mintql.api.plans import Plans
 from mintql.api.rates import RatesMutation, RatesQuery
 from mintql.api.recommendations import RecommendationsQuery
 from mintql.api.recurring import RecurringMutation, RecurringQuery
@@ -136,9 +137,10 @@ class Subscription(SubscriptionsSubscription, NotificationsSubscription):
 
 
 class Schema(strawberry.Schema):
-    """Strawberry's schema with documents of its own and a context for each operation of a stream."""
+    """Strawberry's schema with documents and plans of its own, and a context for each operation of a stream."""
 
     documents: Documents
+    plans: Plans
 
     async def stream(
         self,
@@ -178,10 +180,25 @@ class Schema(strawberry.Schema):
         **kwargs: Any,
     ) -> ExecutionResult:
         """Execute an operation, unless it is a member's and not for members."""
-        refused = await self._refusal(query, variable_values, context_value, kwargs.get("operation_name"))
+        operation_name = kwargs.get("operation_name")
+        refused = await self._refusal(query, variable_values, context_value, operation_name)
         if refused is not None:
             return ExecutionResult(None, [refused])
+        planned = self.query_of(query, variable_values, operation_name)
+        if planned is not None and isinstance(context_value, Context):
+            data = await self.plans.answer(planned, variable_values, context_value)
+            if data is not None:
+                return ExecutionResult(data, None)
         return await super().execute(query, variable_values, context_value, *args, **kwargs)
+
+    def query_of(
+        self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None
+    ) -> Operation | None:
+        """Return the query that would run; None when something else would, or nothing."""
+        try:
+            return None if not query else self.documents.prepare(query, variables).query(operation_name)
+        except (GraphQLError, RecursionError):
+            return None
 
     async def _refusal(
         self, query: str | None, variables: dict[str, Any] | None, context: Any, operation_name: str | None
@@ -216,5 +233,7 @@ def build_schema() -> Schema:
         config=StrawberryConfig(scalar_map={**SCALARS, **IMPORT_SCALARS}),
         exception_handlers=(*HANDLERS, *IMPORT_HANDLERS, *CATEGORY_HANDLERS),
     )
-    schema.documents = prepare.documents = Documents(schema._schema)  # noqa: SLF001 - strawberry gives no other way
+    core = schema._schema  # noqa: SLF001 - strawberry gives no other way
+    schema.documents = prepare.documents = Documents(core)
+    schema.plans = Plans(core)
     return schema

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from graphql import FieldNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType
+from graphql import GraphQLError, GraphQLSchema, OperationType
 from graphql.execution.values import get_argument_values, get_variable_values
 
 from mintql.api.categories import decode_category_id
 from mintql.api.context import Context
-from mintql.api.documents import Documents
+from mintql.api.documents import Documents, Operation
 from mintql.api.errors import QUERY_CODES
 from mintql.api.nodes import decode_id
 from mintql.domain.budgets import EVERYTHING_ID
@@ -78,28 +78,25 @@ async def refusal(
         prepared = documents.prepare(query, variables)
     except (GraphQLError, RecursionError):
         return None
-    if prepared.errors:
+    operation = prepared.operation(operation_name)
+    if operation is None:
         return None
-    found = prepared.operation(operation_name)
-    if found is None:
-        return None
-    operation, fields = found
     try:
-        if operation.operation is OperationType.MUTATION:
-            await _admit_changes(schema, context, context.share, operation, fields, variables or {})
+        if operation.kind is OperationType.MUTATION:
+            await _admit_changes(schema, context, context.share, operation, variables or {})
         else:
-            _admit_reads(context.share, operation.operation, {field.name.value for field in fields})
+            _admit_reads(context.share, operation)
     except Failure as failure:
         return GraphQLError(failure.message, extensions={"code": QUERY_CODES.get(failure.code, failure.code)})
     return None
 
 
-def _admit_reads(entered: Entered, kind: OperationType, names: set[str]) -> None:
-    if kind is OperationType.SUBSCRIPTION:
+def _admit_reads(entered: Entered, operation: Operation) -> None:
+    if operation.kind is OperationType.SUBSCRIPTION:
         allowed = OPEN_SUBSCRIPTIONS
     else:
         allowed = OPEN_QUERIES | WHOLE_QUERIES if entered.extent.is_whole else OPEN_QUERIES
-    for name in sorted(names - allowed):
+    for name in sorted(operation.fields - allowed):
         if name in WHOLE_QUERIES:
             raise NotShared(f"`{name}` sums up all accounts, and only some of them are shared with you.")
         raise NotShared(f"`{name}` is not for members of a household; leave the share out to ask for your own.")
@@ -109,18 +106,17 @@ async def _admit_changes(
     schema: GraphQLSchema,
     context: Context,
     entered: Entered,
-    operation: OperationDefinitionNode,
-    fields: list[FieldNode],
+    operation: Operation,
     variables: Mapping[str, Any],
 ) -> None:
     if not household.may_manage(entered):
         raise NotShared("You may look at what is shared with you and not change it; its owner can let you manage it.")
-    coerced = get_variable_values(schema, operation.variable_definitions or (), dict(variables))
+    coerced = get_variable_values(schema, operation.node.variable_definitions or (), dict(variables))
     if isinstance(coerced, list):
         return  # The same fault keeps the operation from being executed.
-    if len(fields) != 1:
+    if len(operation.root_nodes) != 1:
         raise NotShared("Through a share, send one change at a time.")
-    (field,), mutation = fields, schema.mutation_type
+    (field,), mutation = operation.root_nodes, schema.mutation_type
     name = field.name.value
     if mutation is None or name not in BUDGET_CHANGES | TRANSACTIONS_OF.keys():
         raise NotShared(f"`{name}` is not for members of a household; leave the share out to change your own.")

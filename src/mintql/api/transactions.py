@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
+from mintql.api.batches import batched
 from mintql.api.accounts import Account, load_accounts
 from mintql.api.categories import Category, category_node, decode_category_id
 from mintql.api.categorizations import Categorization
@@ -39,6 +40,18 @@ if TYPE_CHECKING:
     from mintql.api.matches import TransactionOrigin
     from mintql.api.recurring_types import RecurringSeries
     from mintql.api.transfers import TransactionTransfer
+
+
+async def _load_transfers(context: Context, transaction_ids: list[Any]) -> list[Any]:
+    from mintql.api.transfers import load_transfers_of  # noqa: PLC0415 - the two types name each other
+
+    return await load_transfers_of(context, transaction_ids)
+
+
+async def _load_recurring(context: Context, transaction_ids: list[Any]) -> list[Any]:
+    from mintql.api.recurring_types import load_recurring_of  # noqa: PLC0415 - the two types name each other
+
+    return await load_recurring_of(context, transaction_ids)
 
 
 @strawberry.type(description="A part of a split: so much of a transaction, in a category of its own.")
@@ -78,9 +91,8 @@ class Transaction(Node):
     created_at: datetime = strawberry.field(description="When it was first seen here.")
     updated_at: datetime = strawberry.field(description="When anything about it last changed.")
 
-    @strawberry.field(description="The account it is on.")
-    async def account(self, info: Info) -> Account:
-        found = await info.context.loader(load_accounts).load(self.row.account_id)
+    @batched(load_accounts, lambda transaction: transaction.row.account_id, description="The account it is on.")
+    def account(self, found: Account | None) -> Account:
         if found is None:
             raise LookupError(f"transaction {self.id} has no account")
         return found
@@ -109,25 +121,25 @@ class Transaction(Node):
 
         return await transaction_origin(info.context, self.row.transaction_id)
 
-    @strawberry.field(
-        description="The transfer between the viewer's own accounts that it is a side of, or may be; null for none."
+    @batched(
+        _load_transfers,
+        lambda transaction: transaction.row.transaction_id,
+        description="The transfer between the viewer's own accounts that it is a side of, or may be; null for none.",
     )
-    async def transfer(
-        self, info: Info
+    def transfer(
+        self, found: TransactionTransfer | None
     ) -> Annotated[TransactionTransfer, strawberry.lazy("mintql.api.transfers")] | None:
-        from mintql.api.transfers import load_transfers_of  # noqa: PLC0415 - the two types name each other
+        return found
 
-        return await info.context.loader(load_transfers_of).load(self.row.transaction_id)
-
-    @strawberry.field(
-        description="The recurring series that it belongs to, unless the viewer dismissed that; null for none."
+    @batched(
+        _load_recurring,
+        lambda transaction: transaction.row.transaction_id,
+        description="The recurring series that it belongs to, unless the viewer dismissed that; null for none.",
     )
-    async def recurring(
-        self, info: Info
+    def recurring(
+        self, found: RecurringSeries | None
     ) -> Annotated[RecurringSeries, strawberry.lazy("mintql.api.recurring_types")] | None:
-        from mintql.api.recurring_types import load_recurring_of  # noqa: PLC0415 - the two types name each other
-
-        return await info.context.loader(load_recurring_of).load(self.row.transaction_id)
+        return found
 
 
 async def transaction_nodes(context: Context, conn: Conn, rows: Sequence[TransactionRow]) -> list[Transaction]:

@@ -1,0 +1,103 @@
+"""Validated queries, each compiled once into a plan that answers it without walking the document again.
+
+graphql-core decides for every field of every row anew what it is, how it is resolved and how its value is
+written. All of that depends on the document alone, so it is decided once (`api/plan_fields.py`) and kept with the
+document in `api/documents.py`, whose bound holds for plans too. Strawberry's schema stays the only source of truth: a
+plan calls its resolvers, and coerces variables, arguments and values by graphql-core.
+
+A plan knows success only. Whatever is not plain (an error, a null where none may be, a value that is not what its type
+says) raises, and the operation runs again on graphql-core, from whose answer nothing is left out. That is no loss:
+queries change nothing. docs/decisions/compiled-plans.md has the reasons and the figures.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import GraphQLError, GraphQLSchema
+from graphql.execution.collect_fields import FragmentDetails, collect_fields
+from graphql.execution.values import VariableValues, get_variable_values
+
+from mintql.api.context import Context
+from mintql.api.documents import Operation
+from mintql.api.plan_fields import Compiler, Complete, NotPlannedError, Run
+
+log = logging.getLogger(__name__)
+
+PLANS_PER_OPERATION_MAX = 16
+"""An operation has a plan for each way its @skip and @include can go; of more than so many ways, the rest have none."""
+
+
+@dataclass(slots=True)
+class PlanCounts:
+    """How many queries were answered by plans, began as a plan and ran again on graphql-core, or have no plan."""
+
+    answered: int = 0
+    repeated: int = 0
+    unplanned: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled query: `complete` makes the answer's data from the root value."""
+
+    complete: Complete
+
+
+class Plans:
+    """The plans of one schema. `enabled` is there for comparing the two ways."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self._schema = schema
+        self.counts = PlanCounts()
+        self.enabled = True
+
+    async def answer(
+        self, operation: Operation, variables: Mapping[str, Any] | None, context: Context
+    ) -> dict[str, Any] | None:
+        """Return the data that answers a query without any error; None when graphql-core has to answer it."""
+        if not self.enabled:
+            return None
+        coerced = get_variable_values(self._schema, operation.node.variable_definitions or (), dict(variables or {}))
+        plan = None if isinstance(coerced, list) else self._plan(operation, coerced)
+        if plan is None or isinstance(coerced, list):
+            self.counts.unplanned += 1
+            return None
+        try:
+            async with context.one_transaction():
+                run = Run(context, coerced)
+                data: dict[str, Any] = plan.complete(None, run)
+                await run.finish()
+        except Exception as error:  # noqa: BLE001 - whatever it is, graphql-core finds it again and says it well
+            log.debug("a plan gave up: %r", error)
+            self.counts.repeated += 1
+            context.forget()
+            return None
+        self.counts.answered += 1
+        return data
+
+    def _plan(self, operation: Operation, variables: VariableValues) -> Plan | None:
+        key = tuple(variables.coerced.get(name) for name in operation.switches)
+        if key in operation.plans:
+            found: Plan | None = operation.plans[key]
+            return found
+        if len(operation.plans) >= PLANS_PER_OPERATION_MAX:
+            return None
+        plan = operation.plans[key] = self._compile(operation, variables)
+        return plan
+
+    def _compile(self, operation: Operation, variables: VariableValues) -> Plan | None:
+        root = self._schema.query_type
+        if root is None:
+            return None
+        fragments = {name: FragmentDetails(node) for name, node in operation.fragments.items()}
+        compiler = Compiler(self._schema, operation.node, fragments, variables)
+        try:
+            collected = collect_fields(self._schema, fragments, variables, root, operation.node)
+            return Plan(compiler.selection(root, collected))
+        except (NotPlannedError, GraphQLError) as reason:
+            log.debug("a query has no plan: %s", reason)
+            return None

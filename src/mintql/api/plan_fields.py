@@ -8,28 +8,21 @@ once for a whole page.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable
 from operator import attrgetter
-from typing import Any, Final, TypeAlias, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from graphql import (
     GraphQLAbstractType,
-    GraphQLBoolean,
-    GraphQLEnumType,
     GraphQLField,
-    GraphQLID,
-    GraphQLLeafType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
     GraphQLSchema,
-    GraphQLString,
     OperationDefinitionNode,
-    Undefined,
     VariableNode,
     is_abstract_type,
     is_leaf_type,
@@ -40,115 +33,15 @@ from graphql.execution.values import VariableValues, get_argument_values
 from graphql.language import Visitor, visit
 from graphql.pyutils import Path
 from strawberry.schema.schema_converter import GraphQLCoreConverter
-from strawberry.types.cast import get_strawberry_type_cast
 from strawberry.types.field import StrawberryField
 
-from mintql.api.batches import Batch, batch_of
-from mintql.api.context import BATCH_SIZE_MAX, Context
-
-Complete: TypeAlias = Callable[[Any, "Run"], Any]
-"""Makes what goes into the answer from a source or a value."""
+from mintql.api.batches import batch_of
+from mintql.api.plan_run import AwaitedField, BatchField, Complete, NotPlannedError, Run, Waiting
+from mintql.api.plan_values import checked_object, leaf, listed, not_null, nullable
 
 TYPENAME: Final = "__typename"
-SAME_CLASS: Final = {GraphQLString.name: str, GraphQLID.name: str, GraphQLBoolean.name: bool}
-"""Scalars of the specification that leave values of this class as they are."""
-
-
 _NO_HELPERS: Final[Any] = None
 """For resolvers that start work of their own, of which there are none."""
-
-
-class NotPlannedError(Exception):
-    """This is for graphql-core: the document has something no plan covers, or a value is not as it should be."""
-
-
-class Run:
-    """One execution of a plan: its context and variables, and the fields that wait to be settled."""
-
-    __slots__ = ("_loaded", "context", "infos", "variables", "waiting")
-
-    def __init__(self, context: Context, variables: VariableValues) -> None:
-        self.context = context
-        self.variables = variables
-        self.infos: dict[object, GraphQLResolveInfo[Context]] = {}
-        self.waiting: list[tuple[Waiting, Any, dict[str, Any]]] = []
-        self._loaded: dict[object, dict[Hashable, Any]] = {}
-
-    async def finish(self) -> None:
-        """Settle what waits, and what that in turn lets wait."""
-        while self.waiting:
-            fields: dict[Waiting, list[tuple[Any, dict[str, Any]]]] = {}
-            for field, source, answer in self.waiting:
-                fields.setdefault(field, []).append((source, answer))
-            self.waiting = []
-            await self._load([(field, places) for field, places in fields.items() if isinstance(field, BatchField)])
-            for field, places in fields.items():
-                await field.settle(places, self)
-
-    async def _load(self, fields: Sequence[tuple[BatchField, list[tuple[Any, dict[str, Any]]]]]) -> None:
-        """Ask for the keys of all fields that the same function loads at once, for each key once in a run."""
-        wanted: dict[Any, dict[Hashable, None]] = {}
-        for field, places in fields:
-            batch = field.batch
-            known = self._loaded.setdefault(batch.load, {})
-            keys = wanted.setdefault(batch.load, {})
-            keys |= dict.fromkeys(key for source, _ in places if (key := batch.key(source)) not in known)
-        for load, keys in wanted.items():
-            asked = list(keys)
-            for start in range(0, len(asked), BATCH_SIZE_MAX):
-                some = asked[start : start + BATCH_SIZE_MAX]
-                values = await load(self.context, some)
-                self._loaded[load] |= zip(some, values, strict=True)
-
-    def loaded(self, batch: Batch, source: Any) -> Any:
-        """Return what a batch found for one source."""
-        return batch.value(source, self._loaded[batch.load][batch.key(source)])
-
-
-class Waiting:
-    """A field whose value has to be waited for."""
-
-    def __init__(self, key: str, complete: Complete) -> None:
-        self.key = key
-        self.complete = complete
-
-    async def settle(self, places: Sequence[tuple[Any, dict[str, Any]]], run: Run) -> None:
-        """Put the value of the field into each answer, given with the source it belongs to."""
-        raise NotImplementedError
-
-
-class BatchField(Waiting):
-    """A field that is declared as a batch: its values are loaded already."""
-
-    def __init__(self, key: str, complete: Complete, batch: Batch) -> None:
-        super().__init__(key, complete)
-        self.batch = batch
-
-    async def settle(self, places: Sequence[tuple[Any, dict[str, Any]]], run: Run) -> None:
-        for source, answer in places:
-            answer[self.key] = self.complete(run.loaded(self.batch, source), run)
-
-
-class AwaitedField(Waiting):
-    """A field whose resolver is a coroutine."""
-
-    def __init__(self, key: str, complete: Complete, resolve: Callable[[Any, Run], Awaitable[Any]]) -> None:
-        super().__init__(key, complete)
-        self._resolve = resolve
-
-    async def settle(self, places: Sequence[tuple[Any, dict[str, Any]]], run: Run) -> None:
-        if len(places) == 1:
-            values = [await self._resolve(places[0][0], run)]
-        else:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(_awaited(self._resolve(source, run))) for source, _ in places]
-            values = [task.result() for task in tasks]
-        for (_, answer), value in zip(places, values, strict=True):
-            answer[self.key] = self.complete(value, run)
-
-
-async def _awaited(value: Awaitable[Any]) -> Any:
-    return await value
 
 
 class Compiler:
@@ -285,16 +178,16 @@ class Compiler:
     ) -> Complete:
         """Return what makes the answer of a resolved value of this type."""
         if isinstance(type_, GraphQLNonNull):
-            return _not_null(self._value(type_.of_type, parent, field, found))
-        return _nullable(self._value(type_, parent, field, found))
+            return not_null(self._value(type_.of_type, parent, field, found))
+        return nullable(self._value(type_, parent, field, found))
 
     def _value(self, type_: Any, parent: GraphQLObjectType, field: GraphQLField, found: list[FieldDetails]) -> Complete:
         if is_leaf_type(type_):
-            return _leaf(type_)
+            return leaf(type_)
         if isinstance(type_, GraphQLList):
-            return _list(self._type(type_.of_type, parent, field, found))
+            return listed(self._type(type_.of_type, parent, field, found))
         if is_object_type(type_):
-            return _checked(type_, self._object(type_, found))
+            return checked_object(type_, self._object(type_, found))
         if is_abstract_type(type_):
             return self._abstract(type_, self._info(parent, found[0].node.name.value, field, found), found)
         raise NotPlannedError(f"type {type_}")
@@ -318,7 +211,7 @@ class Compiler:
                 concrete = self._schema.get_type(name)
                 if not isinstance(concrete, GraphQLObjectType) or not self._schema.is_sub_type(type_, concrete):
                     raise NotPlannedError(f"{name} is no {type_.name}")
-                compiled = met[name] = _checked(concrete, self._object(concrete, found))
+                compiled = met[name] = checked_object(concrete, self._object(concrete, found))
             return compiled(value, run)
 
         return complete
@@ -330,70 +223,6 @@ def _later(_source: Any, _run: Run) -> None:
 
 def _attribute(read: Callable[[Any], Any], complete: Complete) -> Complete:
     return lambda source, run: complete(read(source), run)
-
-
-def _not_null(complete: Complete) -> Complete:
-    def checked(value: Any, run: Run) -> Any:
-        if value is None:
-            raise NotPlannedError("a null where none may be")
-        return complete(value, run)
-
-    return checked
-
-
-def _nullable(complete: Complete) -> Complete:
-    return lambda value, run: None if value is None else complete(value, run)
-
-
-def _list(item: Complete) -> Complete:
-    def complete(value: Any, run: Run) -> list[Any]:
-        if not isinstance(value, list | tuple):
-            raise NotPlannedError(f"{type(value).__name__} is no list")
-        return [item(each, run) for each in value]
-
-    return complete
-
-
-def _leaf(type_: GraphQLLeafType) -> Complete:
-    write = type_.coerce_output_value
-
-    def written(value: Any) -> Any:
-        found = write(value)
-        if found is None or found is Undefined:
-            raise NotPlannedError(f"{type_.name} cannot be written")
-        return found
-
-    if isinstance(type_, GraphQLEnumType):
-        names: dict[Any, Any] = {}
-
-        def enum(value: Any, _run: Run) -> Any:
-            name = names.get(value)
-            if name is None:
-                name = names[value] = written(value)
-            return name
-
-        return enum
-    same = write if write is str or write is int else SAME_CLASS.get(type_.name)
-    if same is None:
-        return lambda value, _run: written(value)
-    return lambda value, _run: value if value.__class__ is same else written(value)
-
-
-def _checked(type_: GraphQLObjectType, complete: Complete) -> Complete:
-    """Let only values through that the type says are its own, as graphql-core does; it is asked once for a class."""
-    is_type_of = type_.is_type_of
-    if is_type_of is None:
-        return complete
-    own: set[type] = set()
-
-    def checked(value: Any, run: Run) -> Any:
-        if value.__class__ not in own:
-            if get_strawberry_type_cast(value) is not None or is_type_of(value, None) is not True:  # type: ignore[arg-type]
-                raise NotPlannedError(f"{type(value).__name__} is no {type_.name}")
-            own.add(value.__class__)
-        return complete(value, run)
-
-    return checked
 
 
 def _is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:

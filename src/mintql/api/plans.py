@@ -23,7 +23,8 @@ from graphql.execution.values import VariableValues, get_variable_values
 
 from mintql.api.context import Context
 from mintql.api.documents import Operation
-from mintql.api.plan_fields import Compiler, Complete, NotPlannedError, Run
+from mintql.api.plan_fields import Compiler
+from mintql.api.plan_run import Complete, NotPlannedError, Run
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
-from mintql.api.batches import batched
 from mintql.api.accounts import Account, load_accounts
+from mintql.api.batches import batched
 from mintql.api.categories import Category, category_node, decode_category_id
 from mintql.api.categorizations import Categorization
 from mintql.api.context import Context, Info

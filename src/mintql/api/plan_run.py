@@ -1,0 +1,109 @@
+"""The execution of a plan: what waits, and how it is settled level by level, each batch for a whole page at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Any, TypeAlias
+
+from graphql import GraphQLResolveInfo
+from graphql.execution.values import VariableValues
+
+from mintql.api.batches import Batch
+from mintql.api.context import BATCH_SIZE_MAX, Context
+
+Complete: TypeAlias = Callable[[Any, "Run"], Any]
+"""Makes what goes into the answer from a source or a value."""
+
+
+class NotPlannedError(Exception):
+    """This is for graphql-core: the document has something no plan covers, or a value is not as it should be."""
+
+
+class Run:
+    """One execution of a plan: its context and variables, and the fields that wait to be settled."""
+
+    __slots__ = ("_loaded", "context", "infos", "variables", "waiting")
+
+    def __init__(self, context: Context, variables: VariableValues) -> None:
+        self.context = context
+        self.variables = variables
+        self.infos: dict[object, GraphQLResolveInfo[Context]] = {}
+        self.waiting: list[tuple[Waiting, Any, dict[str, Any]]] = []
+        self._loaded: dict[object, dict[Hashable, Any]] = {}
+
+    async def finish(self) -> None:
+        """Settle what waits, and what that in turn lets wait."""
+        while self.waiting:
+            fields: dict[Waiting, list[tuple[Any, dict[str, Any]]]] = {}
+            for field, source, answer in self.waiting:
+                fields.setdefault(field, []).append((source, answer))
+            self.waiting = []
+            await self._load([(field, places) for field, places in fields.items() if isinstance(field, BatchField)])
+            for field, places in fields.items():
+                await field.settle(places, self)
+
+    async def _load(self, fields: Sequence[tuple[BatchField, list[tuple[Any, dict[str, Any]]]]]) -> None:
+        """Ask for the keys of all fields that the same function loads at once, for each key once in a run."""
+        wanted: dict[Any, dict[Hashable, None]] = {}
+        for field, places in fields:
+            batch = field.batch
+            known = self._loaded.setdefault(batch.load, {})
+            keys = wanted.setdefault(batch.load, {})
+            keys |= dict.fromkeys(key for source, _ in places if (key := batch.key(source)) not in known)
+        for load, keys in wanted.items():
+            asked = list(keys)
+            for start in range(0, len(asked), BATCH_SIZE_MAX):
+                some = asked[start : start + BATCH_SIZE_MAX]
+                values = await load(self.context, some)
+                self._loaded[load] |= zip(some, values, strict=True)
+
+    def loaded(self, batch: Batch, source: Any) -> Any:
+        """Return what a batch found for one source."""
+        return batch.value(source, self._loaded[batch.load][batch.key(source)])
+
+
+class Waiting:
+    """A field whose value has to be waited for."""
+
+    def __init__(self, key: str, complete: Complete) -> None:
+        self.key = key
+        self.complete = complete
+
+    async def settle(self, places: Sequence[tuple[Any, dict[str, Any]]], run: Run) -> None:
+        """Put the value of the field into each answer, given with the source it belongs to."""
+        raise NotImplementedError
+
+
+class BatchField(Waiting):
+    """A field that is declared as a batch: its values are loaded already."""
+
+    def __init__(self, key: str, complete: Complete, batch: Batch) -> None:
+        super().__init__(key, complete)
+        self.batch = batch
+
+    async def settle(self, places: Sequence[tuple[Any, dict[str, Any]]], run: Run) -> None:
+        for source, answer in places:
+            answer[self.key] = self.complete(run.loaded(self.batch, source), run)
+
+
+class AwaitedField(Waiting):
+    """A field whose resolver is a coroutine."""
+
+    def __init__(self, key: str, complete: Complete, resolve: Callable[[Any, Run], Awaitable[Any]]) -> None:
+        super().__init__(key, complete)
+        self._resolve = resolve
+
+    async def settle(self, places: Sequence[tuple[Any, dict[str, Any]]], run: Run) -> None:
+        if len(places) == 1:
+            values = [await self._resolve(places[0][0], run)]
+        else:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(_awaited(self._resolve(source, run))) for source, _ in places]
+            values = [task.result() for task in tasks]
+        for (_, answer), value in zip(places, values, strict=True):
+            answer[self.key] = self.complete(value, run)
+
+
+async def _awaited(value: Awaitable[Any]) -> Any:
+    return await value

@@ -58,7 +58,7 @@ async def _rewrite(place: Workplace, key: str, user_id: UserId) -> int:
         packed = await place.objects.get(key)
     except ObjectMissing:
         packed = None
-    removed = 0
+    removed, persons = 0, {user_id}
     if packed is not None:
         lines = _lines(key, packed)
         kept = [line for line in lines if not line.startswith(f"{user_id}\t")]
@@ -67,11 +67,12 @@ async def _rewrite(place: Workplace, key: str, user_id: UserId) -> int:
             return 0
         if kept:
             renewed = await pack(kept)
-            persons = {UserId(int(line.partition("\t")[0])) for line in kept}
-            await put_file(place, with_digest(key, renewed), renewed, persons)
+            others = {UserId(int(line.partition("\t")[0])) for line in kept}
+            await put_file(place, with_digest(key, renewed), renewed, others)
+            persons |= others
         await place.objects.delete(key)
     async with place.begin() as conn:
-        await index.forget_file(conn, key)
+        await index.forget_file(conn, persons, key)
     return removed
 
 

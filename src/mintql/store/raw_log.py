@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from mintql.domain.ids import UserId
 from mintql.store.queries import Conn, load
@@ -21,6 +21,6 @@ async def files_of_person(conn: Conn, user_id: UserId, limit: int) -> list[str]:
     return [row["object_key"] for row in await conn.fetch(SQL.files_of_person, user_id, limit)]
 
 
-async def forget_file(conn: Conn, object_key: str) -> None:
-    """Forget a file that is there no more."""
-    await conn.fetchval(SQL.forget_file, object_key)
+async def forget_file(conn: Conn, user_ids: Iterable[UserId], object_key: str) -> None:
+    """Forget, for these persons, a file that is there no more; of others it stays noted until they are deleted."""
+    await conn.execute(SQL.forget_file, sorted(user_ids), object_key)

@@ -118,12 +118,22 @@ RETURNING run_id
 
 -- name: transaction_ids
 -- Transactions of a connection that count, newest first, a bounded number; of imported files wherever they went.
-SELECT row.transaction_id FROM transactions AS row
-JOIN accounts AS account ON account.user_id = row.user_id AND account.account_id = row.account_id
-LEFT JOIN file_imports AS file ON file.user_id = row.user_id AND file.import_id = row.import_id
-WHERE account.user_id = $1 AND $2 IN (account.connection_id, file.connection_id)
-    AND row.successor_id IS NULL AND row.removed_at IS NULL
-ORDER BY row.posted_on DESC, row.transaction_id DESC LIMIT $3
+SELECT transaction_id FROM (
+    SELECT of_account.posted_on, of_account.transaction_id FROM accounts AS account CROSS JOIN LATERAL (
+        SELECT posted_on, transaction_id FROM transactions
+        WHERE user_id = $1 AND account_id = account.account_id AND successor_id IS NULL AND removed_at IS NULL
+        ORDER BY posted_on DESC, transaction_id DESC LIMIT $3
+    ) AS of_account
+    WHERE account.user_id = $1 AND account.connection_id = $2
+    UNION
+    SELECT of_file.posted_on, of_file.transaction_id FROM file_imports AS file CROSS JOIN LATERAL (
+        SELECT posted_on, transaction_id FROM transactions
+        WHERE user_id = $1 AND import_id = file.import_id AND successor_id IS NULL AND removed_at IS NULL
+        ORDER BY posted_on DESC, transaction_id DESC LIMIT $3
+    ) AS of_file
+    WHERE file.user_id = $1 AND file.connection_id = $2
+) AS found
+ORDER BY posted_on DESC, transaction_id DESC LIMIT $3
 
 -- name: count_transactions
 -- How many transactions of a connection count; of imported files wherever they went.
@@ -171,17 +181,19 @@ UPDATE connections SET wanted_at = least(wanted_at, $3),
 WHERE user_id = $1 AND connection_id = $2
 
 -- name: wanted
--- Connections that a run is to be opened for by now and that have none open, a bounded number.
+-- Connections that a run is to be opened for by now and that have none open, a bounded number. OFFSET 0 has the runs
+-- asked for one by one, not all that are open read at once.
 SELECT link.user_id, link.connection_id FROM connections AS link
 WHERE link.wanted_at <= $1 AND link.status <> 'disconnected' AND NOT EXISTS (
     SELECT FROM sync_runs AS run WHERE run.user_id = link.user_id AND run.connection_id = link.connection_id
-      AND run.state NOT IN ('succeeded', 'failed') AND run.reason <> 'import'
+      AND run.state NOT IN ('succeeded', 'failed') AND run.reason <> 'import' OFFSET 0
 )
 ORDER BY link.wanted_at LIMIT $2
 
 -- name: settle_wanted
--- Notes that the run a connection waited for is opened, and returns why it is; nothing when somebody else did so.
-UPDATE connections SET wanted_at = NULL WHERE user_id = $1 AND connection_id = $2 AND wanted_at <= $3
+-- Notes that the run a connection waited for is opened, and returns why it is; nothing when somebody else did so. The
+-- time is no condition of an index here: everybody's who wait would be looked through.
+UPDATE connections SET wanted_at = NULL WHERE user_id = $1 AND connection_id = $2 AND (wanted_at <= $3) IS TRUE
 RETURNING wanted_reason
 
 -- name: note_notice

@@ -5,7 +5,7 @@ SELECT user_id, seq, channel, coalesce(due_at, now())
 FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[]) AS given (user_id, seq, channel, due_at)
 
 -- name: channels_due
--- Channels that anything is due on: a step of the index for each.
+-- Channels that anything is due on: a step of the index for each, which OFFSET 0 keeps from being a join.
 WITH RECURSIVE channels AS (
     SELECT min(channel) AS channel FROM outbox WHERE state = 'due'
     UNION ALL
@@ -14,7 +14,7 @@ WITH RECURSIVE channels AS (
 )
 SELECT channel FROM channels WHERE EXISTS (
     SELECT FROM outbox
-    WHERE outbox.channel = channels.channel AND state = 'due' AND next_attempt_at <= $1
+    WHERE outbox.channel = channels.channel AND state = 'due' AND next_attempt_at <= $1 OFFSET 0
 )
 
 -- name: take_due

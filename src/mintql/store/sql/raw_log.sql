@@ -10,6 +10,5 @@ ON CONFLICT DO NOTHING
 SELECT object_key FROM raw_log_files WHERE user_id = $1 ORDER BY object_key LIMIT $2
 
 -- name: forget_file
--- Forgets a file of the raw log that is there no more, whosever lines it held.
-WITH gone AS (DELETE FROM raw_log_files WHERE object_key = $1 RETURNING user_id)
-SELECT count(*)::int AS persons FROM gone
+-- Forgets, for these persons, a file of the raw log that is there no more.
+DELETE FROM raw_log_files WHERE user_id = ANY ($1::bigint[]) AND object_key = $2

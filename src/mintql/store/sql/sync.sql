@@ -30,12 +30,14 @@ WHERE user_id = $1 AND connection_id = $2 AND state IN ('queued', 'extracted') A
 RETURNING run_id, state
 
 -- name: due_connections
--- Connections of persons active since a day that had no run today, after a key, in its order.
-SELECT link.user_id, link.connection_id FROM connections AS link JOIN users USING (user_id)
-WHERE last_active_on >= $1 AND link.status = 'active' AND link.institution_id <> 'files' AND (link.user_id, link.connection_id) > ($2, $3)
+-- Connections of persons active since a day that had no run today, after a key, in its order. OFFSET 0 has person and
+-- run of each asked for; joined, those of everybody would be read for every page.
+SELECT link.user_id, link.connection_id FROM connections AS link
+WHERE link.status = 'active' AND link.institution_id <> 'files' AND (link.user_id, link.connection_id) > ($2, $3)
+  AND EXISTS (SELECT FROM users WHERE users.user_id = link.user_id AND last_active_on >= $1 OFFSET 0)
   AND NOT EXISTS (
       SELECT FROM sync_runs AS run WHERE run.user_id = link.user_id AND run.connection_id = link.connection_id
-        AND run.reason = 'daily' AND run.day = $4
+        AND run.reason = 'daily' AND run.day = $4 OFFSET 0
   )
 ORDER BY link.user_id, link.connection_id LIMIT $5
 
@@ -49,7 +51,7 @@ ON CONFLICT DO NOTHING
 RETURNING user_id, run_id, next_attempt_at
 
 -- name: claim_extraction
--- Takes runs that wait to be extracted, or whose worker has let its lease run out.
+-- Takes runs that wait to be extracted, or whose worker has let its lease run out; found by their keys, as below.
 WITH links AS (
     SELECT link.user_id, link.connection_id, run.run_id FROM connections AS link
     JOIN sync_runs AS run ON run.user_id = link.user_id AND run.connection_id = link.connection_id
@@ -60,7 +62,7 @@ WITH links AS (
 ), wanted AS (
     SELECT run.user_id, run.run_id FROM sync_runs AS run
     JOIN links ON links.user_id = run.user_id AND links.run_id = run.run_id
-    WHERE run.next_attempt_at <= $3
+    WHERE (run.next_attempt_at <= $3) IS TRUE
       AND (run.state = 'queued' OR (run.state = 'extracting' AND run.lease_until < $3))
     ORDER BY run.user_id, run.run_id
     FOR UPDATE OF run
@@ -154,12 +156,13 @@ UPDATE connections SET failures = failures + 1, error_code = $3, error_message =
 WHERE user_id = $1 AND connection_id = $2
 
 -- name: claim_ingest
--- Takes runs whose pages wait to be ingested, or whose worker has let its lease run out.
+-- Takes runs whose pages wait to be ingested, or whose worker has let its lease run out. They are found by their keys:
+-- the time is no condition of an index here, or everybody's that are due would be looked through.
 WITH wanted AS (
     SELECT run.user_id, run.run_id FROM sync_runs AS run
     JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, run_id)
         ON asked.user_id = run.user_id AND asked.run_id = run.run_id
-    WHERE run.next_attempt_at <= $3
+    WHERE (run.next_attempt_at <= $3) IS TRUE
       AND (run.state = 'extracted' OR (run.state = 'ingesting' AND run.lease_until < $3))
     ORDER BY run.user_id, run.run_id
     FOR UPDATE OF run

@@ -2,7 +2,7 @@
 -- Persons after one with two accounts or more whose history was never looked through for transfers, in order.
 SELECT account.user_id FROM accounts AS account
 WHERE account.user_id > $1
-  AND NOT EXISTS (SELECT FROM transfer_searches AS search WHERE search.user_id = account.user_id)
+  AND NOT EXISTS (SELECT FROM transfer_searches AS search WHERE search.user_id = account.user_id OFFSET 0)
 GROUP BY account.user_id HAVING count(*) > 1
 ORDER BY account.user_id LIMIT $2
 

@@ -96,9 +96,17 @@ WHERE pair.user_id = asked.user_id AND pair.transfer_id = asked.transfer_id
 
 -- name: drop_suggestions
 -- Forgets what is suggested of these transactions (person, id).
-DELETE FROM transfers AS pair USING unnest($1::bigint[], $2::bigint[]) AS asked (user_id, transaction_id)
-WHERE pair.user_id = asked.user_id AND pair.state = 'suggested'
-  AND asked.transaction_id IN (pair.out_id, pair.in_id)
+WITH asked AS (
+    SELECT user_id, transaction_id FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, transaction_id)
+), found AS (
+    SELECT pair.user_id, pair.transfer_id FROM transfers AS pair
+    JOIN asked ON asked.user_id = pair.user_id AND asked.transaction_id = pair.out_id WHERE pair.state = 'suggested'
+    UNION
+    SELECT pair.user_id, pair.transfer_id FROM transfers AS pair
+    JOIN asked ON asked.user_id = pair.user_id AND asked.transaction_id = pair.in_id WHERE pair.state = 'suggested'
+)
+DELETE FROM transfers AS pair USING found
+WHERE pair.user_id = found.user_id AND pair.transfer_id = found.transfer_id AND pair.state = 'suggested'
 
 -- name: put
 -- Writes transfers. One of the same two transactions takes what is given, but for when it was made.

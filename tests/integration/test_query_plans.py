@@ -1,0 +1,194 @@
+"""Every query of the store finds its rows by an index, in a database where every table has rows.
+
+Queries are planned as the processes plan them: those of the API under its role, row-level security and settings, with
+plans for any values and for given ones; all of them as a worker's. Tables are found in the catalogue, queries in their
+files, so that new ones are looked at without being named here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from mintql.store.queries import load, nouns
+from support.plans import SETTINGS, Scan, fill, plan, scans
+from support.servers import fresh_database
+from tidy.test_queries import API_NOUNS
+
+pytestmark = [pytest.mark.xdist_group("plans")]
+
+ALLOWED = {
+    ("rates.between", "exchange_rates"): "everybody's: days of each of some forty currencies, leapt over",
+    ("digests.finished", "summary_rounds"): "nobody's: a row for each period and time zone",
+    ("digests.purge_rounds", "summary_rounds"): "nobody's: a row for each period and time zone",
+}
+"""Scans that are not entered by the first column of an index, or read a table from end to end, with the reason."""
+
+SORTS_ALLOWED = {
+    ("transactions_search.by_amount", "transactions"): "no index by amount: it would cost every row that comes in",
+    ("notable.charges", "accounts"): "a person has few accounts; the charges are those of a week",
+    ("deletions_work.due", "deletions"): "those that are under way",
+}
+"""Sorts for a limit of which nothing but the person bounds the rows, with the reason."""
+
+WORKERS = {
+    "connections.wanted": "the sweeper looks at everybody's connections",
+    "examinations.due": "a worker takes whoever waits longest",
+}
+"""Queries in files of the API that only a worker runs."""
+
+LEADING = """
+SELECT index.relname AS name, column_.attname AS leads
+FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid
+JOIN pg_attribute AS column_ ON column_.attrelid = indexrelid AND column_.attnum = 1
+WHERE index.relnamespace = 'public'::regnamespace
+"""
+REFERENCES = """
+SELECT conrelid::regclass::text AS table,
+    (SELECT array_agg(attname::text ORDER BY place) FROM unnest(conkey) WITH ORDINALITY AS key (number, place)
+     JOIN pg_attribute ON attrelid = conrelid AND attnum = key.number) AS columns
+FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace AND conparentid = 0
+"""
+SAMPLES = {
+    "bool": "true",
+    "date": "'2026-06-01'",
+    "timestamptz": "'2026-06-01'",
+    "text": "'{}'",
+    "jsonb": "'{}'",
+    "bytea": "'a'",
+    "bpchar": "'USD'",
+    "time": "'12:00'",
+    "int4[]": "'{1,2}'",
+    "int8[]": "'{1,2}'",
+}
+OPTIONAL = re.compile(r"\$(\d+)(?:::[a-z0-9]+(?:\[\])?)? IS NULL")
+
+
+@dataclass
+class Planned:
+    """What reads tables, by the role that reads, and the leading column of each index."""
+
+    leading: dict[str, str]
+    scans: dict[str, list[tuple[str, Scan]]] = field(default_factory=dict)
+    references: list[tuple[str, list[str], list[Scan]]] = field(default_factory=list)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def planned(cluster):
+    async with fresh_database(cluster, "plans") as url:
+        conn = await asyncpg.connect(url)
+        try:
+            await fill(conn)
+            found = Planned({row["name"]: row["leads"] for row in await conn.fetch(LEADING)})
+            for role, settings in SETTINGS.items():
+                await conn.execute(settings)
+                found.scans[role] = [item async for item in _planned(conn, role)]
+            for row in await conn.fetch(REFERENCES):
+                found.references.append((row["table"], row["columns"], await _deleting(conn, row)))
+        finally:
+            await conn.close()
+        yield found
+
+
+async def _planned(conn, role):
+    for noun in nouns():
+        if role == "api" and noun not in API_NOUNS:
+            continue
+        for name, text in load(noun):
+            query = f"{noun}.{name}"
+            if role == "api" and query in WORKERS:
+                continue
+            kinds = [kind.name for kind in (await conn.prepare(text)).get_parameters()]
+            for mode, values in _values(text, kinds, role):
+                await conn.execute(f"SET plan_cache_mode = force_{mode}_plan")
+                for scan in scans(await plan(conn, text, values)):
+                    yield query, scan
+
+
+def _values(text: str, kinds: list[str], role: str) -> Iterator[tuple[str, list[str]]]:
+    """Give ways of planning with values: for any, and for the API, which plans anew, for some and for optional ones."""
+    yield "generic", ["NULL" for _ in kinds]
+    if role == "api":
+        given = [SAMPLES.get(kind, "'{}'" if kind.endswith("[]") else "1") for kind in kinds]
+        left_out = {int(number) for number in OPTIONAL.findall(text)}
+        yield "custom", given
+        yield "custom", ["NULL" if place in left_out else value for place, value in enumerate(given, 1)]
+
+
+async def _deleting(conn, reference) -> list[Scan]:
+    """Plan what PostgreSQL asks when a row that others refer to is deleted."""
+    conditions = " AND ".join(f"{column} = ${place}" for place, column in enumerate(reference["columns"], 1))
+    await conn.execute("SET plan_cache_mode = force_generic_plan")
+    text = f"SELECT 1 FROM ONLY {reference['table']} AS x WHERE {conditions} FOR KEY SHARE OF x"
+    return list(scans(await plan(conn, text, ["NULL" for _ in reference["columns"]])))
+
+
+def said(found) -> set[str]:
+    return {f"{query} reads {scan.table} by {scan.kind} {scan.entries}" for query, scan in found}
+
+
+@pytest.mark.parametrize("role", SETTINGS)
+def test_no_query_reads_a_table_or_an_index_from_end_to_end(planned, role):
+    assert len(planned.scans[role]) > 300
+    assert not said(
+        (query, scan)
+        for query, scan in planned.scans[role]
+        if not scan.enters(planned.leading) and (query, scan.table) not in ALLOWED
+    )
+
+
+def test_every_query_of_the_api_enters_tables_by_the_person(planned):
+    of_nobody = {"exchange_rates", "crowd_counts", "crowd_sellers", "summary_rounds", "deletions", "deletion_entries"}
+    assert not said(
+        (query, scan)
+        for query, scan in planned.scans["api"]
+        if scan.table not in of_nobody and not scan.names_person and (query, scan.table) not in ALLOWED
+    )
+
+
+@pytest.mark.parametrize("role", SETTINGS)
+def test_no_page_is_sorted_out_of_all_rows_of_a_person(planned, role):
+    """Workers plan with bitmaps, which are sorted; pages are the API's, so its queries are looked at as it plans them."""
+    assert not said(
+        (query, scan)
+        for query, scan in planned.scans[role]
+        if scan.sorted_for_limit
+        and scan.is_of_whole_person
+        and (role == "api" or query.partition(".")[0] not in API_NOUNS)
+        and (query, scan.table) not in SORTS_ALLOWED
+    )
+
+
+def test_what_refers_to_a_deleted_row_is_found_by_its_reference(planned):
+    slow = {
+        f"{table} ({', '.join(columns)})"
+        for table, columns, found in planned.references
+        for scan in found
+        if not scan.enters(planned.leading) or any(column not in str(scan.entries) for column in columns)
+    }
+    assert slow == set()
+
+
+def test_what_is_allowed_is_there(planned):
+    """A reason without its query would let a later one pass."""
+    seen = {(query, scan.table) for found in planned.scans.values() for query, scan in found}
+    assert {*ALLOWED, *SORTS_ALLOWED} <= seen
+
+
+def test_a_scan_of_a_whole_table_is_seen(cluster):
+    async def look() -> list[Scan]:
+        async with fresh_database(cluster, "plans_seen") as url:
+            conn = await asyncpg.connect(url)
+            try:
+                return list(scans(await plan(conn, "SELECT FROM users ORDER BY name LIMIT 1", [])))
+            finally:
+                await conn.close()
+
+    (scan,) = asyncio.run(look())
+    assert (scan.kind, scan.table, scan.enters({}), scan.sorted_for_limit) == ("Seq Scan", "users", False, True)

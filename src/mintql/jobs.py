@@ -23,7 +23,7 @@ from arq.worker import func
 from mintql.channels import outside_channels
 from mintql.domain.ids import ConnectionId, DeletionId, LinkVisitId, SyncRunId, UserId
 from mintql.gateways.queue import deserialize, serialize
-from mintql.nightly import categorize_all, reconcile_all
+from mintql.nightly import archive_all, categorize_all, reconcile_all
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import (
     audit,
@@ -268,6 +268,13 @@ async def fetch_rates(context: Context) -> None:
     await rates.fetch_published(runtime.settings, runtime.system)
 
 
+@guarded
+async def archive_months(context: Context) -> None:
+    """Move old months out of the database, where the operator says so; tidy up after those that came back."""
+    runtime = _runtime(context)
+    await archive_all(workplace(runtime), runtime.settings.archive_after_months)
+
+
 FUNCTIONS: tuple[JobFunction, ...] = (
     extract,
     ingest,
@@ -285,6 +292,7 @@ FUNCTIONS: tuple[JobFunction, ...] = (
     search_transfers,
     categorize_again,
     fetch_rates,
+    archive_months,
 )
 
 
@@ -301,6 +309,7 @@ def cron_jobs(settings: Settings) -> list[CronJob]:
         cron(reconcile, **once, hour=4, minute=30),
         cron(search_transfers, **once, hour=3, minute=15),
         cron(categorize_again, **once, hour=2, minute=15),
+        cron(archive_months, **once, hour=1, minute=15),
         cron(fetch_rates, **once, hour={6, 15, 16, 17, 20}, minute=25),
     ]
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from mintql.domain.ids import UserId
 from mintql.runtime import Runtime
+from mintql.services import archive, uncategorized
 from mintql.services import reconcile as reconciliation
-from mintql.services import uncategorized
-from mintql.services.extract import utc_now
+from mintql.services.extract import Workplace, utc_now
+from mintql.store import reconcile as persons
+
+PERSONS_PER_PAGE = 200
 
 
 async def reconcile_all(runtime: Runtime) -> int:
@@ -50,3 +53,20 @@ async def _categorize(runtime: Runtime, user_id: UserId) -> int:
         )
     await runtime.perform(effects)
     return count
+
+
+async def archive_all(place: Workplace, months_kept: int) -> int:
+    """Move everybody's months beyond so many into the object store; return how many rows went. 0: none do.
+
+    Whoever dies leaves the rest to the next night. Persons of whom nothing is left to move cost next to nothing.
+    """
+    after, moved = UserId(0), 0
+    while months_kept:
+        async with place.begin() as conn:
+            user_ids = await persons.users_after(conn, after, PERSONS_PER_PAGE)
+        if not user_ids:
+            break
+        moved += await archive.archive_due(place, user_ids, months_kept)
+        after = user_ids[-1]
+    await archive.tidy(place)
+    return moved

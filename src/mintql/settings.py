@@ -22,6 +22,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 SECRET_KEY_BYTES = 32
 DEVELOPMENT_SECRET_KEYS = "1:" + base64.b64encode(b"mintql development key, not safe"[:SECRET_KEY_BYTES]).decode()
 
+ARCHIVE_MONTHS_MIN = 6
+"""Institutions tell of the last 90 days again and again: those stay well clear of the archive."""
+
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 
@@ -89,6 +92,8 @@ class Settings(BaseSettings):
 
     history_days: int = Field(default=730, ge=1, le=3_650)
     """How many days back the first run of a connection reads, where its institution tells of as many."""
+    archive_after_months: int = Field(default=0, ge=0, le=1_200)
+    """How many whole months of transactions the database keeps; older ones move to the object store. 0: all."""
     refresh_pause_seconds: int = Field(default=30, ge=0, le=86_400)
     """How long after a refresh that a person asked for the next one is refused; an institution may want longer."""
 
@@ -149,6 +154,13 @@ class Settings(BaseSettings):
         if self.environment == "production" and self.secret_keys.get_secret_value() == DEVELOPMENT_SECRET_KEYS:
             raise ValueError("MINTQL_SECRET_KEYS must be set in production: the development key is public")
         return self
+
+    @field_validator("archive_after_months")
+    @classmethod
+    def _refreshes_stay_clear_of_the_archive(cls, months: int) -> int:
+        if 0 < months < ARCHIVE_MONTHS_MIN:
+            raise ValueError(f"{months} months are too few to keep; give {ARCHIVE_MONTHS_MIN} or more, or 0 for all")
+        return months
 
     def keyring(self) -> dict[int, bytes]:
         """Return the wrapping keys by version."""

@@ -15,6 +15,7 @@ from mintql.gateways.objects import ObjectStoreDown
 from mintql.gateways.objects_disk import DiskObjectStore
 from mintql.jobs import workplace
 from mintql.services import deletion, rawlog_removal
+from mintql.services.archive import archive_due
 from mintql.services.deletion import LEASE, RETRY_PAUSE, Desk
 from mintql.services.effects import Job
 from mintql.services.rawlog import pack, put_file
@@ -138,6 +139,18 @@ async def test_rows_go_in_bounded_transactions_and_sums_follow(scene, monkeypatc
     assert await scene.conn.fetchval("SELECT count(*) FROM monthly_spending WHERE user_id = $1", ADA_ID) == 0
     sums = "SELECT sum(posted_minor)::bigint FROM monthly_spending WHERE user_id = $1"
     assert await scene.conn.fetchval(sums, BOB_ID) == -2_800
+
+
+async def test_archived_months_of_a_person_go_with_their_objects_and_those_of_others_stay(scene):
+    await archive_due(scene.desk.place, [ADA_ID, BOB_ID], months_kept=-1)
+    assert len([key async for key in scene.objects.list("archive/")]) == 2
+    assert await scene.conn.fetchval("SELECT count(*) FROM transactions WHERE user_id = $1", ADA_ID) == 0
+    await scene.ask(ADA_ID)
+    await scene.finish(ADA_ID)
+    assert [key.split("/")[1] async for key in scene.objects.list("archive/")] == [str(BOB_ID)]
+    assert await in_tables(scene.conn, [str(ADA_ID)]) == {}
+    entries = await store.entries_by_token(scene.conn, deletion.hash_token(scene.tokens[ADA_ID]), 0, 100)
+    assert [entry.removed for entry in entries if "archived" in entry.what] == [1, 1]
 
 
 async def test_an_object_store_that_is_down_is_asked_again(scene, monkeypatch):

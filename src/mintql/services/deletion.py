@@ -19,7 +19,7 @@ from mintql.domain.errors import NotFound, NotSignedIn
 from mintql.domain.ids import DeletionId, SessionId, UserId
 from mintql.gateways.cache import Cache
 from mintql.gateways.queue import Queue
-from mintql.services import connections, rawlog_removal
+from mintql.services import archive, connections, rawlog_removal
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace
 from mintql.services.removal import WRITERS_GONE
@@ -38,8 +38,10 @@ ENTRIES_MAX = 1_000
 """Entries of a proof that are told at once."""
 ROWS_MAX = 2_000
 """Rows deleted in one transaction, which takes well below a second."""
+FOLDERS = {"raw": "raw objects", archive.PREFIX: "archived months"}
+"""Where objects of persons are, each person's in a folder of their own, and what a proof calls them."""
 OBJECTS_MAX = 200
-"""Objects removed before the state is written again."""
+"""Objects of a folder removed before the state is written again."""
 LEASE = timedelta(seconds=120)
 """How long one turn may take. A turn of somebody who died is done again after it."""
 DRIVE_SECONDS_MAX = 240.0
@@ -149,13 +151,16 @@ async def _rows(desk: Desk, work: DeletionWork) -> None:
 
 
 async def _objects(desk: Desk, work: DeletionWork) -> None:
-    removed = 0
-    async for key in desk.place.objects.list(f"raw/{work.subject_user_id}/"):
-        if removed == OBJECTS_MAX:
-            break
-        await desk.place.objects.delete(key)
-        removed += 1
-    await _settle(desk, work, Turn([("raw objects", removed)], done=removed < OBJECTS_MAX))
+    found: list[tuple[str, int]] = []
+    for folder, what in FOLDERS.items():
+        removed = 0
+        async for key in desk.place.objects.list(f"{folder}/{work.subject_user_id}/"):
+            if removed == OBJECTS_MAX:
+                break
+            await desk.place.objects.delete(key)
+            removed += 1
+        found.append((what, removed))
+    await _settle(desk, work, Turn(found, done=all(removed < OBJECTS_MAX for _, removed in found)))
 
 
 async def _log(desk: Desk, work: DeletionWork) -> None:

@@ -37,6 +37,7 @@ LEFT_OUT = {
     "account_sync": "fingerprints by which known rows are recognised",
     "raw_objects": "the list of raw pages, which are in the archive themselves",
     "monthly_spending": "sums of the transactions",
+    "archived_months": "where old transactions are kept, which are brought back for an export",
     "events": "what clients were told, of things that stand elsewhere",
     "outbox": "deliveries under way",
     "webhook_secrets": "sealed secrets that webhooks are signed with, which nobody is shown twice",

@@ -3,7 +3,7 @@
 SELECT user_id FROM users WHERE user_id > $1 ORDER BY user_id LIMIT $2
 
 -- name: differences
--- Where the stored sums of these persons differ from what their transactions add up to.
+-- Where the stored sums of these persons differ from what their transactions, archived ones too, add up to.
 WITH counted AS (
     SELECT user_id, date_trunc('month', posted_on)::date AS month, category_id, currency, pending,
         coalesce(excluded_from_budgets, false) AS left_out,
@@ -18,7 +18,7 @@ WITH counted AS (
     CROSS JOIN LATERAL unnest(part_category_ids, part_amounts_minor) AS part (category_id, amount_minor)
     WHERE user_id = ANY ($1::bigint[]) AND part_category_ids IS NOT NULL
       AND successor_id IS NULL AND removed_at IS NULL
-), computed AS (
+), added AS (
     SELECT user_id, month, category_id, currency,
         coalesce(sum(amount_minor) FILTER (WHERE NOT pending), 0)::bigint AS posted_minor,
         coalesce(sum(amount_minor) FILTER (WHERE pending), 0)::bigint AS pending_minor,
@@ -27,6 +27,19 @@ WITH counted AS (
         coalesce(sum(amount_minor) FILTER (WHERE left_out AND NOT pending), 0)::bigint AS excluded_posted_minor,
         coalesce(sum(amount_minor) FILTER (WHERE left_out AND pending), 0)::bigint AS excluded_pending_minor
     FROM counted GROUP BY 1, 2, 3, 4
+    UNION ALL
+    SELECT there.user_id, there.month, one.category_id, one.currency, one.posted_minor, 0, one.posted_count, 0,
+        one.excluded_posted_minor, 0
+    FROM archived_months AS there
+    CROSS JOIN LATERAL unnest(sum_category_ids, sum_currencies, sum_minor, sum_counts, sum_excluded_minor)
+        AS one (category_id, currency, posted_minor, posted_count, excluded_posted_minor)
+    WHERE there.user_id = ANY ($1::bigint[]) AND there.state = 'archived'
+), computed AS (
+    SELECT user_id, month, category_id, currency, sum(posted_minor)::bigint AS posted_minor,
+        sum(pending_minor)::bigint AS pending_minor, sum(posted_count)::int AS posted_count,
+        sum(pending_count)::int AS pending_count, sum(excluded_posted_minor)::bigint AS excluded_posted_minor,
+        sum(excluded_pending_minor)::bigint AS excluded_pending_minor
+    FROM added GROUP BY 1, 2, 3, 4
 ), stored AS (
     SELECT * FROM monthly_spending WHERE user_id = ANY ($1::bigint[])
 )

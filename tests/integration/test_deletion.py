@@ -26,7 +26,7 @@ from support.people import acting_as, category
 from support.traces import in_objects, in_redis, in_tables
 
 ADA_ID, BOB_ID, EVE_ID = 7_777_000_000_001, 7_777_000_000_002, 7_777_000_000_003
-LOG_KEY = "log/v1/month=2026-11/" + "a" * 32 + ".tsv.gz"
+LOG_KEY = "log/v2/month=2026-11/" + "a" * 32 + ".tsv.gz"
 INDEX = "SELECT user_id, object_key FROM raw_log_files ORDER BY 1, 2"
 
 
@@ -310,3 +310,13 @@ async def test_the_api_cannot_read_whose_a_deletion_is(scene):
             except asyncpg.InsufficientPrivilegeError:
                 seen = 0
         assert seen == 0
+
+
+async def test_a_file_of_the_log_keeps_its_own_columns_and_the_texts_of_others(scene):
+    old = "user_id\ttimestamp\tseller\n"
+    kept = f"{BOB_ID}\t2026-11-02\tone line\u2028that is two for Unicode\n"
+    await put_file(scene.desk.place, LOG_KEY, await pack([f"{ADA_ID}\t2026-11-02\tgone\n", kept], old), [ADA_ID, BOB_ID])
+    await scene.ask(ADA_ID)
+    await scene.finish(ADA_ID)
+    (key,) = [key async for key in scene.objects.list("log/")]
+    assert gzip.decompress(await scene.objects.get(key)).decode() == old + kept

@@ -97,7 +97,7 @@ async def _ingest_batch(place: Workplace, batch: Sequence[Work]) -> None:
 
 async def _write_batch(place: Workplace, batch: Sequence[Work]) -> None:
     await take_up(place, batch)
-    await rawlog.write(place, [(work.run, work.folded) for work in batch])
+    await rawlog.write(place, batch)
     for slices in _slices(batch):
         async with place.begin() as conn:
             effects = await write_slices(conn, slices, place.clock(), place.crowd)

@@ -15,7 +15,7 @@ import zlib
 from mintql.domain.ids import UserId
 from mintql.gateways.objects import ObjectMissing
 from mintql.services.extract import Workplace
-from mintql.services.rawlog import PREFIX, pack, put_file, with_digest
+from mintql.services.rawlog import ROOT, pack, put_file, with_digest
 from mintql.store import raw_log as index
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ async def remove_scanned(place: Workplace, user_id: UserId, after: str) -> tuple
     Returns how many lines, and the key to go on after; None when no file follows.
     """
     removed, looked = 0, 0
-    async for key in place.objects.list(f"{PREFIX}/"):
+    async for key in place.objects.list(f"{ROOT}/"):
         if key <= after:
             continue
         removed += await _rewrite(place, key, user_id)
@@ -60,13 +60,13 @@ async def _rewrite(place: Workplace, key: str, user_id: UserId) -> int:
         packed = None
     removed, persons = 0, {user_id}
     if packed is not None:
-        lines = _lines(key, packed)
+        header, *lines = _lines(key, packed)
         kept = [line for line in lines if not line.startswith(f"{user_id}\t")]
         removed = len(lines) - len(kept)
         if not removed and lines:
             return 0
         if kept:
-            renewed = await pack(kept)
+            renewed = await pack(kept, header)
             others = {UserId(int(line.partition("\t")[0])) for line in kept}
             await put_file(place, with_digest(key, renewed), renewed, others)
             persons |= others
@@ -77,10 +77,10 @@ async def _rewrite(place: Workplace, key: str, user_id: UserId) -> int:
 
 
 def _lines(key: str, packed: bytes) -> list[str]:
-    """Return the lines of a file after its header; none of one that cannot be read, which is of use to nobody."""
+    """Return a file's header and lines; an empty header of one that cannot be read, which is of use to nobody."""
     try:
-        _, *lines = gzip.decompress(packed).decode().splitlines(keepends=True)
+        # Only "\n" ends a line: texts may hold what Unicode counts as line ends too.
+        return [f"{line}\n" for line in gzip.decompress(packed).decode().removesuffix("\n").split("\n")]
     except (OSError, EOFError, zlib.error, ValueError) as error:
         log.exception("%s cannot be read and is removed: %s", key, type(error).__name__)
-        return []
-    return lines
+        return [""]

@@ -315,7 +315,9 @@ async def test_the_api_cannot_read_whose_a_deletion_is(scene):
 async def test_a_file_of_the_log_keeps_its_own_columns_and_the_texts_of_others(scene):
     old = "user_id\ttimestamp\tseller\n"
     kept = f"{BOB_ID}\t2026-11-02\tone line\u2028that is two for Unicode\n"
-    await put_file(scene.desk.place, LOG_KEY, await pack([f"{ADA_ID}\t2026-11-02\tgone\n", kept], old), [ADA_ID, BOB_ID])
+    await put_file(
+        scene.desk.place, LOG_KEY, await pack([f"{ADA_ID}\t2026-11-02\tgone\n", kept], old), [ADA_ID, BOB_ID]
+    )
     await scene.ask(ADA_ID)
     await scene.finish(ADA_ID)
     (key,) = [key async for key in scene.objects.list("log/")]

@@ -1,7 +1,7 @@
-"""The tab-delimited log: each ingested batch as lines that a batch program can sum without any database.
+r"""The tab-delimited log: each ingested batch as lines that a batch program can sum without any database.
 
 One gzip file for each batch and month of posting under `log/v2/month=YYYY-MM/`. The columns are those of `COLUMNS`; a
-header line names them. Values are escaped as PostgreSQL's COPY does it: a tab is `\\t`, a line end `\\n`, a backslash
+header line names them. Values are escaped as PostgreSQL's COPY does it: a tab is `\t`, a line end `\n`, a backslash
 two, so that texts and ids are what the institution said, to the character. Files under `log/v1/` are older: they have
 the columns up to `attempt`, and white space inside a value is one space there.
 

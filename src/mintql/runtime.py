@@ -74,6 +74,21 @@ class Runtime:
             yield conn
 
     @asynccontextmanager
+    async def reading(self, user_id: UserId) -> AsyncIterator[Conn]:
+        """Open a transaction as `person` does that cannot write, in one way to the database and back.
+
+        A savepoint is refused in it, asyncpg not knowing of the transaction.
+        """
+        async with self.pool.acquire(timeout=POOL_ACQUIRE_TIMEOUT_SECONDS[self.role]) as conn:
+            await conn.execute(f"BEGIN READ ONLY; SET LOCAL mintql.user_id = '{int(user_id)}'")
+            try:
+                yield conn
+            except BaseException:
+                await conn.execute("ROLLBACK")
+                raise
+            await conn.execute("COMMIT")
+
+    @asynccontextmanager
     async def snapshot(self, user_id: UserId) -> AsyncIterator[Conn]:
         """Open a transaction that sees this person's rows as they are at one moment, and writes nothing."""
         async with (
@@ -192,7 +207,15 @@ def _pool(settings: Settings, role: Role) -> asyncpg.Pool[asyncpg.Record]:
         command_timeout=settings.statement_timeout_ms / 1000 + 1,
         statement_cache_size=STATEMENTS_CACHED_MAX,
         server_settings=server_settings,
+        reset=_nothing_left if role == "api" else None,
     )
+
+
+async def _nothing_left(_: object) -> None:
+    """Leave out what would reset a connection of the API: whatever its code sets ends with the transaction.
+
+    asyncpg itself has ended a transaction that was left open by then. Its own query would cost a way to the database.
+    """
 
 
 def _redis(settings: Settings) -> ArqRedis:

@@ -33,9 +33,15 @@ class CountingRuntime:
     def __getattr__(self, name):
         return getattr(self.runtime, name)
 
+    def person(self, user_id):
+        return self._counted(self.runtime.person(user_id))
+
+    def reading(self, user_id):
+        return self._counted(self.runtime.reading(user_id))
+
     @asynccontextmanager
-    async def person(self, user_id):
-        async with self.runtime.person(user_id) as conn:
+    async def _counted(self, opened):
+        async with opened as conn:
             with conn.query_logger(lambda record: self.statements.append(record.query)):
                 yield conn
 

@@ -29,8 +29,10 @@ from mintql.domain.budgets import EVERYTHING_ID, budget_name
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AlertId, TransactionId
 from mintql.domain.money import Money as Amount
+from mintql.domain.money import to_decimal_text
 from mintql.domain.months import first_day
 from mintql.domain.periods import Period
+from mintql.services.transactions import TransactionRow
 from mintql.store import alerts_read as store
 from mintql.store.alerts_read import AlertRow
 from mintql.store.queries import Conn
@@ -82,8 +84,12 @@ class BudgetAlert(Node):
         causes = (await _causes(info.context, self.transaction_ids))[:CAUSES_NAMED_MAX]
         if not causes:
             return self.summary
-        named = ", ".join(f"{cause.merchant} {cause.amount.amount.lstrip('-')}" for cause in causes)
+        named = ", ".join(f"{cause.row.merchant} {_unsigned(cause.row)}" for cause in causes)
         return f"{self.summary} Most of it: {named}."
+
+
+def _unsigned(row: TransactionRow) -> str:
+    return to_decimal_text(abs(row.amount_minor), row.currency)
 
 
 async def _causes(context: Context, ids: Sequence[TransactionId]) -> list[Transaction]:

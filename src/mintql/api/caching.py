@@ -17,7 +17,6 @@ from mintql import __version__
 from mintql.api.documents import Operation
 from mintql.api.requests import Ask
 from mintql.domain.ids import UserId
-from mintql.gateways.cache import Cache
 
 DAYS_END_EVERY_SECONDS = 15 * 60
 """Days begin at midnights of time zones, which are whole quarters of an hour apart; answers may depend on the day."""
@@ -55,11 +54,12 @@ UNKEPT_ARGUMENTS = frozenset({"inCurrency"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the answer to a request is kept."""
+    """Where the answer to a request is kept, and that answer if it is there."""
 
     user_id: UserId
     version: str
     digest: str
+    body: bytes | None = None
 
 
 def may_be_kept(operation: Operation) -> bool:
@@ -67,13 +67,7 @@ def may_be_kept(operation: Operation) -> bool:
     return operation.fields <= CACHEABLE_FIELDS and not operation.arguments & UNKEPT_ARGUMENTS
 
 
-async def find_place(cache: Cache, user_id: UserId, ask: Ask, media: str, now: datetime) -> Place | None:
-    """Return where the answer belongs, None when the cache cannot be used now."""
-    version = await cache.version(user_id)
-    return None if version is None else Place(user_id, version, digest(ask, media, now))
-
-
-def digest(ask: Ask, media: str, now: datetime) -> str:
+def digest_of(ask: Ask, media: str, now: datetime) -> str:
     """Return the name of a request: the same for the same text, operation, variables and media type on one day.
 
     Wherever a person is, their day ends with a quarter of an hour.

@@ -203,7 +203,7 @@ class Context:
 
 
 class _OneTransaction:
-    """A transaction of one person's that several readers take turns in; one may be inside another."""
+    """A transaction on one person's rows that several readers take turns in; one may be inside another."""
 
     def __init__(self, runtime: Runtime, stack: AsyncExitStack) -> None:
         self._runtime = runtime
@@ -221,7 +221,7 @@ class _OneTransaction:
             return
         async with self._turn:
             if self._conn is None:
-                self._conn = await self._stack.enter_async_context(self._runtime.person(user_id))
+                self._conn = await self._stack.enter_async_context(self._runtime.reading(user_id))
             self._holder = task
             try:
                 yield self._conn

@@ -30,16 +30,16 @@ from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
-from mintql.api.caching import Place, find_place, may_be_kept
+from mintql.api.caching import Place, digest_of, may_be_kept
 from mintql.api.context import Context, find_viewer, request_origin
 from mintql.api.cookies import bearer, cookie_token, origin_is_trusted
-from mintql.api.documents import Operation
 from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, INTERNAL, UNAUTHENTICATED
 from mintql.api.multipart import Gate, is_multipart, read_multipart_ask
 from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
 from mintql.api.nodes import decode_id
 from mintql.api.requests import Ask, RefusedError, read_ask
 from mintql.api.schema import Schema
+from mintql.api.viewers import Viewers
 from mintql.api.websocket import GOING_AWAY, SESSION_ENDED, SocketAdapter, TransportHandler, close_socket
 from mintql.domain.errors import InvalidInput, NotShared, NotSignedIn
 from mintql.domain.ids import ShareId, UserId
@@ -90,6 +90,7 @@ class GraphQLView(GraphQL[Context, None]):
         )
         schema.plans.enabled = settings.plans
         self._gate = Gate()
+        self._viewers = Viewers()
         self._sockets: weakref.WeakSet[WebSocket] = weakref.WeakSet()
         self._persons: weakref.WeakKeyDictionary[WebSocket, UserId] = weakref.WeakKeyDictionary()
         self._active: set[UserId] = set()
@@ -147,7 +148,12 @@ class GraphQLView(GraphQL[Context, None]):
         if is_multipart(request):
             return await self._answer_form(request, accepted)
         ask = await read_ask(request)
-        return await self._answer(request, ask, accepted, await self._context(request))
+        query = self.schema.query_of(ask.query, ask.variables, ask.operation_name)
+        digest = None
+        if query is not None and accepted.json and may_be_kept(query) and SHARE_HEADER not in request.headers:
+            digest = digest_of(ask, accepted.json, Context.now())
+        context, place = await self._context(request, reading=query is not None, digest=digest)
+        return await self._answer(request, ask, accepted, context, place)
 
     async def _answer_form(self, request: Request, accepted: Accepted) -> Response:
         """Answer a request that carries a file, which is read only for a person, and one at a time.
@@ -159,35 +165,25 @@ class GraphQLView(GraphQL[Context, None]):
         if by_cookie and "origin" not in request.headers:
             message = "A form with a file needs the header Origin beside a cookie."
             raise RefusedError(403, message, code=FORBIDDEN_ORIGIN)
-        context = await self._context(request)
+        context, _ = await self._context(request)
         if context.viewer is None:
             raise RefusedError(401, "Sign in first: files are taken with a session only.", code=UNAUTHENTICATED)
         async with self._gate.enter(context.user_id):
             ask = await read_multipart_ask(request)
             return await self._answer(request, ask, accepted, context)
 
-    async def _answer(self, request: Request, ask: Ask, accepted: Accepted, context: Context) -> Response:
+    async def _answer(
+        self, request: Request, ask: Ask, accepted: Accepted, context: Context, place: Place | None = None
+    ) -> Response:
         if accepted.json is None or (accepted.events and self._is_subscription(ask)):
             return await self._stream(request, ask, context)
         media = accepted.json
-        place: Place | None = None
-        operation = self._query(ask)
-        if (
-            operation is not None
-            and context.viewer is not None
-            and context.share is None
-            and not is_multipart(request)
-            and may_be_kept(operation)
-        ):
-            place = await find_place(context.runtime.cache, context.viewer.user_id, ask, media, context.now())
-        if place is not None:
-            kept = await context.runtime.cache.get(place.user_id, place.version, place.digest)
-            if kept is not None:
-                return _response(kept, media, 200, {"x-cache": "hit"})
+        if place is not None and place.body is not None:
+            return _response(place.body, media, 200, {"x-cache": "hit"})
         result = await self._execute(request.method, ask, context)
         body, status = encode_result(result, media)
         if place is not None and not result.errors:
-            await context.runtime.cache.put(place.user_id, place.version, place.digest, body)
+            context.runtime.cache.keep(place.user_id, place.version, place.digest, body)
         response = _response(body, media, status, {"x-cache": "miss"} if place else {})
         if context.response is not None:
             response.raw_headers += [item for item in context.response.raw_headers if item[0] == b"set-cookie"]
@@ -199,9 +195,6 @@ class GraphQLView(GraphQL[Context, None]):
         except (GraphQLError, RecursionError):
             return False
         return prepared.runs_subscription(ask.operation_name)
-
-    def _query(self, ask: Ask) -> Operation | None:
-        return self.schema.query_of(ask.query, ask.variables, ask.operation_name)
 
     async def _execute(self, method: str, ask: Ask, context: Context) -> ExecutionResult:
         allowed = {OperationType.QUERY} | ({OperationType.MUTATION} if method == "POST" else set())
@@ -249,11 +242,13 @@ class GraphQLView(GraphQL[Context, None]):
 
     # Who it is
 
-    async def _context(self, request: Request) -> Context:
-        """Return the context of an HTTP request.
+    async def _context(
+        self, request: Request, *, reading: bool = False, digest: str | None = None
+    ) -> tuple[Context, Place | None]:
+        """Return the context of an HTTP request, and where its answer is kept.
 
         A token that does not hold counts as none: signing in must work for a browser that still sends an old
-        cookie.
+        cookie. `digest` names the request where its answer may be kept.
         """
         runtime = _runtime(request)
         token = bearer(request.headers.get("authorization"))
@@ -261,14 +256,19 @@ class GraphQLView(GraphQL[Context, None]):
             token = cookie_token(request)
             if token is not None and not origin_is_trusted(request.headers, self.allowed_origins):
                 raise RefusedError(403, "This page may not use the person's cookie.", code=FORBIDDEN_ORIGIN)
-        context = Context(runtime, None, request, Response(), token=token)
+        context, place = Context(runtime, None, request, Response(), token=token), None
         if token is not None:
-            context.viewer = await find_viewer(runtime, token)
+            if reading:
+                context.viewer, found = await self._viewers.find(runtime, token, digest)
+                if context.viewer is not None and digest is not None and found.version is not None:
+                    place = Place(context.viewer.user_id, found.version, digest, found.body)
+            else:
+                context.viewer = await find_viewer(runtime, token)
             await self._mark_active(context)
         named = request.headers.get(SHARE_HEADER)
         if named is not None:
             await _enter_share(context, named)
-        return context
+        return context, place
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
         """Return the context of a WebSocket before `connection_init`."""

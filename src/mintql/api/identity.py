@@ -249,8 +249,8 @@ class IdentityMutation:
                 await sessions.delete(conn, viewer.user_id, viewer.session_id)
             act = SIGNED_OUT_EVERYWHERE if everywhere else SIGNED_OUT
             await audit.record(conn, viewer.user_id, act, context.now())
-        # The wake-up lets live subscriptions of the ended session notice at once.
-        await context.runtime.perform(Effects(told={viewer.user_id}))
+        # The new version lets no process trust the ended session, and the wake-up lets its live subscriptions notice.
+        await context.runtime.perform(Effects(changed={viewer.user_id}, told={viewer.user_id}))
         if context.response is not None:
             clear_cookie(context.response)
         return SignOutSuccess(signed_out=True)

@@ -37,7 +37,7 @@ from strawberry.types.field import StrawberryField
 
 from mintql.api.batches import batch_of
 from mintql.api.plan_run import AwaitedField, BatchField, Complete, NotPlannedError, Run, Waiting
-from mintql.api.plan_values import checked_object, leaf, listed, not_null, nullable
+from mintql.api.plan_values import checked_object, leaf, listed, not_null, nullable, read_leaf
 
 TYPENAME: Final = "__typename"
 _NO_HELPERS: Final[Any] = None
@@ -92,27 +92,28 @@ class Compiler:
         if field is None or not isinstance(declared, StrawberryField):
             raise NotPlannedError(f"field {name}")
         complete = self._type(field.type, parent, field, found)
-        if declared.is_basic_field and declared.default_resolver is getattr:
-            return _attribute(attrgetter(declared.python_name), complete)
         batch = batch_of(declared)
         if batch is not None:
             return BatchField(key, complete, batch)
-        resolve = self._plain_call(declared) or self._full_call(parent, key, field, declared, found)
+        read = self._read(declared)
+        if read is not None:
+            return _read_field(read, field.type, complete)
+        resolve = self._full_call(parent, key, field, declared, found)
         if declared.is_async:
             return AwaitedField(key, complete, resolve)
         return lambda source, run: complete(resolve(source, run), run)
 
-    def _plain_call(self, declared: StrawberryField) -> Complete | None:
-        """Return a call of the resolver itself, where nothing but the source is to be given to it."""
+    def _read(self, declared: StrawberryField) -> Callable[[Any], Any] | None:
+        """Return what reads a field from its source alone: a column, or a function of the row; None for others."""
+        if declared.is_basic_field and declared.default_resolver is getattr:
+            return attrgetter(declared.python_name)
         resolver = declared.base_resolver
         if resolver is None or declared.extensions or declared.arguments or resolver.info_parameter:
             return None
-        if not resolver.self_parameter or resolver.parent_parameter or resolver.root_parameter:
+        if not resolver.self_parameter or resolver.parent_parameter or resolver.root_parameter or resolver.is_async:
             return None
         function = resolver.wrapped_func
-        if isinstance(function, staticmethod | classmethod):
-            return None
-        return lambda source, _run: function(source)
+        return None if isinstance(function, staticmethod | classmethod) else function
 
     def _full_call(
         self,
@@ -221,7 +222,10 @@ def _later(_source: Any, _run: Run) -> None:
     """Keep a field's place in the answer until it is settled."""
 
 
-def _attribute(read: Callable[[Any], Any], complete: Complete) -> Complete:
+def _read_field(read: Callable[[Any], Any], type_: GraphQLOutputType, complete: Complete) -> Complete:
+    inner = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
+    if is_leaf_type(inner):
+        return read_leaf(read, inner, may_be_null=inner is type_)
     return lambda source, run: complete(read(source), run)
 
 

@@ -6,6 +6,7 @@ an error raises.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from graphql import (
@@ -53,29 +54,57 @@ def listed(item: Complete) -> Complete:
 
 
 def leaf(type_: GraphQLLeafType) -> Complete:
-    """Return what writes a scalar or an enum. Values that are written as they are need no call."""
-    write = type_.coerce_output_value
+    """Return what writes a scalar or an enum."""
+    write, same = writer(type_), same_class(type_)
+    return lambda value, _run: value if value.__class__ is same else write(value)
 
-    def written(value: Any) -> Any:
-        found = write(value)
+
+def read_leaf(read: Callable[[Any], Any], type_: GraphQLLeafType, *, may_be_null: bool) -> Complete:
+    """Return what reads a scalar or an enum from a source and writes it, in one step: most of an answer is this."""
+    write, same = writer(type_), same_class(type_)
+
+    def complete(source: Any, _run: Run) -> Any:
+        value = read(source)
+        if value.__class__ is same:
+            return value
+        if value is None:
+            if may_be_null:
+                return None
+            raise NotPlannedError("a null where none may be")
+        return write(value)
+
+    return complete
+
+
+def same_class(type_: GraphQLLeafType) -> type | None:
+    """Return the class of values that are written as they are; None where there is none."""
+    write = type_.coerce_output_value
+    if write is str or write is int:
+        return write
+    return SAME_CLASS.get(type_.name)
+
+
+def writer(type_: GraphQLLeafType) -> Callable[[Any], Any]:
+    """Return what writes a value that is not null, or raises. The members of an enum are written once."""
+    coerce = type_.coerce_output_value
+
+    def write(value: Any) -> Any:
+        found = coerce(value)
         if found is None or found is Undefined:
             raise NotPlannedError(f"{type_.name} cannot be written")
         return found
 
-    if isinstance(type_, GraphQLEnumType):
-        names: dict[Any, Any] = {}
+    if not isinstance(type_, GraphQLEnumType):
+        return write
+    names: dict[Any, Any] = {}
 
-        def enum(value: Any, _run: Run) -> Any:
-            name = names.get(value)
-            if name is None:
-                name = names[value] = written(value)
-            return name
+    def write_member(value: Any) -> Any:
+        name = names.get(value)
+        if name is None:
+            name = names[value] = write(value)
+        return name
 
-        return enum
-    same = write if write is str or write is int else SAME_CLASS.get(type_.name)
-    if same is None:
-        return lambda value, _run: written(value)
-    return lambda value, _run: value if value.__class__ is same else written(value)
+    return write_member
 
 
 def checked_object(type_: GraphQLObjectType, complete: Complete) -> Complete:

@@ -84,8 +84,8 @@ class SessionsMutation:
                 raise NotFound("There is no such session, or it has ended.", field="id")
             await audit.record(conn, viewer.user_id, SESSION_ENDED, context.now())
             rows = await store.listed(conn, viewer.user_id, context.now(), SESSIONS_SHOWN_MAX)
-        # The wake-up lets live subscriptions of the ended session notice at once.
-        await context.runtime.perform(Effects(told={viewer.user_id}))
+        # The new version lets no process trust the ended session, and the wake-up lets its live subscriptions notice.
+        await context.runtime.perform(Effects(changed={viewer.user_id}, told={viewer.user_id}))
         if session_id == viewer.session_id and context.response is not None:
             clear_cookie(context.response)
         return RevokeSessionSuccess(sessions=[session_of(row, viewer.session_id) for row in rows])

@@ -69,27 +69,64 @@ class Transaction(Node):
 
     row: strawberry.Private[TransactionRow]
     tree: strawberry.Private[CategoryTree]
-    posted_on: date = strawberry.field(
+
+    @strawberry.field(
         description="Day it was booked on, in the institution's calendar; for a pending one, the day it was made."
     )
-    amount: Money = strawberry.field(description="The amount; money that left the account is negative.")
-    description: str = strawberry.field(description="The institution's own words.")
-    merchant: str = strawberry.field(
+    def posted_on(self) -> date:
+        return self.row.posted_on
+
+    @strawberry.field(description="The amount; money that left the account is negative.")
+    def amount(self) -> Money:
+        return money(self.row.amount_minor, self.row.currency)
+
+    @strawberry.field(description="The institution's own words.")
+    def description(self) -> str:
+        return self.row.description
+
+    @strawberry.field(
         description="The seller, cleaned up for showing, or the name that the viewer or a rule of theirs gave."
     )
-    merchant_key: str = strawberry.field(description="What the seller is known by, as rules name it.")
-    pending: bool = strawberry.field(
-        description="Whether it is not booked yet: its amount can still change, and it can vanish."
-    )
-    category: Category = strawberry.field(description="The category it is in; never a group.")
-    categorization: Categorization = strawberry.field(description="How it came into that category.")
-    note: str | None = strawberry.field(description="What the viewer wrote about it.")
-    tags: list[str] = strawberry.field(description="The viewer's tags, in the order they were given.")
-    excluded_from_budgets: bool = strawberry.field(
+    def merchant(self) -> str:
+        return self.row.merchant
+
+    @strawberry.field(description="What the seller is known by, as rules name it.")
+    def merchant_key(self) -> str:
+        return self.row.merchant_key
+
+    @strawberry.field(description="Whether it is not booked yet: its amount can still change, and it can vanish.")
+    def pending(self) -> bool:
+        return self.row.pending
+
+    @strawberry.field(description="The category it is in; never a group.")
+    def category(self) -> Category:
+        return category_node(self.tree, self.row.category_id)
+
+    @strawberry.field(description="How it came into that category.")
+    def categorization(self) -> Categorization:
+        return Categorization(row=self.row, tree=self.tree)
+
+    @strawberry.field(description="What the viewer wrote about it.")
+    def note(self) -> str | None:
+        return self.row.note
+
+    @strawberry.field(description="The viewer's tags, in the order they were given.")
+    def tags(self) -> list[str]:
+        return list(self.row.tags)
+
+    @strawberry.field(
         description="Whether budgets leave it out, by the viewer's word or a rule of theirs; sums hold it all the same."
     )
-    created_at: datetime = strawberry.field(description="When it was first seen here.")
-    updated_at: datetime = strawberry.field(description="When anything about it last changed.")
+    def excluded_from_budgets(self) -> bool:
+        return self.row.excluded_from_budgets
+
+    @strawberry.field(description="When it was first seen here.")
+    def created_at(self) -> datetime:
+        return self.row.created_at
+
+    @strawberry.field(description="When anything about it last changed.")
+    def updated_at(self) -> datetime:
+        return self.row.updated_at
 
     @batched(load_accounts, lambda transaction: transaction.row.account_id, description="The account it is on.")
     def account(self, found: Account | None) -> Account:
@@ -152,24 +189,7 @@ async def transaction_nodes(context: Context, conn: Conn, rows: Sequence[Transac
 
 
 def _transaction(row: TransactionRow, tree: CategoryTree) -> Transaction:
-    return Transaction(
-        id=encode_id("Transaction", row.transaction_id),
-        row=row,
-        tree=tree,
-        posted_on=row.posted_on,
-        amount=money(row.amount_minor, row.currency),
-        description=row.description,
-        merchant=row.merchant,
-        merchant_key=row.merchant_key,
-        pending=row.pending,
-        category=category_node(tree, row.category_id),
-        categorization=Categorization(row=row, tree=tree),
-        note=row.note,
-        tags=list(row.tags),
-        excluded_from_budgets=row.excluded_from_budgets,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
+    return Transaction(id=encode_id("Transaction", row.transaction_id), row=row, tree=tree)
 
 
 async def load_transactions(context: Context, transaction_ids: list[int]) -> list[Transaction | None]:

@@ -1,8 +1,12 @@
-"""Cached answers in Redis, each under the person it belongs to and the version of that person's data.
+"""Cached answers in Redis, each with the person it belongs to and the version of that person's data.
 
-`version:{user}` holds a random token, `{user}:{version}:{digest}` an answer. A writer bumps the version
-after its commit by deleting the token: the next reader makes a new one, and what was kept under the old one
-is found no more. Tokens are random, so a version that was lost never comes back.
+`version:{user}` holds a random token, `{user}:{digest}` an answer behind the version it was made from. A writer bumps
+the version after its commit by deleting the token: the next reader makes a new one, and what was made under the old one
+counts no more. Tokens are random, so a version that was lost never comes back.
+
+Whoever asks reads the version that holds now, always; an answer that this process keeps itself (`answers.py`) only
+spares the way of its body. What several readers ask for in the same turn of the event loop is one command, and so is
+what they leave to be kept.
 
 Redis may be down, slow or empty at any time: reads then find nothing, quietly and without waiting for a
 timeout each. A bump that failed is remembered and retried; until it succeeds this process serves that person
@@ -12,18 +16,19 @@ from the database. Other processes serve what they find for `ttl_seconds` at mos
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from itertools import islice
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from mintql.domain.ids import UserId
+from mintql.gateways.answers import LocalAnswers
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +45,24 @@ BUMP_MEMORY_MARGIN_SECONDS = 60.0
 """A failed bump is remembered for the life of a cached answer and this much longer, which covers a reader that
 was slow to put its answer; after that nothing stale can be left."""
 
+READS_PER_COMMAND = 500
+LOCAL_BYTES_MAX = 32 * 1024 * 1024
+"""How much of answers a process keeps itself."""
+LEAVING_MAX = 1_000
+"""How many answers may be on their way to Redis; more are not sent there."""
+VERSION_END = b"\n"
+
 OUTAGES = (RedisError, OSError, TimeoutError)
+
+
+_Asked: TypeAlias = "tuple[tuple[str, ...], asyncio.Future[Sequence[bytes | None] | None]]"
+
+
+class Found(NamedTuple):
+    """The version of a person's data, None when nothing of theirs may be cached now, and an answer made from it."""
+
+    version: str | None
+    body: bytes | None
 
 
 class Cache:
@@ -53,13 +75,39 @@ class Cache:
         self._failing = False
         self._unbumped: dict[UserId, float] = {}
         self._retrying: asyncio.Task[None] | None = None
+        self._local = LocalAnswers(LOCAL_BYTES_MAX, ttl_seconds)
+        self._asked: list[_Asked] = []
+        self._reading: asyncio.Task[None] | None = None
+        self._leaving: dict[str, bytes] = {}
+        self._sending: asyncio.Task[None] | None = None
+
+    async def find(self, user_id: UserId, digest: str) -> Found:
+        """Return the version of a person's data, None as for `version`, and the answer to a request kept under it."""
+        if self._is_off(user_id):
+            return Found(None, None)
+        local = self._local.get(user_id, digest)
+        if local is not None:
+            version = await self.version(user_id)
+            return Found(version, local.body if version == local.version else None)
+        read = await self._read(_version_key(user_id), _answer_key(user_id, digest))
+        version = await self._known(user_id, read)
+        body = _body_of(read[1] if read else None, version)
+        if version is not None and body is not None:
+            self._local.put(user_id, version, digest, body)
+        return Found(version, body)
 
     async def version(self, user_id: UserId) -> str | None:
         """Return the version of a person's data; None when answers of theirs must not be cached now."""
-        if self._ttl_seconds == 0 or user_id in self._unbumped:
+        if self._is_off(user_id):
             return None
-        found = await self._ask(lambda: self._redis.get(_version_key(user_id)))
-        if found is None and not self._failing:
+        return await self._known(user_id, await self._read(_version_key(user_id)))
+
+    async def _known(self, user_id: UserId, read: Sequence[bytes | None] | None) -> str | None:
+        """Return the version that was read, a new one where there is none, None when Redis failed."""
+        if read is None or user_id in self._unbumped:
+            return None
+        found = read[0]
+        if found is None:
             token = secrets.token_urlsafe(VERSION_BYTES).encode()
             found = await self._ask(lambda: self._begin_version(user_id, token))
         return None if found is None else bytes(found).decode()
@@ -71,15 +119,66 @@ class Cache:
 
     async def get(self, user_id: UserId, version: str, digest: str) -> bytes | None:
         """Return the answer kept for this person, version and request."""
-        found = await self._ask(lambda: self._redis.get(_answer_key(user_id, version, digest)))
-        return None if found is None else bytes(found)
+        read = await self._read(_answer_key(user_id, digest))
+        return _body_of(read[0] if read else None, version)
+
+    def keep(self, user_id: UserId, version: str, digest: str, body: bytes) -> None:
+        """Keep an answer under the version that was read before the answer was made; it goes to Redis soon."""
+        if self._is_off(user_id) or len(body) > BODY_BYTES_MAX:
+            return
+        self._local.put(user_id, version, digest, body)
+        if len(self._leaving) < LEAVING_MAX:
+            self._leaving[_answer_key(user_id, digest)] = version.encode() + VERSION_END + body
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send(), name="cache-answers")
 
     async def put(self, user_id: UserId, version: str, digest: str, body: bytes) -> None:
-        """Keep an answer under the version that was read before the answer was made."""
-        if len(body) > BODY_BYTES_MAX or user_id in self._unbumped:
-            return
-        key = _answer_key(user_id, version, digest)
-        await self._ask(lambda: self._redis.set(key, body, ex=self._ttl_seconds))
+        """Keep an answer as `keep` does, and wait until Redis has it or has failed."""
+        self.keep(user_id, version, digest, body)
+        if self._sending is not None:
+            await asyncio.shield(self._sending)
+
+    async def _send(self) -> None:
+        await asyncio.sleep(0)  # What others leave in this turn goes along.
+        while self._leaving:
+            leaving, self._leaving = self._leaving, {}
+            await self._ask(partial(self._set_all, leaving))
+
+    async def _set_all(self, answers: Mapping[str, bytes]) -> bool:
+        pipeline = self._redis.pipeline(transaction=False)
+        for key, value in answers.items():
+            pipeline.set(key, value, ex=self._ttl_seconds)
+        await pipeline.execute()
+        return True
+
+    def _is_off(self, user_id: UserId) -> bool:
+        return self._ttl_seconds == 0 or user_id in self._unbumped
+
+    async def _read(self, *keys: str) -> Sequence[bytes | None] | None:
+        """Return the values of keys, asked for together with what others ask for now; None when Redis failed."""
+        loop = asyncio.get_running_loop()
+        asked: _Asked = (keys, loop.create_future())
+        self._asked.append(asked)
+        if len(self._asked) == 1:
+            self._reading = loop.create_task(self._read_all(), name="cache-reads")
+        return await asked[1]
+
+    async def _read_all(self) -> None:
+        asked, self._asked = self._asked, []
+        for start in range(0, len(asked), READS_PER_COMMAND):
+            some = asked[start : start + READS_PER_COMMAND]
+            try:
+                values = await self._ask(partial(self._redis.mget, [key for keys, _ in some for key in keys]))
+            except BaseException as error:
+                for _, future in asked:
+                    if not future.done():
+                        future.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
+                raise
+            left = iter(values or ())
+            for keys, future in some:
+                found = None if values is None else list(islice(left, len(keys)))
+                if not future.done():
+                    future.set_result(found)
 
     async def bump(self, user_ids: Iterable[UserId]) -> None:
         """Make all cached answers of these persons stale. Never fails: what cannot be told now is retried."""
@@ -96,17 +195,18 @@ class Cache:
         return await self._ask(lambda: self._forget(user_id))
 
     async def _forget(self, user_id: UserId) -> int:
+        self._local.forget(user_id)
         gone = int(await self._redis.unlink(_version_key(user_id)))
         async for key in self._redis.scan_iter(match=f"{user_id}:*", count=KEYS_PER_SCAN):
             gone += int(await self._redis.unlink(key))
         return gone
 
     async def close(self) -> None:
-        """Stop retrying."""
+        """Stop retrying, and let what is under way end."""
         if self._retrying is not None:
             self._retrying.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._retrying
+        under_way = [task for task in (self._retrying, self._reading, self._sending) if task is not None]
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _flush(self, user_ids: list[UserId]) -> bool:
         for start in range(0, len(user_ids), BUMPS_PER_COMMAND):
@@ -155,5 +255,13 @@ def _version_key(user_id: UserId) -> str:
     return f"version:{user_id}"
 
 
-def _answer_key(user_id: UserId, version: str, digest: str) -> str:
-    return f"{user_id}:{version}:{digest}"
+def _answer_key(user_id: UserId, digest: str) -> str:
+    return f"{user_id}:{digest}"
+
+
+def _body_of(value: bytes | None, version: str | None) -> bytes | None:
+    """Return the answer in a value of Redis if it was made from this version."""
+    if value is None or version is None:
+        return None
+    made_from, _, body = bytes(value).partition(VERSION_END)
+    return body if made_from == version.encode() else None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import asyncpg
 
@@ -44,30 +44,111 @@ class TransactionPart:
 class TransactionRow:
     """A transaction that counts: neither superseded nor removed. `amount_minor` is negative for money out.
 
-    `note`, `tags` and `parts` are what the person set; `merchant` is the name they or a rule of theirs gave it, else
-    the seller's. `institution_code` is what the institution said of the kind of seller: "mcc:5812", "pfc:...", or
-    both with a space.
+    Its columns are read when they are asked for, since a page mostly shows few of them. `note`, `tags` and `parts` are
+    what the person set; `merchant` is the name they or a rule of theirs gave it, else the seller's. `institution_code`
+    is what the institution said of the kind of seller: "mcc:5812", "pfc:...", or both with a space.
     """
 
-    transaction_id: TransactionId
-    account_id: AccountId
-    posted_on: date
-    amount_minor: int
-    currency: str
-    pending: bool
-    category_id: CategoryId
-    category_source: CategorySource
-    category_detail: str
-    institution_code: str
-    description: str
-    merchant: str
-    merchant_key: str
-    note: str | None
-    tags: tuple[str, ...]
-    parts: tuple[TransactionPart, ...]
-    excluded_from_budgets: bool
-    created_at: datetime
-    updated_at: datetime
+    columns: asyncpg.Record
+
+    @property
+    def transaction_id(self) -> TransactionId:
+        """Its id among the person's."""
+        return TransactionId(self.columns["transaction_id"])
+
+    @property
+    def account_id(self) -> AccountId:
+        """The account it is on."""
+        return AccountId(self.columns["account_id"])
+
+    @property
+    def posted_on(self) -> date:
+        """The day it was booked on."""
+        return cast("date", self.columns["posted_on"])
+
+    @property
+    def amount_minor(self) -> int:
+        """The amount in minor units."""
+        return cast("int", self.columns["amount_minor"])
+
+    @property
+    def currency(self) -> str:
+        """The currency of the amount (ISO 4217)."""
+        return cast("str", self.columns["currency"])
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is not booked yet."""
+        return cast("bool", self.columns["pending"])
+
+    @property
+    def category_id(self) -> CategoryId:
+        """The category it is in."""
+        return CategoryId(self.columns["category_id"])
+
+    @property
+    def category_source(self) -> CategorySource:
+        """What put it there."""
+        return CategorySource(self.columns["category_source"])
+
+    @property
+    def category_detail(self) -> str:
+        """The rule, vote, code or entry that decided; empty for none."""
+        return cast("str", self.columns["category_detail"])
+
+    @property
+    def institution_code(self) -> str:
+        """What the institution said of the kind of seller."""
+        return cast("str", self.columns["institution_code"])
+
+    @property
+    def description(self) -> str:
+        """The institution's own words."""
+        return cast("str", self.columns["description"])
+
+    @property
+    def merchant(self) -> str:
+        """The name to show."""
+        return cast("str", self.columns["display_name"] or self.columns["merchant"])
+
+    @property
+    def merchant_key(self) -> str:
+        """What the seller is known by."""
+        return cast("str", self.columns["merchant_key"])
+
+    @property
+    def note(self) -> str | None:
+        """What the person wrote about it."""
+        return cast("str | None", self.columns["note"])
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The person's tags, in the order they were given."""
+        return tuple(self.columns["tags"] or ())
+
+    @property
+    def parts(self) -> tuple[TransactionPart, ...]:
+        """The parts of a split; none where it is whole."""
+        row = self.columns
+        if not row["part_category_ids"]:
+            return ()
+        parts = zip(row["part_category_ids"], row["part_amounts_minor"], row["part_notes"], strict=True)
+        return tuple(TransactionPart(*part) for part in parts)
+
+    @property
+    def excluded_from_budgets(self) -> bool:
+        """Whether budgets leave it out."""
+        return self.columns["excluded_from_budgets"] or False
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was first seen here."""
+        return cast("datetime", self.columns["created_at"])
+
+    @property
+    def updated_at(self) -> datetime:
+        """When anything about it last changed."""
+        return cast("datetime", self.columns["updated_at"])
 
     @property
     def rest_minor(self) -> int:
@@ -80,7 +161,7 @@ class TransactionRow:
     @property
     def key(self) -> Key:
         """Place in the order of pages."""
-        return (self.posted_on, self.transaction_id)
+        return (self.columns["posted_on"], self.columns["transaction_id"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +212,7 @@ async def page(
         _page_query(wanted, newest_first=newest_first),
         *page_arguments(user_id, min(newest, wanted.newest), max(oldest, wanted.oldest), limit, wanted),
     )
-    return [transaction_of(row) for row in rows]
+    return [TransactionRow(row) for row in rows]
 
 
 def page_arguments(
@@ -164,7 +245,7 @@ async def resolve(
     Ids that are unknown, somebody else's, or of a removed transaction are not in the result.
     """
     rows = await conn.fetch(SQL.resolve, user_id, transaction_ids, SUCCESSION_STEPS_MAX)
-    return {TransactionId(row["asked_id"]): transaction_of(row) for row in rows}
+    return {TransactionId(row["asked_id"]): TransactionRow(row) for row in rows}
 
 
 async def by_ids(
@@ -172,12 +253,12 @@ async def by_ids(
 ) -> dict[TransactionId, TransactionRow]:
     """Return this person's transactions by exactly these ids; ones that do not count (any more) are left out."""
     rows = await conn.fetch(SQL.by_ids, user_id, transaction_ids)
-    return {row["transaction_id"]: transaction_of(row) for row in rows}
+    return {row["transaction_id"]: TransactionRow(row) for row in rows}
 
 
 async def by_id_after(conn: Conn, user_id: UserId, after: TransactionId, limit: int) -> list[TransactionRow]:
     """Return the next of this person's transactions after an id, in the order of their ids."""
-    return [transaction_of(row) for row in await conn.fetch(SQL.by_id_after, user_id, after, limit)]
+    return [TransactionRow(row) for row in await conn.fetch(SQL.by_id_after, user_id, after, limit)]
 
 
 def escape_like(text: str) -> str:
@@ -193,33 +274,3 @@ def _page_query(wanted: TransactionFilter, *, newest_first: bool) -> str:
     if wanted.account_ids is not None and len(wanted.account_ids) <= MERGED_LISTS_MAX:
         return SQL.account_page_newest_first if newest_first else SQL.account_page_oldest_first
     return SQL.page_newest_first if newest_first else SQL.page_oldest_first
-
-
-def transaction_of(row: asyncpg.Record) -> TransactionRow:
-    """Return a row that has all columns of a page as what it is."""
-    return TransactionRow(
-        transaction_id=row["transaction_id"],
-        account_id=row["account_id"],
-        posted_on=row["posted_on"],
-        amount_minor=row["amount_minor"],
-        currency=row["currency"],
-        pending=row["pending"],
-        category_id=row["category_id"],
-        category_source=CategorySource(row["category_source"]),
-        category_detail=row["category_detail"],
-        institution_code=row["institution_code"],
-        description=row["description"],
-        merchant=row["display_name"] or row["merchant"],
-        merchant_key=row["merchant_key"],
-        note=row["note"],
-        tags=tuple(row["tags"] or ()),
-        parts=_parts(row) if row["part_category_ids"] else (),
-        excluded_from_budgets=row["excluded_from_budgets"] or False,
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )
-
-
-def _parts(row: asyncpg.Record) -> tuple[TransactionPart, ...]:
-    columns = (row["part_category_ids"], row["part_amounts_minor"], row["part_notes"])
-    return tuple(TransactionPart(*part) for part in zip(*columns, strict=True))

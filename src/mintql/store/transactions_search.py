@@ -15,7 +15,6 @@ from mintql.store.transactions_read import (
     TransactionRow,
     escape_like,
     page_arguments,
-    transaction_of,
 )
 
 SQL = load("transactions_search")
@@ -56,7 +55,7 @@ async def by_day(
     oldest = max(after, wanted.oldest) if after and not newest_first else wanted.oldest
     query = SQL.newest_first if newest_first else SQL.oldest_first
     rows = await conn.fetch(query, *_arguments(user_id, newest, oldest, limit, wanted, words))
-    return [transaction_of(row) for row in rows]
+    return [TransactionRow(row) for row in rows]
 
 
 async def by_amount(
@@ -77,7 +76,7 @@ async def by_amount(
         None if key is None else Decimal(key),
         transaction_id,
     )
-    return [((int(row["sort_key"]), row["transaction_id"]), transaction_of(row)) for row in rows]
+    return [((int(row["sort_key"]), row["transaction_id"]), TransactionRow(row)) for row in rows]
 
 
 async def count_up_to(conn: Conn, user_id: UserId, wanted: TransactionFilter, words: Words, limit: int) -> int:

@@ -210,7 +210,7 @@ class Writer:
         found: dict[str, Sequence[Any]] = {
             "Int": (-1, 0, 101) if self.chance(3) else (1, 2, 3, 5),
             "Boolean": (True, False),
-            "CurrencyCode": ("XXX", "usd") if self.chance(5) else ("USD", "EUR", "JPY"),
+            "CurrencyCode": ("XAU", "usd") if self.chance(5) else ("USD", "EUR", "JPY"),
             "Decimal": ("1e3", "-0.0000001") if self.chance(5) else ("0", "12.50", "-20"),
             "BigInt": (0, 5, -7),
             "Float": (0.5, 1.0),

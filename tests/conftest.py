@@ -15,6 +15,7 @@ from pathlib import Path
 import argon2
 import pytest
 import redis as redis_client
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from mintql.embedded.valkey import running_valkey
@@ -43,9 +44,10 @@ _stack_key = pytest.StashKey[ExitStack]()
 
 
 # The same examples every time, so that a change is judged by what it changes; `MINTQL_HYPOTHESIS=search` looks
-# for new ones.
-hypothesis_settings.register_profile("fixed", derandomize=True, database=None)
-hypothesis_settings.register_profile("search", print_blob=True)
+# for new ones. How long an example takes says how busy the machine is, and nothing of what is tested.
+_UNTIMED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+hypothesis_settings.register_profile("fixed", derandomize=True, database=None, **_UNTIMED)
+hypothesis_settings.register_profile("search", print_blob=True, **_UNTIMED)
 hypothesis_settings.load_profile(os.environ.get("MINTQL_HYPOTHESIS", "fixed"))
 
 

@@ -164,9 +164,7 @@ class Story:
         self.connection_id = None
 
 
-@settings(
-    max_examples=12, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=st.lists(st.sampled_from(ACTS), min_size=5, max_size=20), dice=st.randoms(use_true_random=False))
 async def test_copies_are_what_is_listed_from_wherever_they_were_taken(pipeline, acts, dice):
     story = Story(pipeline, *await pipeline.person(), dice)

@@ -201,7 +201,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 async def test_any_choices_all_taken_back_leave_nothing_behind(conn, plan):
     person = await create_person(conn)

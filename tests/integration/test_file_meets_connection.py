@@ -83,7 +83,7 @@ purchase = st.tuples(st.integers(0, 20), st.sampled_from((-450, -450, -450, -999
 spans = st.tuples(st.integers(0, 20), st.integers(0, 20)).map(lambda pair: (min(pair), max(pair)))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(purchase, min_size=1, max_size=14), spans, spans, spans)
 async def test_purchases_count_once_wherever_they_are_told(
     bank: Pipeline,

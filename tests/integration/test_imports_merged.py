@@ -355,7 +355,6 @@ def told(purchases: Sequence[Purchase], *days: tuple[int, int]) -> Counter[int]:
 
 @settings(
     max_examples=30,
-    deadline=None,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

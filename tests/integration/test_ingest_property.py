@@ -42,7 +42,7 @@ async def bank(database_url: str, tmp_path: Path) -> AsyncIterator[Pipeline]:
         yield pipeline
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(refreshes)
 async def test_rows_and_sums_are_what_the_raw_objects_say(bank: Pipeline, said: list[list[bytes]]) -> None:
     user_id, connection_id = await bank.person()

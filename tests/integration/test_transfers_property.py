@@ -29,7 +29,7 @@ told = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told=told, dice=st.randoms(use_true_random=False), by_hand=st.integers(0, 8))
 async def test_pairs_are_the_same_in_any_order_and_choices_by_hand_stay(pipeline, told, dice, by_hand):
     rows = [on(account, f"t{place}", minor, words, day) for place, (account, minor, words, day) in enumerate(told)]

@@ -221,12 +221,12 @@ async def create_many_transactions(
                                   merchant_key)
         SELECT owners.user_id, nextval('transaction_ids'), owners.account_id, 'bulk-' || n,
                current_date - (n * 7919 % $3)::int, -(n * 104729 % 20000), owners.currency, n % 97 = 0,
-               ($4::int[])[1 + n * 31 % cardinality($4::int[])], 'dictionary', 'SELLER ' || n % 200,
+               ($4::int[])[1 + (n * 31 % cardinality($4::int[]))::int], 'dictionary', 'SELLER ' || n % 200,
                'Seller ' || n % 200, 'seller ' || n % 200
         FROM (
             SELECT user_id, min(account_id) AS account_id, min(currency) AS currency
             FROM accounts WHERE user_id = ANY ($1::bigint[]) GROUP BY user_id
-        ) AS owners, generate_series(1, $2::int) AS n
+        ) AS owners, generate_series(1, $2::bigint) AS n
         """,
         list(user_ids),
         per_user,

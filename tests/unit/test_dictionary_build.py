@@ -160,7 +160,7 @@ def compress():
     return compress
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.one_of(st.binary(max_size=600), st.lists(st.sampled_from([b"abc", b"abcd", b"\0" * 300])).map(b"".join)))
 def test_what_is_packed_is_unpacked_by_zlib(content):
     assert zlib.decompress(compress()(content)) == content

@@ -21,7 +21,7 @@ ROWS = st.lists(st.builds(Written, DAYS, AMOUNTS, TEXTS), min_size=1, max_size=1
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=ROWS, currency=st.sampled_from(["EUR", "USD", "JPY", "KWD"]))
 def test_rows_come_back_as_they_were_written(name, rows, currency):
     content = WRITERS[name](rows, currency)
@@ -32,7 +32,7 @@ def test_rows_come_back_as_they_were_written(name, rows, currency):
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rows=ROWS)
 def test_what_was_previewed_is_what_is_read_with_its_options(name, rows):
     content = WRITERS[name](rows, "EUR")
@@ -43,7 +43,7 @@ def test_what_was_previewed_is_what_is_read_with_its_options(name, rows):
 
 
 @pytest.mark.parametrize("name", ["ofx 1", "ofx 2", "camt", "mt940"])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(rows=ROWS)
 def test_ids_of_the_file_tell_its_rows_apart(name, rows):
     ids = [row.external_id for row in rows_of(read_file(WRITERS[name](rows, "EUR")))]

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mintql.domain.errors import (
@@ -162,7 +162,6 @@ def test_amounts_are_exact_and_the_noise_of_floating_point_is_none_of_them(text,
     assert parse_page(content).transactions[0].amount_minor == minor
 
 
-@settings(deadline=None)
 @given(st.integers(-(10**12), 10**12))
 def test_every_amount_in_cents_survives_as_a_json_number(minor):
     assert read(amount=float(Decimal(minor) / 100)).amount_minor == -minor
@@ -312,7 +311,6 @@ def test_a_page_says_how_to_go_on():
         sync_state(accounts_page())
 
 
-@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),

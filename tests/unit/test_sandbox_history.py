@@ -146,7 +146,7 @@ def test_only_recent_card_purchases_are_pending_and_each_posts_under_a_linked_id
         assert not any(row.pending for row in Ledger(history, {}, {}, TODAY).rows(name, TWO_YEARS, TODAY))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.dates(HISTORY_FIRST_DAY, TODAY), st.integers(0, 40))
 def test_a_window_holds_exactly_the_rows_of_its_days(first, days):
     ledger = Ledger(HISTORY, {}, {}, TODAY)

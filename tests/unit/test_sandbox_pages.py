@@ -170,14 +170,14 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(json_values, max_size=4), st.sampled_from(["accounts", "transactions"]))
 def test_whatever_the_rows_are_each_is_read_or_set_aside(rows, key):
     parsed = parse_page(page(**{key: rows}))
     assert len(parsed.accounts) + len(parsed.transactions) + len(parsed.rejected) == len(rows)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=60) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_give_a_page_or_a_protocol_error(content):
     try:

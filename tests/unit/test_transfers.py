@@ -250,7 +250,7 @@ SIDES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sides=SIDES, dice=st.randoms(use_true_random=False))
 def test_matching_is_one_to_one_exact_and_blind_to_the_order_of_arrival(sides: list[Side], dice: object) -> None:
     found = match_transfers(TREE, sides)
@@ -267,7 +267,7 @@ def test_matching_is_one_to_one_exact_and_blind_to_the_order_of_arrival(sides: l
     assert match_transfers(TREE, shuffled) == found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(sides=SIDES)
 def test_what_a_person_chose_by_hand_is_never_given_another_category(sides: list[Side]) -> None:
     for item in match_transfers(TREE, sides):

@@ -20,13 +20,23 @@ from redis.asyncio import ConnectionPool
 from mintql.embedded.places import remove_home
 from mintql.embedded.valkey import ValkeyServer, running_valkey
 from mintql.gateways.queue import deserialize, serialize
-from mintql.work import PAUSE_SECONDS
+from mintql.work import REDIS_TIMEOUT_SECONDS
 
 PATIENCE_SECONDS = 30
 AT_ONCE_SECONDS = 12
 """A machine that is busy with other tests, and jobs under way that may still come to their end."""
-LONGER_THAN_A_TRY_SECONDS = PAUSE_SECONDS + 0.5
+PAUSE_SECONDS = 0.2
+LONGER_THAN_A_TRY_SECONDS = PAUSE_SECONDS + 0.3
+SHORT_TIMEOUT_SECONDS = 0.5
+"""Of an answer of Redis, where one is waited for in vain."""
 QUEUE = "mintql:queue"
+WORKER = """
+from mintql import cli, work
+work.PAUSE_SECONDS = {pause_seconds}
+work.REDIS_TIMEOUT_SECONDS = {timeout_seconds}
+cli.main()
+"""
+"""`mintql worker` that tries more often than one does in earnest."""
 
 
 @pytest.fixture
@@ -55,7 +65,9 @@ class Running:
 
 
 @contextmanager
-def worker(folder: Path, database_url: str, redis_url: str) -> Iterator[Running]:
+def worker(
+    folder: Path, database_url: str, redis_url: str, timeout_seconds: float = REDIS_TIMEOUT_SECONDS
+) -> Iterator[Running]:
     environment = os.environ | {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
@@ -65,9 +77,8 @@ def worker(folder: Path, database_url: str, redis_url: str) -> Iterator[Running]
     }
     log_path = folder / "worker.log"
     with log_path.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mintql", "worker"], cwd=folder, env=environment, stderr=output
-        )
+        code = WORKER.format(pause_seconds=PAUSE_SECONDS, timeout_seconds=timeout_seconds)
+        process = subprocess.Popen([sys.executable, "-c", code, "worker"], cwd=folder, env=environment, stderr=output)
     try:
         yield Running(process, log_path)
     finally:
@@ -121,7 +132,8 @@ async def test_a_worker_that_waits_for_redis_stops_at_once(tmp_path, database_ur
 
 
 async def test_a_redis_that_hangs_counts_as_one_that_is_away(tmp_path, home, database_url):
-    with running_valkey(home) as server, worker(tmp_path, database_url, server.url) as running:
+    started = running_valkey(home)
+    with started as server, worker(tmp_path, database_url, server.url, SHORT_TIMEOUT_SECONDS) as running:
         await until_at_work(server)
         server.process.send_signal(signal.SIGSTOP)
         try:

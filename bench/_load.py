@@ -3,7 +3,8 @@
     python bench/_load.py FILE PORT CONNECTIONS
 
 FILE is a pickled list of requests, each the bytes to send; they are sent in their order, over and over, each
-connection sending its next one as soon as it has its answer. Commands come as lines of JSON on standard input, each
+connection sending its next one as soon as it has its answer. Eight signs @ in a request become digits that no request
+had before. Commands come as lines of JSON on standard input, each
 answered by one on standard output:
 
     {"passes": 1}      send each request so many times
@@ -26,6 +27,7 @@ from pathlib import Path
 READ_BYTES = 1 << 18
 END_OF_HEAD = b"\r\n\r\n"
 LENGTH = b"content-length: "
+FRESH = b"@" * 8
 
 
 @dataclass(slots=True)
@@ -58,6 +60,8 @@ class Load:
         self.lanes: dict[int, Lane] = {}
         self.connections = connections
         self.next = 0
+        self.fresh = FRESH in requests[0]
+        self.number = time.time_ns() // 1000
 
     def open(self) -> None:
         """Connect anew."""
@@ -99,7 +103,11 @@ class Load:
     def send(self, lane: Lane) -> None:
         """Send the next request."""
         lane.sent_at = time.perf_counter()
-        lane.socket.sendall(self.requests[self.next])
+        request = self.requests[self.next]
+        if self.fresh:
+            self.number += 1
+            request = request.replace(FRESH, b"%08d" % (self.number % 10**8))
+        lane.socket.sendall(request)
         self.next = (self.next + 1) % len(self.requests)
 
     def receive(self, lane: Lane, tally: Tally) -> bool:

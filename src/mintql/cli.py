@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -38,6 +38,10 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port of the API.")]
 BankPortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port of the sandbox bank.")]
+LanesOption = Annotated[
+    Literal["both", "persons", "background"],
+    typer.Option(help="Jobs that persons wait for, those in the background, or both."),
+]
 
 
 def main() -> None:
@@ -76,13 +80,13 @@ def api(host: HostOption = LOCAL_HOST, port: PortOption = API_PORT) -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(only: LanesOption = "both") -> None:
     """Run a worker alone; while Redis is away it waits."""
     from mintql.settings import load_settings
     from mintql.work import work
 
     _prepare()
-    asyncio.run(work(load_settings()))
+    asyncio.run(work(load_settings(), only))
 
 
 @app.command()

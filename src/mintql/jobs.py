@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, timedelta
-from functools import wraps
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial, wraps
 from typing import Any
 
 from arq import cron
-from arq.connections import RedisSettings
+from arq.connections import ArqRedis, RedisSettings
 from arq.cron import CronJob
-from arq.worker import func
+from arq.worker import Worker, func
 
 from mintql.channels import outside_channels
-from mintql.domain.ids import ConnectionId, DeletionId, LinkVisitId, SyncRunId, UserId
-from mintql.gateways.queue import deserialize, serialize
+from mintql.domain.ids import DeletionId, LinkVisitId, SyncRunId, UserId
+from mintql.gateways.queue import background_of, deserialize, serialize
 from mintql.nightly import archive_all, categorize_all, reconcile_all
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import (
     audit,
+    daily,
     deletion,
     digest_rounds,
     examination,
@@ -60,7 +62,9 @@ from mintql.store import notices as notice_rows
 from mintql.store import outbox
 from mintql.store import outgoing_webhooks_sending as webhook_rows
 from mintql.store import sync as sync_rows
+from mintql.store.queries import Conn
 from mintql.store.sync import RunKey
+from mintql.workers import SHUTDOWN_SECONDS, Companion
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +73,29 @@ JOB_TIMEOUT_SECONDS = 600
 CRON_TIMEOUT_SECONDS = 3_600
 CRON_RESULT_SECONDS = 60
 """arq's mark that a cron job has run at its moment, for workers whose clocks are a little behind."""
-SHUTDOWN_SECONDS = 5
+CARRIES_MAX = 5
+"""How many workers one after another may go away with a job in hand before it is dropped and left to the sweeper."""
 EVENTS_KEPT_DAYS = 400
 """Clients may come back with a cursor a year old."""
 PURGE_ROWS_MAX = 5_000
+PURGES: tuple[tuple[Callable[[Conn, datetime, int], Awaitable[object]], int], ...] = (
+    (event_rows.purge, EVENTS_KEPT_DAYS),
+    (outbox.purge, DELIVERIES_KEPT_DAYS),
+    (notice_rows.purge, NOTICES_KEPT_DAYS),
+    (webhook_rows.purge, WEBHOOKS_KEPT_DAYS),
+    (change_rows.purge, CHANGES_KEPT_DAYS),
+    (sync_rows.purge_sessions, 0),
+    (visit_rows.purge, 0),
+    (audit_rows.purge, audit.KEPT_DAYS),
+)
+"""What forgets old rows, and after how many days; 0 where each row says itself when it ends."""
 
 SUMMARY_MINUTES = {0, 15, 30, 45}
 """Somewhere it is eight o'clock at each of them."""
+
+BACKGROUND_POLL_SECONDS = 0.25
+"""Nobody waits for it, and each look costs."""
+HEAVY = frozenset({"extract", "ingest", "examine"})
 
 Context = dict[str, Any]
 JobFunction = Callable[..., Coroutine[Any, Any, None]]
@@ -99,17 +119,29 @@ def _runtime(context: Context) -> Runtime:
     return runtime
 
 
-def workplace(runtime: Runtime) -> Workplace:
-    """Return what the services that do a worker's work need."""
+def workplace(runtime: Runtime, *, background: bool = False) -> Workplace:
+    """Return what the services that do a worker's work need.
+
+    What they lead to in the `background` goes on there, but for what persons are told of at once.
+    """
+
+    async def perform_behind(effects: Effects) -> None:
+        effects.jobs = [replace(job, background=job.background or job.name in HEAVY) for job in effects.jobs]
+        await runtime.perform(effects)
+
     return Workplace(
         runtime.system,
-        runtime.perform,
+        perform_behind if background else runtime.perform,
         runtime.objects,
         runtime.vault,
         runtime.connectors,
         history_days=runtime.settings.history_days,
         crowd=runtime.crowd,
     )
+
+
+def _workplace(context: Context) -> Workplace:
+    return workplace(_runtime(context), background=context.get("background", False))
 
 
 def _keys(runs: Sequence[Sequence[int]]) -> list[RunKey]:
@@ -119,13 +151,13 @@ def _keys(runs: Sequence[Sequence[int]]) -> list[RunKey]:
 @guarded
 async def extract(context: Context, runs: Sequence[Sequence[int]]) -> None:
     """Fetch the raw pages of these runs ([person, run], ...) into the object store."""
-    await extraction.extract(workplace(_runtime(context)), _keys(runs))
+    await extraction.extract(_workplace(context), _keys(runs))
 
 
 @guarded
 async def ingest(context: Context, runs: Sequence[Sequence[int]]) -> None:
     """Turn the stored pages of these runs into transactions, sums, alerts and events."""
-    await ingestion.ingest(workplace(_runtime(context)), _keys(runs))
+    await ingestion.ingest(_workplace(context), _keys(runs))
 
 
 @guarded
@@ -174,14 +206,22 @@ async def open_link(context: Context, user_id: int, visit_id: int) -> None:
 
 @guarded
 async def daily_refresh(context: Context) -> None:
-    """Open today's run for each connection of an active person, page by page, and enqueue them in batches."""
+    """Enqueue the daily refresh of everybody whose turn comes within this round, page by page."""
     runtime = _runtime(context)
     now = utc_now()
-    after: tuple[UserId, ConnectionId] | None = (UserId(0), ConnectionId(0))
+    after: daily.Key | None = daily.FIRST_KEY
     while after is not None:
         async with runtime.system() as conn:
-            after, effects = await sync.open_daily_page(conn, now, after, runtime.settings.daily_spread_seconds)
+            after, effects = await daily.plan_page(conn, now, after, runtime.settings.daily_spread_seconds)
         await runtime.perform(effects)
+
+
+@guarded
+async def extract_daily(context: Context, *span: Any) -> None:
+    """Open the runs of the day of a range of connections, and fetch their raw pages."""
+    async with _runtime(context).system() as conn:
+        keys = await daily.open_runs(conn, utc_now(), daily.Range.of(span))
+    await extraction.extract(_workplace(context), keys)
 
 
 @guarded
@@ -191,7 +231,7 @@ async def sweep(context: Context) -> None:
     now = utc_now()
     async with runtime.system() as conn:
         effects = await sync.sweep_runs(conn, now)
-        jobs = [Job("notify"), Job("deliver_webhooks"), Job("examine")]
+        jobs = [Job("notify"), Job("deliver_webhooks"), Job("examine", background=True)]
         jobs += [Job("farewell")] * await farewell_rows.any_due(conn, now)
         jobs += [Job("summarize")] * await digest_rows.any_due(conn, now)
         jobs += await link_visits.waiting(conn, now)
@@ -200,22 +240,9 @@ async def sweep(context: Context) -> None:
     await runtime.perform(effects)
     await webhooks.open_wanted(workplace(runtime))
     await removal.remove_doomed(workplace(runtime))
-    async with runtime.system() as conn:
-        await event_rows.purge(conn, now - timedelta(days=EVENTS_KEPT_DAYS), PURGE_ROWS_MAX)
-    async with runtime.system() as conn:
-        await outbox.purge(conn, now - timedelta(days=DELIVERIES_KEPT_DAYS), PURGE_ROWS_MAX)
-    async with runtime.system() as conn:
-        await notice_rows.purge(conn, now - timedelta(days=NOTICES_KEPT_DAYS), PURGE_ROWS_MAX)
-    async with runtime.system() as conn:
-        await webhook_rows.purge(conn, now - timedelta(days=WEBHOOKS_KEPT_DAYS), PURGE_ROWS_MAX)
-    async with runtime.system() as conn:
-        await change_rows.purge(conn, now - timedelta(days=CHANGES_KEPT_DAYS), PURGE_ROWS_MAX)
-    async with runtime.system() as conn:
-        await sync_rows.purge_sessions(conn, now, PURGE_ROWS_MAX)
-    async with runtime.system() as conn:
-        await visit_rows.purge(conn, now, PURGE_ROWS_MAX)
-    async with runtime.system() as conn:
-        await audit_rows.purge(conn, now - timedelta(days=audit.KEPT_DAYS), PURGE_ROWS_MAX)
+    for purge, kept_days in PURGES:
+        async with runtime.system() as conn:
+            await purge(conn, now - timedelta(days=kept_days), PURGE_ROWS_MAX)
 
 
 @guarded
@@ -285,6 +312,7 @@ FUNCTIONS: tuple[JobFunction, ...] = (
     delete_person,
     open_link,
     daily_refresh,
+    extract_daily,
     sweep,
     open_summaries,
     summarize,
@@ -296,14 +324,14 @@ FUNCTIONS: tuple[JobFunction, ...] = (
 )
 
 
-def cron_jobs(settings: Settings) -> list[CronJob]:
-    """Return the cron table. arq runs each once per moment, however many workers there are."""
+def cron_jobs(settings: Settings, *, background: bool) -> list[CronJob]:
+    """Return the cron table of a queue. arq runs each once per moment, however many workers there are."""
     once: dict[str, Any] = {
-        "timeout": CRON_TIMEOUT_SECONDS, "keep_result": CRON_RESULT_SECONDS, "max_tries": 1, "second": 0
+        "timeout": CRON_TIMEOUT_SECONDS, "keep_result": CRON_RESULT_SECONDS, "max_tries": CARRIES_MAX, "second": 0
     }  # fmt: skip
-    seconds = set(range(0, 60, settings.sweep_seconds))
+    if not background:
+        return [cron(sweep, **(once | {"second": set(range(0, 60, settings.sweep_seconds))}))]
     return [
-        cron(sweep, **(once | {"second": seconds})),
         cron(daily_refresh, **once, minute=5),
         cron(open_summaries, **once, minute=SUMMARY_MINUTES),
         cron(reconcile, **once, hour=4, minute=30),
@@ -324,11 +352,19 @@ def redis_settings(settings: Settings) -> RedisSettings:
 
 
 async def startup(context: Context) -> None:
-    """Open the worker's resources."""
+    """Open the worker's resources; and beside it, unless it is to be alone, the worker for the background."""
     stack = AsyncExitStack()
     context["stack"] = stack
     settings = context.get("settings") or load_settings()
     context["runtime"] = await stack.enter_async_context(open_runtime(settings, role="worker"))
+    if not context.get("alone", False):
+        context["companion"] = Companion(partial(_background_worker, settings, context["redis"]))
+        stack.push_async_callback(context["companion"].stop)
+
+
+def _background_worker(settings: Settings, redis: ArqRedis) -> Worker:
+    options = worker_options(settings, background=True) | {"redis_pool": redis, "handle_signals": False}
+    return Worker(**options, ctx={"settings": settings, "background": True, "alone": True})
 
 
 async def shutdown(context: Context) -> None:
@@ -336,22 +372,23 @@ async def shutdown(context: Context) -> None:
     await context["stack"].aclose()
 
 
-def worker_options(settings: Settings) -> dict[str, Any]:
+def worker_options(settings: Settings, *, background: bool = False) -> dict[str, Any]:
     """Return everything arq's `Worker` is to be told; `WorkerSettings` is this, read from the environment."""
     return {
-        "functions": [func(function, keep_result=0, max_tries=1) for function in FUNCTIONS],
-        "cron_jobs": cron_jobs(settings),
+        "functions": [func(function, keep_result=0, max_tries=CARRIES_MAX) for function in FUNCTIONS],
+        "cron_jobs": cron_jobs(settings, background=background),
         "redis_settings": redis_settings(settings),
         "on_startup": startup,
         "on_shutdown": shutdown,
-        "queue_name": settings.queue_name,
-        "max_jobs": settings.worker_max_jobs,
-        "poll_delay": settings.worker_poll_seconds,
+        "queue_name": background_of(settings.queue_name) if background else settings.queue_name,
+        "max_jobs": settings.worker_background_jobs if background else settings.worker_max_jobs,
+        "poll_delay": BACKGROUND_POLL_SECONDS if background else settings.worker_poll_seconds,
         "job_timeout": JOB_TIMEOUT_SECONDS,
         "job_completion_wait": SHUTDOWN_SECONDS,
         "keep_result": 0,
-        "max_tries": 1,
-        "retry_jobs": False,
+        "max_tries": CARRIES_MAX,
+        # With it a job whose worker goes away is put back, quietly; without, it is a failure with a traceback.
+        "retry_jobs": True,
         "health_check_interval": 60,
         "job_serializer": serialize,
         "job_deserializer": deserialize,

@@ -126,8 +126,7 @@ class Runtime:
             await self.channel.publish(effects.told)
         if effects.ended:
             await self.channel.publish_end(effects.ended)
-        for job in effects.jobs:
-            await self.queue.enqueue(job.name, *job.args, defer_seconds=job.defer_seconds)
+        await self.queue.enqueue_all(effects.jobs)
 
 
 def _name(task: Coroutine[Any, Any, None]) -> str:

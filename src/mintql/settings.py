@@ -99,6 +99,8 @@ class Settings(BaseSettings):
 
     worker_max_jobs: int = Field(default=100, ge=1, le=1000)
     worker_poll_seconds: float = Field(default=0.02, gt=0, le=5)
+    worker_background_jobs: int = Field(default=4, ge=1, le=100)
+    """How many jobs of the background run at once beside what persons wait for; each holds up to 100 connections."""
     daily_spread_seconds: int = Field(default=1800, ge=0, le=20 * 3600)
     """Over how long the runs of one daily refresh are spread."""
     sweep_seconds: int = Field(default=5, ge=1, le=60)

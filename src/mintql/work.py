@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Literal
 
 from arq.connections import ArqRedis
 from arq.worker import Worker
@@ -17,22 +16,21 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from mintql.gateways.queue import deserialize, serialize
-from mintql.jobs import SHUTDOWN_SECONDS, shutdown, worker_options
+from mintql.jobs import worker_options
 from mintql.settings import Settings
+from mintql.workers import OUTAGES, PAUSE_SECONDS, end, work_until
 
 log = logging.getLogger(__name__)
 
+Lanes = Literal["both", "persons", "background"]
+
 REDIS_TIMEOUT_SECONDS = 5.0
 """Longer than any answer takes, so that a Redis that hangs counts as one that is away."""
-PAUSE_SECONDS = 1.0
-"""Between two tries to reach Redis, and before a worker that lost it starts again."""
-CANCEL_SECONDS = 0.5
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-OUTAGES = (RedisError, OSError, TimeoutError)
 
 
-async def work(settings: Settings) -> None:
-    """Run a worker until SIGINT or SIGTERM.
+async def work(settings: Settings, lanes: Lanes = "both") -> None:
+    """Run a worker until SIGINT or SIGTERM: for what persons wait for, for the background, or for both.
 
     Jobs under way have `SHUTDOWN_SECONDS` to end, then or when Redis goes away; a batch that takes longer is
     taken up again when its lease has run out. What else ends the worker, such as a database that is away when
@@ -47,7 +45,7 @@ async def work(settings: Settings) -> None:
         redis = _redis(settings)
         try:
             await _until(stopped, asyncio.create_task(_reach(redis, lost)))
-            lost = None if stopped.is_set() else await _work_until_lost(settings, redis, stopped)
+            lost = None if stopped.is_set() else await work_until(stopped, _worker(settings, redis, lanes))
         finally:
             await redis.aclose(close_connection_pool=True)
 
@@ -68,18 +66,9 @@ async def _until(stopped: asyncio.Event, task: asyncio.Task[None]) -> None:
     """Wait for a task, but no longer than until we are told to stop."""
     stopping = asyncio.create_task(stopped.wait())
     await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
-    await _end([stopping] if task.done() else [stopping, task])
+    await end([stopping] if task.done() else [stopping, task])
     with suppress(asyncio.CancelledError):
         task.result()
-
-
-async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until they are done: a client of Redis may take a cancellation for its own time-out."""
-    left = set(tasks)
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)
 
 
 async def _reach(redis: ArqRedis, lost: RedisError | None) -> None:
@@ -105,31 +94,13 @@ async def _reach(redis: ArqRedis, lost: RedisError | None) -> None:
             return
 
 
+def _worker(settings: Settings, redis: ArqRedis, lanes: Lanes) -> Worker:
+    background = lanes == "background"
+    options = worker_options(settings, background=background) | {"redis_pool": redis, "handle_signals": False}
+    return Worker(**options, ctx={"settings": settings, "background": background, "alone": lanes != "both"})
+
+
 def _place(redis: ArqRedis) -> str:
     """Return where Redis is, without the password that its address may hold."""
     told = redis.connection_pool.connection_kwargs
     return str(told.get("path") or f"{told.get('host', 'localhost')}:{told.get('port', 6379)}")
-
-
-async def _work_until_lost(settings: Settings, redis: ArqRedis, stopped: asyncio.Event) -> RedisError | None:
-    """Run one worker of arq until it is told to stop, or loses Redis: then return how."""
-    options = worker_options(settings) | {"redis_pool": redis, "handle_signals": False}
-    worker = Worker(**options, ctx={"settings": settings})
-    running = asyncio.create_task(worker.async_run())
-    stopping = asyncio.create_task(stopped.wait())
-    await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
-    worker.allow_pick_jobs = False
-    if worker.tasks:
-        await asyncio.wait(worker.tasks.values(), timeout=SHUTDOWN_SECONDS)
-    await _end([running, stopping, *worker.tasks.values()])
-    ended = None if running.cancelled() else running.exception()
-    with suppress(*OUTAGES):
-        # Its mark for `arq --check`.
-        await redis.delete(worker.health_check_key)
-    if "stack" in worker.ctx:
-        await shutdown(worker.ctx)
-    if isinstance(ended, RedisError):
-        return ended
-    if isinstance(ended, Exception):
-        raise ended
-    return None

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mintql.domain.errors import InstitutionDown
-from mintql.services import connections, ingest, sync
+from mintql.services import connections, daily, ingest, sync
 from mintql.services.extract import LEASE, settle_failure
 from mintql.services.pace import Pace
 from mintql.store import sync as store
@@ -106,10 +106,13 @@ async def test_the_day_is_opened_while_a_person_asks_for_a_refresh(bank, monkeyp
         async with bank.begin() as conn:
             await connections.refresh(conn, user_id, connection_id, Pace(0), bank.now)
 
+    link = (user_id, connection_id)
+    span = daily.Range((user_id, connection_id - 1), link, bank.now.date(), daily.TURNS)
+
     async def open_day() -> None:
         await halfway.reached.wait()
         async with bank.begin() as conn:
-            await sync.open_daily_page(conn, bank.now, (user_id, connection_id - 1), 0)
+            await daily.open_runs(conn, bank.now, span)
             await somebody_waits(bank)
 
     await together(ask(), open_day())

@@ -11,10 +11,11 @@ import pytest
 
 from mintql.domain.errors import InstitutionDown, InstitutionRateLimited, NotFound, RateLimited
 from mintql.domain.ids import ConnectionId, UserId
-from mintql.services import connections, sync
+from mintql.services import connections, daily, sync
 from mintql.services.effects import Job
 from mintql.services.pace import Pace
 from mintql.services.webhooks import open_wanted
+from mintql.store.sync import RunKey
 from support.pipeline import NOW, Pipeline, open_pipeline
 from support.scripted import page, row
 
@@ -27,17 +28,37 @@ async def bank(database_url: str, tmp_path: Path) -> AsyncIterator[Pipeline]:
         yield pipeline
 
 
-async def daily(bank: Pipeline, now: datetime = NOW, spread_seconds: int = 0) -> list[Job]:
+async def planned(bank: Pipeline, now: datetime = NOW, spread_seconds: int = 0) -> list[Job]:
+    """The jobs of one round of the daily refresh."""
     jobs, after = [], FIRST
     while after is not None:
         async with bank.begin() as conn:
-            after, effects = await sync.open_daily_page(conn, now, after, spread_seconds)
+            after, effects = await daily.plan_page(conn, now, after, spread_seconds)
         jobs += effects.jobs
     return jobs
 
 
-def runs(jobs: list[Job]) -> list[list[int]]:
-    return sorted(run for job in jobs for run in job.args[0])
+async def opened(bank: Pipeline, jobs: list[Job], now: datetime = NOW) -> list[list[RunKey]]:
+    """The runs that each of these jobs opens."""
+    found = []
+    for job in jobs:
+        async with bank.begin() as conn:
+            found.append(await daily.open_runs(conn, now, daily.Range.of(job.args)))
+    return found
+
+
+async def refreshed(bank: Pipeline, now: datetime = NOW, spread_seconds: int = 0) -> list[RunKey]:
+    """The runs that one round of the daily refresh opens in all."""
+    return [key for keys in await opened(bank, await planned(bank, now, spread_seconds), now) for key in keys]
+
+
+async def crowd(bank: Pipeline, count: int) -> None:
+    await bank.fetch(
+        "WITH people AS (INSERT INTO users (email, password_hash, name) SELECT 'p' || n, '', '' FROM"
+        " generate_series(1, $1::int) AS n RETURNING user_id) INSERT INTO connections (user_id, institution_id)"
+        " SELECT user_id, 'scripted' FROM people",
+        count,
+    )
 
 
 async def test_a_second_request_joins_the_open_run_and_asks_for_no_second_job(bank: Pipeline) -> None:
@@ -50,9 +71,10 @@ async def test_a_second_request_joins_the_open_run_and_asks_for_no_second_job(ba
 
 async def test_a_request_lets_a_run_that_waits_for_its_time_begin_at_once(bank: Pipeline) -> None:
     user_id, connection_id = await bank.person()
-    [job] = await daily(bank, spread_seconds=86_000)
-    assert job.defer_seconds > 0
+    [waiting] = await refreshed(bank)
+    await bank.fetch("UPDATE sync_runs SET next_attempt_at = $1", NOW + timedelta(hours=1))
     key = await bank.refresh(user_id, connection_id)
+    assert key == waiting
     assert bank.effects.jobs == [Job("extract", ([list(key)],))]
     await bank.run_job("extract", [list(key)])
     assert len(bank.institution.requests) == 1
@@ -139,39 +161,66 @@ async def test_the_daily_refresh_opens_one_run_a_day_for_each_active_connection(
     await bank.person(last_active_on=NOW.date() - timedelta(days=31))
     gone = await bank.person()
     await bank.fetch("UPDATE connections SET status = 'action_required' WHERE user_id = $1", gone[0])
-    first = await daily(bank)
+    assert len(await refreshed(bank)) == 1
     assert await bank.fetch("SELECT user_id, connection_id, day FROM sync_runs") == [(*active, date(2026, 11, 12))]
-    assert len(runs(first)) == 1
-    assert await daily(bank) == []
+    assert await planned(bank) == []
     await bank.fetch("UPDATE sync_runs SET state = 'succeeded'")
-    assert await daily(bank, NOW + timedelta(hours=13)) == []
+    assert await planned(bank, NOW + timedelta(hours=11)) == []
     await bank.fetch("UPDATE users SET last_active_on = $1 WHERE user_id = $2", NOW.date(), active[0])
-    assert len(runs(await daily(bank, NOW + timedelta(days=1)))) == 1
+    assert len(await refreshed(bank, NOW + timedelta(days=1))) == 1
 
 
 async def test_a_connection_that_is_being_refreshed_gets_no_daily_run_beside_it(bank: Pipeline) -> None:
     await bank.refresh(*(await bank.person()))
-    assert await daily(bank) == []
+    assert await refreshed(bank) == []
 
 
-async def test_many_connections_travel_in_few_jobs_spread_over_time_and_none_twice(
+async def test_many_connections_travel_in_few_jobs_in_the_background_spread_over_time_and_none_twice(
     bank: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync, "DAILY_PAGE", 20)
-    monkeypatch.setattr(sync, "DAILY_RUNS_PER_JOB", 5)
-    await bank.fetch(
-        "WITH people AS (INSERT INTO users (email, password_hash, name) SELECT 'p' || n, '', '' FROM"
-        " generate_series(1, 53) AS n RETURNING user_id) INSERT INTO connections (user_id, institution_id)"
-        " SELECT user_id, 'scripted' FROM people"
-    )
-    jobs = await daily(bank, spread_seconds=1000)
-    assert len(runs(jobs)) == len({tuple(run) for run in runs(jobs)}) == 53
-    assert len(jobs) == 11
+    monkeypatch.setattr(daily, "CONNECTIONS_PER_PAGE", 20)
+    monkeypatch.setattr(daily, "CONNECTIONS_PER_JOB", 5)
+    await crowd(bank, 53)
+    jobs = await planned(bank, spread_seconds=1000)
+    assert {(job.name, job.background) for job in jobs} == {("extract_daily", True)}
     assert all(0 <= job.defer_seconds <= 1000 for job in jobs)
     assert len({job.defer_seconds for job in jobs}) > 5
-    due = await bank.fetch("SELECT run_id, next_attempt_at FROM sync_runs")
-    at = {item["run_id"]: (item["next_attempt_at"] - NOW).total_seconds() for item in due}
-    assert all(at[run_id] == pytest.approx(job.defer_seconds) for job in jobs for _, run_id in job.args[0])
+    batches = await opened(bank, jobs)
+    assert [len(batch) for batch in batches] == [5] * 10 + [3]
+    assert len({key for batch in batches for key in batch}) == 53
+    assert await opened(bank, jobs) == [[]] * 11
+
+
+async def test_each_round_takes_those_whose_turn_comes_until_the_next_and_those_that_were_lost(bank: Pipeline) -> None:
+    await crowd(bank, 400)
+    midnight = NOW.replace(hour=0, minute=5)
+    spread_seconds = 4 * 3600
+    lost = await planned(bank, midnight, spread_seconds)
+    assert all(0 <= job.defer_seconds <= 3600 for job in lost)
+    counts = [len(await refreshed(bank, midnight + timedelta(hours=hours), spread_seconds)) for hours in range(1, 5)]
+    assert counts == [pytest.approx(200, abs=10), pytest.approx(100, abs=10), pytest.approx(100, abs=10), 0]
+    assert sum(counts) == 400
+
+
+async def test_a_job_of_the_day_that_comes_when_its_day_is_over_opens_nothing(bank: Pipeline) -> None:
+    await bank.person()
+    jobs = await planned(bank)
+    assert await opened(bank, jobs, NOW + timedelta(days=1)) == [[]]
+    assert await bank.value("SELECT count(*) FROM sync_runs") == 0
+
+
+async def test_what_persons_wait_for_is_swept_apart_from_the_day_and_never_behind_it(
+    bank: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "SWEEP_RUNS_MAX", 10)
+    await crowd(bank, 30)
+    assert len(await refreshed(bank)) == 30
+    key = await bank.refresh(*(await bank.person()))
+    async with bank.begin() as conn:
+        effects = await sync.sweep_runs(conn, NOW + timedelta(seconds=60))
+    own, of_the_day = effects.jobs
+    assert own == Job("extract", ([list(key)],))
+    assert (of_the_day.name, of_the_day.background, len(of_the_day.args[0])) == ("extract", True, 10)
 
 
 async def test_the_sweeper_sends_a_job_again_only_when_the_last_one_should_have_come(bank: Pipeline) -> None:

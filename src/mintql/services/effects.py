@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from mintql.domain.ids import UserId
+from mintql.gateways.queue import Job
 
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A call of a worker function: its name in `mintql.jobs` and JSON-able arguments."""
-
-    name: str
-    args: tuple[Any, ...] = ()
-    defer_seconds: float = 0
+__all__ = ["Effects", "Job"]
 
 
 @dataclass(slots=True)

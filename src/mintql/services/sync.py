@@ -16,12 +16,10 @@ from mintql.store.queries import Conn
 from mintql.store.sync import Progress, RunKey, Wanted
 
 ACTIVE_DAYS = 30
-"""The daily refresh is for persons who were active within this many days."""
+"""Only persons who were active within this many days are refreshed without asking."""
 CARRY_SECONDS = 5.0
 CARRY_SECONDS_MAX = 300.0
 """How long a job is believed to be under way before the sweeper sends another, doubling up to the maximum."""
-DAILY_PAGE = 1_000
-DAILY_RUNS_PER_JOB = 100
 SWEEP_RUNS_MAX = 1_000
 RUNS_PER_JOB = 50
 
@@ -86,54 +84,21 @@ def progress_events(rows: Sequence[Progress]) -> list[NewEvent]:
     ]
 
 
-async def open_daily_page(
-    conn: Conn, now: datetime, after: tuple[UserId, ConnectionId], spread_seconds: int
-) -> tuple[tuple[UserId, ConnectionId] | None, Effects]:
-    """Open the day's runs for the next page of connections of active persons.
-
-    Runs of one job become due together; jobs are spread over `spread_seconds`. A connection that had its run
-    of the day is left out, so repeating a page, or the whole day, does nothing.
-
-    Returns:
-        The key to continue after (None when this was the last page), and the jobs to enqueue.
-    """
-    day = now.astimezone(UTC).date()
-    page = await store.due_connections(conn, day - timedelta(days=ACTIVE_DAYS), after, day, DAILY_PAGE)
-    due = [
-        (user_id, connection_id, now + timedelta(seconds=_delay(page[0][1], place, spread_seconds)))
-        for place, (user_id, connection_id) in enumerate(page)
-    ]
-    opened = await store.open_daily_runs(conn, due, day, timedelta(seconds=CARRY_SECONDS_MAX))
-    effects = Effects(changed={key.user_id for key, _ in opened})
-    for key_list, at in _by_time(opened):
-        for batch in _batches(key_list, DAILY_RUNS_PER_JOB):
-            effects.jobs.append(Job("extract", (batch,), max(0.0, (at - now).total_seconds())))
-    return (page[-1] if len(page) == DAILY_PAGE else None), effects
-
-
-def _delay(seed: int, place: int, spread_seconds: int) -> float:
-    """Spread the jobs of all pages evenly: multiples of the golden ratio fill an interval without clumps."""
-    return (seed + place // DAILY_RUNS_PER_JOB) * 0.6180339887498949 % 1.0 * spread_seconds
-
-
-def _by_time(opened: Sequence[tuple[RunKey, datetime]]) -> list[tuple[list[RunKey], datetime]]:
-    groups: dict[datetime, list[RunKey]] = {}
-    for key, at in opened:
-        groups.setdefault(at, []).append(key)
-    return [(keys, at) for at, keys in groups.items()]
-
-
 def _batches(keys: Sequence[RunKey], size: int) -> list[list[list[int]]]:
     return [[list(key) for key in keys[start : start + size]] for start in range(0, len(keys), size)]
 
 
 async def sweep_runs(conn: Conn, now: datetime) -> Effects:
-    """Find runs that are due and that no job carries: a job was lost, a worker died, a retry has come."""
-    due = await store.take_due(conn, now, SWEEP_RUNS_MAX, CARRY_SECONDS, CARRY_SECONDS_MAX)
+    """Find runs that are due and that no job carries: a job was lost, a worker died, a retry has come.
+
+    Those that persons wait for are looked for by themselves, so that they never stand behind a day's runs of everybody.
+    """
     effects = Effects()
-    for job, states in (("extract", ("queued", "extracting")), ("ingest", ("extracted", "ingesting"))):
-        for batch in _batches([key for key, state in due if state in states], RUNS_PER_JOB):
-            effects.jobs.append(Job(job, (batch,)))
+    for background in (False, True):
+        due = await store.take_due(conn, now, SWEEP_RUNS_MAX, CARRY_SECONDS, CARRY_SECONDS_MAX, daily=background)
+        for job, states in (("extract", ("queued", "extracting")), ("ingest", ("extracted", "ingesting"))):
+            for batch in _batches([key for key, state in due if state in states], RUNS_PER_JOB):
+                effects.jobs.append(Job(job, (batch,), background=background))
     return effects
 
 

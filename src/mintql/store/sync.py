@@ -79,27 +79,38 @@ async def open_run_of(
     return None if row is None else (SyncRunId(row["run_id"]), row["falls_short"])
 
 
-async def due_connections(
-    conn: Conn, active_since: date, after: tuple[UserId, ConnectionId], day: date, limit: int
-) -> list[tuple[UserId, ConnectionId]]:
-    """Return the next page of connections that the daily refresh of `day` is still for."""
-    rows = await conn.fetch(SQL.due_connections, active_since, *after, day, limit)
-    return [(UserId(row["user_id"]), ConnectionId(row["connection_id"])) for row in rows]
+async def daily_ranges(
+    conn: Conn,
+    active_since: date,
+    day: date,
+    turn: int,
+    after: tuple[UserId, ConnectionId],
+    limit: int,
+    size: int,
+) -> tuple[list[tuple[UserId, ConnectionId]], bool]:
+    """Cut the next page of connections that the daily refresh is still for into ranges of `size`.
+
+    Returns:
+        The last key of each range, which begins after the one before; and whether the page was full.
+    """
+    rows = await conn.fetch(SQL.daily_ranges, active_since, day, turn, *after, limit, size)
+    ends = [(UserId(row["user_id"]), ConnectionId(row["connection_id"])) for row in rows]
+    return ends, bool(rows) and rows[-1]["place"] == limit
 
 
 async def open_daily_runs(
-    conn: Conn, due: Sequence[tuple[UserId, ConnectionId, datetime]], day: date, carry: timedelta
-) -> list[tuple[RunKey, datetime]]:
-    """Open the runs of the day, each due at its time; return those that were not there yet."""
-    rows = await conn.fetch(
-        SQL.open_daily_runs,
-        [item[0] for item in due],
-        [item[1] for item in due],
-        [item[2] for item in due],
-        day,
-        carry,
-    )
-    return [(RunKey(row["user_id"], row["run_id"]), row["next_attempt_at"]) for row in rows]
+    conn: Conn,
+    active_since: date,
+    day: date,
+    turn: int,
+    after: tuple[UserId, ConnectionId],
+    through: tuple[UserId, ConnectionId],
+    now: datetime,
+    carried_until: datetime,
+) -> list[RunKey]:
+    """Open the runs of the day of a range of connections; return those that were not there yet."""
+    rows = await conn.fetch(SQL.open_daily_runs, active_since, day, turn, *after, *through, now, carried_until)
+    return [RunKey(row["user_id"], row["run_id"]) for row in rows]
 
 
 async def claim_extraction(conn: Conn, keys: Sequence[RunKey], now: datetime, lease: timedelta) -> list[Extraction]:
@@ -331,10 +342,11 @@ async def progress(conn: Conn, key: RunKey) -> Progress | None:
 
 
 async def take_due(
-    conn: Conn, now: datetime, limit: int, carry_seconds: float, carry_seconds_max: float
+    conn: Conn, now: datetime, limit: int, carry_seconds: float, carry_seconds_max: float, *, daily: bool
 ) -> list[tuple[RunKey, str]]:
-    """Return due runs (and their state) that no job carries, marking them as carried."""
-    rows = await conn.fetch(SQL.take_due, now, limit, carry_seconds, carry_seconds_max)
+    """Return due runs (and their state) that no job carries, marking them as carried: of the day, or all others."""
+    sql = SQL.take_due_daily if daily else SQL.take_due
+    rows = await conn.fetch(sql, now, limit, carry_seconds, carry_seconds_max)
     return [(RunKey(row["user_id"], row["run_id"]), row["state"]) for row in rows]
 
 

@@ -29,26 +29,38 @@ WHERE user_id = $1 AND connection_id = $2 AND state IN ('queued', 'extracted') A
   AND import_id IS NULL AND error_code IS DISTINCT FROM 'INSTITUTION_RATE_LIMITED'
 RETURNING run_id, state
 
--- name: due_connections
--- Connections of persons active since a day that had no run today, after a key, in its order. OFFSET 0 has person and
--- run of each asked for; joined, those of everybody would be read for every page.
-SELECT link.user_id, link.connection_id FROM connections AS link
-WHERE link.status = 'active' AND link.institution_id <> 'files' AND (link.user_id, link.connection_id) > ($2, $3)
-  AND EXISTS (SELECT FROM users WHERE users.user_id = link.user_id AND last_active_on >= $1 OFFSET 0)
-  AND NOT EXISTS (
-      SELECT FROM sync_runs AS run WHERE run.user_id = link.user_id AND run.connection_id = link.connection_id
-        AND run.reason = 'daily' AND run.day = $4 OFFSET 0
-  )
-ORDER BY link.user_id, link.connection_id LIMIT $5
+-- name: daily_ranges
+-- Connections of persons active since a day that had no run today and whose turn has come, a page after a key in its
+-- order: of every so many the last, and its place in the page. OFFSET 0 has person and run of each asked for; joined,
+-- those of everybody would be read for every page.
+WITH due AS (
+    SELECT link.user_id, link.connection_id, row_number() OVER (ORDER BY link.user_id, link.connection_id) AS place
+    FROM connections AS link
+    WHERE link.status = 'active' AND link.institution_id <> 'files' AND (link.user_id, link.connection_id) > ($4, $5)
+      -- The turn of a person: golden steps fill the day evenly, whatever the numbers.
+      AND link.user_id % 65536 * 40503 % 65536 < $3::int
+      AND EXISTS (SELECT FROM users WHERE users.user_id = link.user_id AND last_active_on >= $1 OFFSET 0)
+      AND NOT EXISTS (
+          SELECT FROM sync_runs AS run WHERE run.user_id = link.user_id AND run.connection_id = link.connection_id
+            AND run.reason = 'daily' AND run.day = $2 OFFSET 0
+      )
+    ORDER BY link.user_id, link.connection_id LIMIT $6
+)
+SELECT user_id, connection_id, place FROM due
+WHERE place % $7::int = 0 OR place = (SELECT max(place) FROM due)
+ORDER BY place
 
 -- name: open_daily_runs
--- Opens the run of the day for these connections; those that had theirs, or have a run open, are left out.
+-- Opens the run of the day for a range of connections; those that had theirs, or have a run open, are left out.
 INSERT INTO sync_runs (user_id, connection_id, reason, day, next_attempt_at, carried_until, carries)
-SELECT user_id, connection_id, 'daily', $4, due_at, due_at + $5::interval, 1
-FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS due (user_id, connection_id, due_at)
-ORDER BY user_id, connection_id
+SELECT link.user_id, link.connection_id, 'daily', $2, $8, $9, 1 FROM connections AS link
+WHERE link.status = 'active' AND link.institution_id <> 'files'
+  AND EXISTS (SELECT FROM users WHERE users.user_id = link.user_id AND last_active_on >= $1 OFFSET 0)
+  AND link.user_id % 65536 * 40503 % 65536 < $3::int
+  AND (link.user_id, link.connection_id) > ($4, $5) AND (link.user_id, link.connection_id) <= ($6, $7)
+ORDER BY link.user_id, link.connection_id
 ON CONFLICT DO NOTHING
-RETURNING user_id, run_id, next_attempt_at
+RETURNING user_id, run_id
 
 -- name: claim_extraction
 -- Takes runs that wait to be extracted, or whose worker has let its lease run out; found by their keys, as below.
@@ -267,10 +279,25 @@ SELECT user_id, run_id, connection_id, state, pages, rows_total, rows_done, rows
 FROM sync_runs WHERE user_id = $1 AND run_id = $2
 
 -- name: take_due
--- Runs that are due and that no job is believed to carry: marks them as carried, longer each time.
+-- Runs but those of the day that are due and that no job is believed to carry: marks them as carried, longer each time.
 WITH due AS (
     SELECT user_id, run_id FROM sync_runs
-    WHERE state NOT IN ('succeeded', 'failed') AND next_attempt_at <= $1
+    WHERE state NOT IN ('succeeded', 'failed') AND reason <> 'daily' AND next_attempt_at <= $1
+      AND (carried_until IS NULL OR carried_until <= $1)
+      AND (lease_until IS NULL OR lease_until < $1)
+    ORDER BY next_attempt_at LIMIT $2
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE sync_runs AS run SET carries = run.carries + 1,
+    carried_until = $1 + make_interval(secs => least($4::float8, $3::float8 * 2 ^ least(run.carries, 10)))
+FROM due WHERE run.user_id = due.user_id AND run.run_id = due.run_id
+RETURNING run.user_id, run.run_id, run.state
+
+-- name: take_due_daily
+-- The same of the runs of the day.
+WITH due AS (
+    SELECT user_id, run_id FROM sync_runs
+    WHERE state NOT IN ('succeeded', 'failed') AND reason = 'daily' AND next_attempt_at <= $1
       AND (carried_until IS NULL OR carried_until <= $1)
       AND (lease_until IS NULL OR lease_until < $1)
     ORDER BY next_attempt_at LIMIT $2

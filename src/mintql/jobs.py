@@ -17,7 +17,7 @@ from functools import partial, wraps
 from typing import Any
 
 from arq import cron
-from arq.connections import ArqRedis, RedisSettings
+from arq.connections import ArqRedis
 from arq.cron import CronJob
 from arq.worker import Worker, func
 
@@ -64,7 +64,7 @@ from mintql.store import outgoing_webhooks_sending as webhook_rows
 from mintql.store import sync as sync_rows
 from mintql.store.queries import Conn
 from mintql.store.sync import RunKey
-from mintql.workers import SHUTDOWN_SECONDS, Companion
+from mintql.workers import SHUTDOWN_SECONDS, Companion, redis_settings
 
 log = logging.getLogger(__name__)
 
@@ -340,15 +340,6 @@ def cron_jobs(settings: Settings, *, background: bool) -> list[CronJob]:
         cron(archive_months, **once, hour=1, minute=15),
         cron(fetch_rates, **once, hour={6, 15, 16, 17, 20}, minute=25),
     ]
-
-
-def redis_settings(settings: Settings) -> RedisSettings:
-    """Return how arq reaches Redis, with bounded waits."""
-    parsed = RedisSettings.from_dsn(settings.redis_url.get_secret_value())
-    parsed.conn_timeout = 2
-    parsed.conn_retries = 5
-    parsed.conn_retry_delay = 1
-    return parsed
 
 
 async def startup(context: Context) -> None:

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from arq.connections import RedisSettings
 from arq.worker import Worker
 from redis.exceptions import RedisError
+
+from mintql.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +22,15 @@ CANCEL_SECONDS = 0.5
 PAUSE_SECONDS = 1.0
 """Before a worker that lost Redis starts again."""
 OUTAGES = (RedisError, OSError, TimeoutError)
+
+
+def redis_settings(settings: Settings) -> RedisSettings:
+    """Return how arq reaches Redis, with bounded waits."""
+    parsed = RedisSettings.from_dsn(settings.redis_url.get_secret_value())
+    parsed.conn_timeout = 2
+    parsed.conn_retries = 5
+    parsed.conn_retry_delay = 1
+    return parsed
 
 
 async def work_until(stopped: asyncio.Event, worker: Worker) -> RedisError | None:

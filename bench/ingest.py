@@ -1,254 +1,303 @@
-"""How fast rows go in, against plain COPY of the same rows into the same table in the same run.
+"""How fast rows go in, against plain COPY of the same rows by the same number of writers in the same run.
 
-    ./dev bench ingest [--accounts 60] [--rows 40] [--batches 20] [--repeat 3] [--accounts-each 1]
+    ./dev bench ingest [--rows 1000000] [--writers 2] [--accounts 60] [--each 40] [--batches 10] [--repeat 3]
+                       [--ways sql,worker] [--short] [--fresh]
 
-R is COPY of each batch's rows into `transactions`, in a transaction of its own, with the table's keys, indexes
-and foreign key but without its triggers. Against it, batch by batch, the ingestion's database transaction
-(parsed rows in; rows, sums, alerts, events, fingerprints and states out):
+The database holds `--rows` rows before it begins (kept under `.mintql/bench` for the next run): persons with three
+accounts, each account with three hundred rows. A batch is `--accounts` accounts of persons taken at random, with
+`--each` rows an account. Compared are, round by round:
 
-    new      rows nobody has seen
-    refresh  of a day's rows 93 % are known, 6 % new, and 1 % pending ones that post under a new id
-    replay   the same rows once more
+    R         COPY of a batch into a table of the same columns and primary key, nothing else
+    COPY      COPY of a batch into `transactions` itself, with all keys and indexes but no triggers
+    sql       the ingestion's database transaction: parsed rows in; rows, sums, alerts, events, fingerprints, states out
+    worker    all of it: pages stored raw, decoded, parsed, logged, categorized, that transaction, and what follows it
 
-With `--accounts-each` above 1 persons have so many accounts, and every tenth row is a side of a transfer between two.
+    new       rows nobody has seen
+    refresh   of a day's rows 93 % are known, 6 % new, and 1 % pending ones that post under a new id
+    replay    the same rows once more
 
-Two figures stand for each: rows a second as a ratio to R, and WAL bytes a row. Rounds alternate, and the median
-is printed, because the machine is shared.
+Each writer is a process with a connection of its own (`worker`: with the pool of a worker). Printed are the medians of
+the rounds as ratios to R and to COPY, and WAL bytes a row.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
 import random
+import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import asyncpg
+from _ingest_people import ACCOUNTS_EACH, ROWS_EACH, Account, Batch, fill, first_rows, home_of, next_day
+from _ingest_ways import Worker, copy, folded, transact
 
-from mintql.domain.ids import ConnectionId, RawObjectId, SyncRunId, UserId
-from mintql.domain.ingest import fold
-from mintql.domain.institutions import AccountKind, ParsedPage, ProviderAccount, ProviderTransaction, Window
-from mintql.domain.merchants import normalize
+from mintql.domain.merchants import remembered
 from mintql.embedded.postgres import running_postgres
-from mintql.services.ingest import write_slices
-from mintql.services.pages import Work
-from mintql.services.row_plan import Slice
-from mintql.store import ingest as store
-from mintql.store.migrate import migrate
-from mintql.store.sync import Ingestion, RunKey
+from mintql.embedded.valkey import running_valkey
+from mintql.runtime import open_runtime
+from mintql.services.categorize import Clues, default_categorizer
+from mintql.settings import Settings
 
-TODAY = date(2026, 11, 20)
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-PLAIN_COLUMNS = store.COPY_COLUMNS[: store.COPY_COLUMNS.index("object_id") + 1]
-"""What plain COPY writes: the columns that every row has a value in."""
-SELLERS = ("WHOLEFDS MDF 10380", "SHELL OIL 57444212", "NETFLIX.COM", "SQ *BLUE BOTTLE 0042", "AMZN MKTP US*2K4LZ0")
+CACHE = Path(".mintql/bench")
+WORKER_SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off", "timezone": "UTC"}
+SHORT = {"rows": 300_000, "batches": 4, "repeat": 2}
+MIXES = ("new", "refresh", "replay")
 
 
 @dataclass(frozen=True)
-class Batch:
-    """The accounts of one transaction and the rows each of them shows."""
+class Timed:
+    """What one writer did in one way in one round."""
 
-    rows: dict[tuple[int, int], list[ProviderTransaction]]
-
-    def count(self) -> int:
-        """Return how many rows it holds."""
-        return sum(len(rows) for rows in self.rows.values())
-
-
-def first_rows(dice: random.Random, account: int, count: int) -> list[ProviderTransaction]:
-    """The rows an account shows at first: the last 14 days, two of them pending."""
-    return [
-        ProviderTransaction(
-            "card", f"{account}-{number}", TODAY - timedelta(days=number % 14), -dice.randint(100, 20_000), "USD",
-            f"{dice.choice(SELLERS)} {dice.randint(0, 99)}", pending=number < count // 100 + 1,
-        )
-        for number in range(count)
-    ]  # fmt: skip
+    way: str
+    round: int
+    rows: int
+    start: float
+    end: float
+    wal_bytes: int
 
 
-def next_day(
-    dice: random.Random, account: int, before: list[ProviderTransaction], day: int
-) -> list[ProviderTransaction]:
-    """The same account a day later: most rows as before, 6 % new ones, its pending rows posted."""
-    posted = [row for row in before if not row.pending]
-    kept = [row for row in before if row.pending] + posted[max(1, len(before) * 6 // 100) :]
-    rows = [
-        replace(row, external_id=f"{row.external_id}-posted", pending=False, pending_external_id=row.external_id)
-        if row.pending
-        else row
-        for row in kept
-    ]
-    fresh = [
-        ProviderTransaction(
-            "card", f"{account}-{day}-{number}", TODAY, -dice.randint(100, 20_000), "USD",
-            f"{dice.choice(SELLERS)} {dice.randint(0, 99)}", pending=number == 0,
-        )
-        for number in range(len(before) - len(kept))
-    ]  # fmt: skip
-    return rows + fresh
+class Writer:
+    """One of the processes that write."""
 
+    def __init__(self, number: int, options: argparse.Namespace, barrier: Barrier, out: Queue[Timed]) -> None:
+        self.number = number
+        self.options = options
+        self.barrier = barrier
+        self.out = out
+        self.round = 0
+        self.dice = random.Random(number)
 
-class Bench:
-    """One database with its persons, and the three things that are timed."""
+    def batch(self, persons: Iterator[int]) -> Batch:
+        """Rows that nobody has seen, of the next persons."""
+        accounts: list[Account] = []
+        while len(accounts) < self.options.accounts:
+            user_id = next(persons)
+            ids = range(user_id * ACCOUNTS_EACH, (user_id + 1) * ACCOUNTS_EACH)
+            accounts += [(user_id, each, f"a{each}") for each in ids]
+        day = self.dice.randrange(1 << 40)
+        return Batch({account: first_rows(self.dice, account, self.options.each, day) for account in sorted(accounts)})
 
-    def __init__(self, conn: asyncpg.Connection) -> None:
-        self.conn = conn
-        self.runs = 0
+    def batches(self) -> list[Batch]:
+        """The batches of one way in one round, of persons of this writer taken at random, each of them once."""
+        mine = range(1 + self.number, self.options.rows // ROWS_EACH // ACCOUNTS_EACH + 1, self.options.writers)
+        persons = iter(self.dice.sample(mine, len(mine)))
+        return [self.batch(persons) for _ in range(self.options.batches)]
 
-    async def people(self, count: int, each: int) -> list[tuple[int, int]]:
-        """Add so many connections, of an account each, and persons who have `each` of them."""
-        rows = await self.conn.fetch(
-            "WITH people AS (INSERT INTO users (email, password_hash, name) SELECT 'p' || n || '-' || random(), '', ''"
-            " FROM generate_series(1, $1) AS n RETURNING user_id), counters AS (INSERT INTO user_counters (user_id)"
-            " SELECT user_id FROM people) INSERT INTO connections (user_id, institution_id) SELECT user_id, 'bench'"
-            " FROM people, generate_series(1, $2) RETURNING user_id, connection_id",
-            count // each,
-            each,
-        )
-        return [tuple(row) for row in rows]
+    def later(self, batches: list[Batch]) -> list[Batch]:
+        """The same accounts a day later."""
+        day = self.dice.randrange(1 << 40)
+        return [
+            Batch({account: next_day(self.dice, account, rows, day) for account, rows in batch.rows.items()})
+            for batch in batches
+        ]
 
-    async def copy(self, batch: Batch) -> None:
-        """R: the rows of a batch by plain COPY, no triggers."""
-        accounts = await self.accounts(batch)
-        async with self.conn.transaction():
-            ids = iter(await store.take_ids(self.conn, batch.count()))
-            records = [
-                (
-                    key[0], next(ids), accounts[key], row.external_id, row.posted_on, row.amount_minor, row.currency,
-                    row.pending, 601, "dictionary", row.description, row.description, row.description, "", "", None,
-                )
-                for key, rows in batch.rows.items()
-                for row in rows
-            ]  # fmt: skip
-            await self.conn.copy_records_to_table("transactions", records=records, columns=PLAIN_COLUMNS)
-
-    async def accounts(self, batch: Batch) -> dict[tuple[int, int], int]:
-        """Write the batch's accounts; return their ids."""
-        said = [(UserId(u), ConnectionId(c), _account()) for u, c in batch.rows]
-        await store.upsert_accounts(self.conn, said)
-        return {(a.user_id, a.connection_id): a.account_id for a in await store.lock_seen(self.conn, list(batch.rows))}
-
-    async def prepare(self, batch: Batch) -> list[tuple[Work, Slice]]:
-        """Parse and fold, and open the runs: what comes before the transaction."""
-        pairs = []
-        for (user_id, connection_id), rows in batch.rows.items():
-            self.runs += 1
-            run_id = await self.conn.fetchval(
-                "INSERT INTO sync_runs (user_id, connection_id, reason, day, state, attempt, ingest_attempt)"
-                " VALUES ($1, $2, 'request', current_date, 'ingesting', 1, 1) RETURNING run_id",
-                user_id, connection_id,
-            )  # fmt: skip
-            run = Ingestion(
-                RunKey(UserId(user_id), SyncRunId(run_id)), ConnectionId(connection_id), 1, 1, "request", "bench",
-                TODAY - timedelta(days=14), TODAY,
-            )  # fmt: skip
-            window = Window("card", TODAY - timedelta(days=14), TODAY)
-            folded = fold([ParsedPage(accounts=(_account(),), transactions=tuple(rows), windows=(window,))])
-            work = Work(run, folded, [])
-            slice_ = Slice(run, folded, rows, True, [RawObjectId(0)])
-            pairs.append((work, slice_))
-        return pairs
-
-    async def ingest(self, pairs: list[tuple[Work, Slice]]) -> None:
-        """The ingestion's database transaction."""
-        async with self.conn.transaction():
-            await write_slices(self.conn, pairs, NOW)
-
-    async def timed(self, act: Callable[[], Awaitable[None]]) -> tuple[float, int]:
-        """Return seconds and WAL bytes of an act."""
-        start_lsn = await self.conn.fetchval("SELECT pg_current_wal_insert_lsn()")
-        start = time.perf_counter()
+    async def timed(self, conn: asyncpg.Connection, way: str, rows: int, act: Callable[[], Awaitable[None]]) -> None:
+        """Do it when all writers are ready, and report."""
+        self.barrier.wait()
+        before = await conn.fetchval("SELECT pg_current_wal_insert_lsn()")
+        self.barrier.wait()
+        start = time.monotonic()
         await act()
-        seconds = time.perf_counter() - start
-        wal = await self.conn.fetchval("SELECT pg_current_wal_insert_lsn() - $1::pg_lsn", start_lsn)
-        return seconds, int(wal)
+        end = time.monotonic()
+        self.barrier.wait()
+        wal = await conn.fetchval("SELECT pg_current_wal_insert_lsn() - $1::pg_lsn", before)
+        self.out.put(Timed(way, self.round, rows, start, end, int(wal)))
 
-
-def _account() -> ProviderAccount:
-    return ProviderAccount("card", "Card", AccountKind.CREDIT_CARD, "USD", balance_minor=1)
-
-
-async def one_round(bench: Bench, options: argparse.Namespace, seed: int) -> dict[str, tuple[float, float]]:
-    """Time COPY, new, refresh and replay on rows of their own; return (rows/s, WAL bytes a row) of each."""
-    dice = random.Random(seed)
-    sums: dict[str, list[float]] = {name: [0, 0, 0] for name in ("copy", "new", "refresh", "replay")}
-
-    def note(name: str, rows: int, measured: tuple[float, int]) -> None:
-        for place, value in enumerate((rows, *measured)):
-            sums[name][place] += value
-
-    for number in range(options.batches):
-        plain = await batch_of(bench, dice, options)
-        await bench.accounts(plain)
-        await bench.conn.execute("ALTER TABLE transactions DISABLE TRIGGER USER")
-        note("copy", plain.count(), await bench.timed(lambda: bench.copy(plain)))  # noqa: B023
-        await bench.conn.execute("ALTER TABLE transactions ENABLE TRIGGER USER")
-        batch = await batch_of(bench, dice, options)
-        for name in ("new", "refresh", "replay"):
-            if name == "refresh":
-                batch = Batch({key: next_day(dice, key[1], rows, number) for key, rows in batch.rows.items()})
-            pairs = await bench.prepare(batch)
-            note(name, batch.count(), await bench.timed(lambda: bench.ingest(pairs)))  # noqa: B023
-    return {name: (rows / seconds, wal / rows) for name, (rows, seconds, wal) in sums.items()}
-
-
-async def batch_of(bench: Bench, dice: random.Random, options: argparse.Namespace) -> Batch:
-    people = sorted(await bench.people(options.accounts, options.accounts_each))
-    batch = Batch({key: first_rows(dice, key[1], options.rows) for key in people})
-    if options.accounts_each > 1:
-        for place, rows in enumerate(batch.rows.values()):
-            sign = 1 if place % options.accounts_each % 2 else -1
-            for number in range(0, len(rows), 10):
-                amount_minor = sign * (50_000 + 100 * number)
-                rows[number] = replace(rows[number], amount_minor=amount_minor, description="ONLINE TRANSFER")
-    return batch
-
-
-@asynccontextmanager
-async def database() -> AsyncIterator[asyncpg.Connection]:
-    """A PostgreSQL of its own, durable, for this run."""
-    with tempfile.TemporaryDirectory() as folder, running_postgres(Path(folder)) as server:
-        conn = await asyncpg.connect(server.url("postgres"))
-        await conn.execute("CREATE DATABASE bench")
+    async def run(self, urls: dict[str, str]) -> None:
+        """All rounds; the first warms up and is not counted."""
+        conn = await asyncpg.connect(urls["database"], server_settings=WORKER_SETTINGS, statement_cache_size=512)
+        plain = await asyncpg.connect(urls["database"], server_settings={"session_replication_role": "replica"})
+        settings = Settings(
+            DATABASE_URL=urls["database"], REDIS_URL=urls["redis"], object_store=f"file:{urls['objects']}"
+        )  # type: ignore[call-arg]
+        async with open_runtime(settings, role="worker") as runtime:
+            worker = Worker(runtime)
+            for number in range(self.options.repeat + 1):
+                self.round = number
+                await self.by_copy(plain)
+                if "sql" in self.options.ways:
+                    await self.by_sql(conn)
+                if "worker" in self.options.ways:
+                    await self.by_worker(conn, worker)
+        await plain.close()
         await conn.close()
-        await migrate(server.url("bench"))
-        settings = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
-        conn = await asyncpg.connect(server.url("bench"), server_settings=settings, statement_cache_size=512)
-        try:
-            yield conn
-        finally:
-            await conn.close()
+
+    async def by_copy(self, conn: asyncpg.Connection) -> None:
+        """The floor, and the same with all keys and indexes."""
+        for way, table in (("R", "floor"), ("COPY", "transactions")):
+            batches = self.batches()
+
+            async def act(batches: list[Batch] = batches, table: str = table) -> None:
+                for batch in batches:
+                    await copy(conn, batch, table)
+
+            await self.timed(conn, way, _rows(batches), act)
+
+    async def by_sql(self, conn: asyncpg.Connection) -> None:
+        """The ingestion's database transactions."""
+        batches = self.batches()
+        for mix in MIXES:
+            batches = self.later(batches) if mix == "refresh" else batches
+            prepared = [await folded(conn, batch) for batch in batches]
+
+            async def act(prepared: list[Any] = prepared) -> None:
+                for pairs in prepared:
+                    await transact(conn, pairs)
+
+            await self.timed(conn, f"sql {mix}", _rows(batches), act)
+
+    async def by_worker(self, conn: asyncpg.Connection, worker: Worker) -> None:
+        """All that a worker does."""
+        batches = self.batches()
+        for mix in MIXES:
+            batches = self.later(batches) if mix == "refresh" else batches
+            keys = [await worker.prepare(conn, batch) for batch in batches]
+
+            async def act(keys: list[Any] = keys) -> None:
+                await worker.work(keys)
+
+            await self.timed(conn, f"worker {mix}", _rows(batches), act)
+            done = await conn.fetchval("SELECT count(*) FROM sync_runs WHERE state NOT IN ('succeeded', 'ingesting')")
+            if done:
+                raise SystemExit(f"{done} runs did not come to an end")
 
 
-async def main() -> None:
+def _rows(batches: list[Batch]) -> int:
+    return sum(batch.count() for batch in batches)
+
+
+def write(number: int, options: argparse.Namespace, urls: dict[str, str], barrier: Barrier, out: Queue[Timed]) -> None:
+    """Be one writer process."""
+    try:
+        asyncio.run(Writer(number, options, barrier, out).run(urls))
+    except BaseException:
+        barrier.abort()
+        raise
+
+
+def measure(options: argparse.Namespace, urls: dict[str, str]) -> list[Timed]:
+    """Run the writers side by side; return what they did after warming up."""
+    context = multiprocessing.get_context("spawn")
+    barrier, out = context.Barrier(options.writers), context.Queue()
+    writers = [
+        context.Process(target=write, args=(number, options, urls, barrier, out), daemon=True)
+        for number in range(options.writers)
+    ]
+    for process in writers:
+        process.start()
+    ways = 2 + len(MIXES) * len(options.ways)
+    found: list[Timed] = []
+    while len(found) < ways * (options.repeat + 1) * options.writers:
+        if any(process.exitcode for process in writers):
+            raise SystemExit("a writer failed; its message stands above")
+        if not out.empty():
+            found.append(out.get())
+        time.sleep(0.005)
+    for process in writers:
+        process.join()
+    return [item for item in found if item.round]
+
+
+def print_table(found: list[Timed]) -> None:
+    speeds: dict[str, dict[int, float]] = defaultdict(dict)
+    wal: dict[str, list[float]] = defaultdict(list)
+    groups: dict[tuple[str, int], list[Timed]] = defaultdict(list)
+    for item in found:
+        groups[item.way, item.round].append(item)
+    for (way, number), items in groups.items():
+        rows = sum(item.rows for item in items)
+        speeds[way][number] = rows / (max(item.end for item in items) - min(item.start for item in items))
+        wal[way].append(max(item.wal_bytes for item in items) / rows)
+    print(f"{'':16}{'to R':>8}{'lowest':>10}{'highest':>10}{'to COPY':>10}{'WAL bytes/row':>16}")
+    for way, by_round in speeds.items():
+        ratios = [speed / speeds["R"][number] for number, speed in by_round.items()]
+        to_copy = statistics.median(speed / speeds["COPY"][number] for number, speed in by_round.items())
+        print(
+            f"{way:16}{statistics.median(ratios):8.2f}{min(ratios):10.2f}{max(ratios):10.2f}{to_copy:10.2f}"
+            f"{statistics.median(wal[way]):16.0f}"
+        )
+
+
+def categorizing(count: int = 20_000) -> float:
+    """Return seconds a row takes to be categorized when its text was never seen before."""
+    dice = random.Random(0)
+    rows = first_rows(dice, (0, 0, "a"), count, 0)
+    texts = [f"{item.description}{number:06d}" for number, item in enumerate(rows)]
+    categorizer = default_categorizer()
+    remembered("warm up")
+    start = time.process_time()
+    for item, text in zip(rows, texts, strict=True):
+        merchant = remembered(text)
+        categorizer.categorize(Clues(merchant.key, item.amount_minor, item.currency, "", "", merchant.domain))
+        categorizer.display_name(merchant, item.currency)
+    return (time.process_time() - start) / count
+
+
+def print_categorizing(options: argparse.Namespace, found: list[Timed]) -> None:
+    """Compare with what a new row takes of the writers, all of them together."""
+    for way in options.ways:
+        items = [item for item in found if item.way == f"{way} new"]
+        seconds = sum(item.end - item.start for item in items) / sum(item.rows for item in items)
+        print(f"categorizing is {categorizing() / seconds:.1%} of {way} new, where no text was ever seen before")
+
+
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--accounts", type=int, default=60, help="accounts a batch")
-    parser.add_argument("--rows", type=int, default=40, help="rows an account")
-    parser.add_argument("--batches", type=int, default=20, help="batches a round")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows in the database before it begins")
+    parser.add_argument("--writers", type=int, default=2, help="processes that write: 1, 2 or 4")
+    parser.add_argument("--accounts", type=int, default=60, help="accounts a batch: 3 to 600")
+    parser.add_argument("--each", type=int, default=40, help="rows an account")
+    parser.add_argument("--batches", type=int, default=10, help="batches of each way in a round, for each writer")
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
-    parser.add_argument("--accounts-each", type=int, default=1, help="accounts a person")
+    parser.add_argument("--ways", type=lambda text: text.split(","), default=["sql", "worker"], help="sql, worker")
+    parser.add_argument("--short", action="store_true", help="about a minute")
+    parser.add_argument("--fresh", action="store_true", help="fill the database anew")
     options = parser.parse_args()
-    normalize("warm up")
-    async with database() as conn:
-        bench = Bench(conn)
-        await one_round(bench, argparse.Namespace(accounts=6, rows=20, batches=2, accounts_each=1), 0)
-        rounds = [await one_round(bench, options, seed + 1) for seed in range(options.repeat)]
-        stored = await conn.fetchval("SELECT count(*) FROM transactions")
-    print(f"{options.accounts} accounts x {options.rows} rows a batch, {options.batches} batches a round, "
-          f"{options.repeat} rounds, one writer; {stored} rows stored at the end")  # fmt: skip
-    print(f"{'':10}{'ratio to COPY':>16}{'lowest':>10}{'highest':>10}{'WAL bytes/row':>16}")
-    for name in ("copy", "new", "refresh", "replay"):
-        ratios = [item[name][0] / item["copy"][0] for item in rounds]
-        wal = statistics.median(item[name][1] for item in rounds)
-        print(f"{name:10}{statistics.median(ratios):16.2f}{min(ratios):10.2f}{max(ratios):10.2f}{wal:16.0f}")
+    for name, value in SHORT.items() if options.short else ():
+        setattr(options, name, value)
+    needed = (
+        options.accounts * options.batches * options.writers * ROWS_EACH + ROWS_EACH * ACCOUNTS_EACH * options.writers
+    )
+    if options.rows < needed:
+        parser.error(f"--rows must be {needed} or more, so that no person is in two batches of a round")
+    return options
+
+
+def main() -> None:
+    options = parse_options()
+    home = home_of(CACHE, options.rows)
+    if options.fresh:
+        shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True, exist_ok=True)
+    with (
+        running_postgres(home) as server,
+        tempfile.TemporaryDirectory() as folder,
+        running_valkey(Path(folder)) as valkey,
+    ):
+        asyncio.run(fill(server.url("postgres"), options.rows))
+        objects = home.resolve() / "objects"  # On the disk that the database is on, not in memory.
+        urls = {"database": server.url("postgres"), "redis": valkey.url, "objects": str(objects)}
+        found = measure(options, urls)
+        shutil.rmtree(objects, ignore_errors=True)
+    print(
+        f"{options.writers} writers on {multiprocessing.cpu_count()} cores, {options.rows} rows in the database,"
+        f" batches of {options.accounts} accounts x {options.each} rows, {options.batches} a writer and round,"
+        f" {options.repeat} rounds"
+    )
+    print_table(found)
+    print_categorizing(options, found)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

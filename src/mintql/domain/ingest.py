@@ -21,6 +21,7 @@ DESCRIPTION_CHARACTERS_MAX = 1_000
 MERCHANT_CATEGORY_CODE_CHARACTERS_MAX = 20
 CATEGORY_CODE_CHARACTERS_MAX = 100
 EXCERPT_CHARACTERS_MAX = 200
+PLAIN_CHARACTERS_MAX = min(EXTERNAL_ID_CHARACTERS_MAX, DESCRIPTION_CHARACTERS_MAX)
 _MCC = "mcc:"
 CONTENT_ID_PREFIX = "content:"
 """Begins the ids of rows that the institution gives none, which are made of their content."""
@@ -30,13 +31,15 @@ CONTENT_ID_PREFIX = "content:"
 class AccountRows:
     """What a run says of one account: its rows by external id, what was taken back, the days covered.
 
-    `pages` gives the number of the page that had the last word on a row.
+    `pages` gives the number of the page that had the last word on a row. `fingerprints` are those of the rows, made
+    once by who first asks for them (`services.fingerprints`).
     """
 
     rows: dict[str, ProviderTransaction] = field(default_factory=dict)
     pages: dict[str, int] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
     window: Window | None = None
+    fingerprints: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -206,6 +209,8 @@ def _spread_removed(folded: Folded) -> None:
 
 def unfit(row: ProviderTransaction) -> str | None:
     """Return why a row cannot be what an institution means, None when it can."""
+    if _is_plain(row):
+        return None
     for name, text, most in (
         ("id", row.external_id, EXTERNAL_ID_CHARACTERS_MAX),
         ("pending id", row.pending_external_id, EXTERNAL_ID_CHARACTERS_MAX),
@@ -222,6 +227,20 @@ def unfit(row: ProviderTransaction) -> str | None:
     if not YEAR_MIN <= row.posted_on.year <= YEAR_MAX:
         return f"its date {row.posted_on} is not between {YEAR_MIN} and {YEAR_MAX}"
     return None
+
+
+def _is_plain(row: ProviderTransaction) -> bool:
+    """Tell by one look whether nothing can be wrong with a row, as is the rule: short ASCII."""
+    text = f"{row.external_id}{row.pending_external_id}{row.description}{row.merchant_category_code}{row.category_code}"
+    return (
+        text.isascii()
+        and "\0" not in text
+        and len(text) <= PLAIN_CHARACTERS_MAX
+        and len(row.merchant_category_code) <= MERCHANT_CATEGORY_CODE_CHARACTERS_MAX
+        and len(row.category_code) <= CATEGORY_CODE_CHARACTERS_MAX
+        and abs(row.amount_minor) <= AMOUNT_MINOR_MAX
+        and YEAR_MIN <= row.posted_on.year <= YEAR_MAX
+    )
 
 
 def _printable(text: str) -> str:

@@ -52,7 +52,9 @@ _COMMON_NAME_PENALTY = 15
 _ABROAD_PENALTY = 30
 _KEYWORD = {"bank": 95, "phrase": 85, "word": 70, "stem": 75}
 
-_LISTED, _COMMON, _ABROAD, _VAGUE = "listed ", ", common name", ", abroad", " vague"
+_LISTED, _COMMON, _ABROAD = "listed ", ", common name", ", abroad"
+VAGUE = " vague"
+"""Ends the detail of an institution's code that covers many trades."""
 _HOW = {
     Found.EXACT: "exact",
     Found.BEGINNING: "beginning",
@@ -70,7 +72,7 @@ def reason(category_id: CategoryId, source: CategorySource, detail: str) -> Cate
 
 def code_detail(taxonomy: str, code: str, *, vague: bool) -> str:
     """Return the detail of an institution's code: `MCC 5812`, `PFC GENERAL_MERCHANDISE vague`."""
-    return f"{taxonomy.upper()} {code}{_VAGUE if vague else ''}"
+    return f"{taxonomy.upper()} {code}{VAGUE if vague else ''}"
 
 
 def seller_detail(match: SellerMatch) -> str:
@@ -97,7 +99,7 @@ def confidence(source: CategorySource, detail: str) -> int:
         return _crowd_confidence(detail)
     if source is CategorySource.INSTITUTION:
         taxonomy, _, code = detail.partition(" ")
-        return _INSTITUTION.get(taxonomy + (_VAGUE if code.endswith(_VAGUE) else ""), overall)
+        return _INSTITUTION.get(taxonomy + (VAGUE if code.endswith(VAGUE) else ""), overall)
     kind = detail.partition(": ")[0]
     if source is CategorySource.KEYWORD:
         return _KEYWORD.get(kind, overall)
@@ -130,8 +132,8 @@ def explanation(source: CategorySource, detail: str, meanings: Mapping[str, str]
 
 
 def _institution_explanation(detail: str, meanings: Mapping[str, str]) -> str:
-    vague = detail.endswith(_VAGUE)
-    taxonomy, _, code = detail.removesuffix(_VAGUE).partition(" ")
+    vague = detail.endswith(VAGUE)
+    taxonomy, _, code = detail.removesuffix(VAGUE).partition(" ")
     if taxonomy == "MCC":
         meaning = meanings.get(code, "")
         said = f"The institution gives the merchant category code {code}{f' ({meaning})' if meaning else ''}"

@@ -6,12 +6,14 @@ that under any number of writers, refunds back and forth, and batches that land 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from mintql.data import load_template
+from mintql.domain.budget_periods import calendar_month
 from mintql.domain.budget_timeline import Timeline
-from mintql.domain.budgets import Limit, crossed, leaves_of
+from mintql.domain.budgets import BudgetKey, Limit, Plan, crossed, leaves_of, spent_by_budget
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import UserId
 from mintql.domain.months import add_months, first_day, last_day, local_date
@@ -31,6 +33,8 @@ GRACE_DAYS = 7
 """A period that ended longer ago raises no alert: history that is linked or recategorized is no news, while
 purchases of a period's last days are often booked in the next one's first."""
 CAUSES_MAX = 5
+PLANS_KEPT_MAX = 1_024
+"""Template limits that a process remembers, some 3 KB for each income and currency."""
 
 
 async def evaluate(conn: Conn, touched: Mapping[UserId, set[date]], now: datetime) -> Effects:
@@ -44,32 +48,56 @@ async def evaluate(conn: Conn, touched: Mapping[UserId, set[date]], now: datetim
         return Effects()
     plans = await store.plans(conn, user_ids)
     overrides = await budgets.overrides_by_users(conn, user_ids)
-    template = load_template()
-    recent: dict[UserId, tuple[Timeline, date, list[Limit]]] = {}
+    limits: list[tuple[UserId, Timeline, date, Limit]] = []
+    months: list[tuple[UserId, Plan, Period]] = []
     for user_id in user_ids:
         plan, time_zone = plans[user_id]
-        timeline, today = Timeline(template, plan, overrides.get(user_id, ())), local_date(now, time_zone)
-        limits = _touched(timeline, touched[user_id], today)
-        if limits:
-            recent[user_id] = (timeline, today, limits)
-    if not recent:
+        today = local_date(now, time_zone)
+        if user_id in overrides:
+            timeline = Timeline(load_template(), plan, overrides[user_id])
+            limits += [(user_id, timeline, today, limit) for limit in _touched(timeline, touched[user_id], today)]
+        else:
+            periods = (calendar_month(month) for month in sorted(touched[user_id]))
+            months += [(user_id, plan, period) for period in periods if is_news(period, today)]
+    if not limits and not months:
         return Effects()
-    trees = await trees_of(conn, list(recent))
-    measured = await measure(
-        conn,
-        [
-            (holder, limit)
-            for user_id, (timeline, today, limits) in recent.items()
-            for holder in (Holder(user_id, timeline, trees[user_id], today),)
-            for limit in limits
-        ],
-    )
-    crossings = [
-        Crossing(item.holder.user_id, item.limit, threshold, item.spent)
-        for item in measured
-        for threshold in crossed(item.limit, item.spent.total_minor)
-    ]
+    trees = await trees_of(conn, list(dict.fromkeys([item[0] for item in limits] + [item[0] for item in months])))
+    crossings = await _by_template(conn, months, trees) if months else []
+    if limits:
+        holders = [
+            (Holder(user_id, timeline, trees[user_id], today), limit) for user_id, timeline, today, limit in limits
+        ]
+        crossings += [
+            Crossing(item.holder.user_id, item.limit, threshold, item.spent)
+            for item in await measure(conn, holders)
+            for threshold in crossed(item.limit, item.spent.total_minor)
+        ]
     return await _raise(conn, crossings, trees, now)
+
+
+async def _by_template(
+    conn: Conn, months: Sequence[tuple[UserId, Plan, Period]], trees: Mapping[UserId, CategoryTree]
+) -> list[Crossing]:
+    """Return what persons who have changed no budget have reached in these months.
+
+    Most persons are such. Nothing is carried into their months, and only what they spent on is compared.
+    """
+    sums = await budgets.sums(conn, [(user_id, period) for user_id, _, period in months])
+    crossings: list[Crossing] = []
+    for user_id, plan, period in months:
+        timeline = _template_timeline(plan)
+        spent = spent_by_budget(trees[user_id], sums.get((user_id, period), ()), plan.currency)
+        for category_id, of_one in sorted(spent.items()):
+            limit = timeline.limit_on(BudgetKey(category_id, plan.currency), period.first)
+            if limit is not None:
+                thresholds = crossed(limit, of_one.total_minor)
+                crossings += [Crossing(user_id, limit, threshold, of_one) for threshold in thresholds]
+    return crossings
+
+
+@lru_cache(maxsize=PLANS_KEPT_MAX)
+def _template_timeline(plan: Plan) -> Timeline:
+    return Timeline(load_template(), plan, ())
 
 
 def recent_months(now: datetime) -> set[date]:

@@ -76,6 +76,7 @@ class Categorizer:
         self._merchant_codes = merchant_codes
         self._hints = hints or {}
         self._decided = lru_cache(maxsize=MEMO_SIZE)(self._decide)
+        self._named = lru_cache(maxsize=MEMO_SIZE)(self._name)
 
     def categorize(self, clues: Clues, crowd: Categorization | None = None) -> Categorization:
         """Return the category with its reason; `crowd` is what the crowd chose for the seller, if it did."""
@@ -99,6 +100,9 @@ class Categorizer:
 
     def display_name(self, merchant: Merchant, currency: str = "") -> str:
         """Return the name the seller gives itself where the dictionary surely means it, else the cleaned one."""
+        return self._named(merchant, currency)
+
+    def _name(self, merchant: Merchant, currency: str) -> str:
         match = self._sellers.find(merchant.key, currency_countries(currency), merchant.domain)
         if match is None or _seller_reason(match).confidence < SURE_MIN:
             return merchant.name

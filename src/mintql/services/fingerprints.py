@@ -8,10 +8,12 @@ be dropped wrongly. xxh3, because Python's own `hash` differs from process to pr
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import chain
 
 import xxhash
 
+from mintql.domain.ingest import AccountRows
 from mintql.domain.institutions import ProviderTransaction
 
 
@@ -24,10 +26,16 @@ def fingerprint(row: ProviderTransaction) -> tuple[int, int]:
     return xxhash.xxh3_64_intdigest(row.external_id.encode()), xxhash.xxh3_64_intdigest(content.encode())
 
 
+def fingerprints_of(said: AccountRows) -> Mapping[str, tuple[int, int]]:
+    """Return the fingerprints of the rows a run says of an account, by external id. The run is folded by now."""
+    if len(said.fingerprints) != len(said.rows):
+        said.fingerprints = {external_id: fingerprint(row) for external_id, row in said.rows.items()}
+    return said.fingerprints
+
+
 def pack(pairs: Iterable[tuple[int, int]]) -> bytes:
     """Write pairs of hashes as little-endian 64-bit numbers."""
-    packed = array("Q", [value for pair in pairs for value in pair])
-    return packed.tobytes()
+    return array("Q", chain.from_iterable(pairs)).tobytes()
 
 
 def unpack(seen: bytes) -> dict[int, int]:

@@ -56,7 +56,7 @@ async def ingest(place: Workplace, keys: Sequence[RunKey]) -> None:
         runs = [run for run in runs if not await _given_up(place, run)]
         read = [work for work in await read_runs(place, runs, objects) if work is not None]
         works = [work for work in read if not await _failed_everywhere(place, work)]
-        for batch in _batches(works):
+        for batch in batches(works):
             await _ingest_batch(place, batch)
 
 
@@ -117,7 +117,7 @@ async def _write_batch(place: Workplace, batch: Sequence[Work]) -> None:
 # Batches and slices
 
 
-def _batches(works: Sequence[Work]) -> Iterator[list[Work]]:
+def batches(works: Sequence[Work]) -> Iterator[list[Work]]:
     """Group runs so that a transaction holds a bounded number of rows and runs."""
     batch: list[Work] = []
     rows = 0
@@ -189,15 +189,17 @@ async def write_slices(
 async def _settle_transfers(conn: Conn, changes: Mapping[RunKey, Changes], now: datetime) -> None:
     """Pair transfers among the rows written and those there, and count what that changed to a run of the person."""
     touched: dict[UserId, tuple[list[TransactionId], list[TransactionId]]] = {}
+    came: dict[UserId, set[TransactionId]] = {}
     for run, of_run in changes.items():
+        came.setdefault(run.user_id, set()).update(of_run.added)
         added, changed = touched.setdefault(run.user_id, ([], []))
-        added += of_run.added
+        added += of_run.sides
         changed += [*of_run.changed, *of_run.removed]
     settled = await settle(conn, {user_id: Touched(*rows) for user_id, rows in touched.items() if any(rows)}, now)
     for run, of_run in changes.items():
         moved = settled.pop(run.user_id, None)
         if moved is not None:
-            told = {row_id for rows in touched[run.user_id] for row_id in rows}
+            told = {row_id for rows in touched[run.user_id] for row_id in rows} | came[run.user_id]
             of_run.changed += sorted(moved.changed - told)
             of_run.months |= moved.months
 

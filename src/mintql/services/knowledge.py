@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from mintql.data import load_categories
 from mintql.domain.categories import CERTAIN, UNCATEGORIZED, Categorization, CategorySource, CategoryTree
@@ -23,8 +24,7 @@ from mintql.store import rules as rule_rows
 from mintql.store.queries import Conn
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Where a transaction that comes in goes, and what the person's rules write onto it."""
 
     category: Categorization

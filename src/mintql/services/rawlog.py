@@ -31,7 +31,7 @@ from mintql.domain.money import to_decimal_text
 from mintql.domain.months import first_day, month_text
 from mintql.gateways.objects import ObjectConflict
 from mintql.services.extract import GZIP_LEVEL, Workplace
-from mintql.services.fingerprints import fingerprint, unpack
+from mintql.services.fingerprints import fingerprints_of, unpack
 from mintql.services.pages import Work
 from mintql.store import ingest as store
 from mintql.store import raw_log as index
@@ -58,8 +58,9 @@ async def write(place: Workplace, works: Sequence[Work]) -> None:
         run = work.run
         for external_id, account in work.folded.by_account.items():
             known = seen.get((run.key.user_id, run.connection_id, external_id), {})
+            prints = fingerprints_of(account)
             for row in account.rows.values():
-                id_hash, content_hash = fingerprint(row)
+                id_hash, content_hash = prints[row.external_id]
                 if known.get(id_hash) != content_hash:
                     line = _line(run, row, work.bound.get(external_id))
                     by_month.setdefault(first_day(row.posted_on), []).append((run.key.user_id, line))

@@ -53,10 +53,12 @@ class Slice:
 class Changes:
     """What a transaction did to a run's rows, the months whose sums it moved, and how many accounts are new.
 
-    `matched` counts rows that were found to be ones that are there already, or that took the place of such.
+    `sides` are those of `added` that may be sides of transfers. `matched` counts rows that were found to be ones
+    that are there already, or that took the place of such.
     """
 
     added: list[TransactionId] = field(default_factory=list)
+    sides: list[TransactionId] = field(default_factory=list)
     changed: list[TransactionId] = field(default_factory=list)
     removed: list[TransactionId] = field(default_factory=list)
     months: set[date] = field(default_factory=set)

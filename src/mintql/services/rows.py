@@ -12,14 +12,12 @@ from datetime import date, datetime, timedelta
 
 from mintql.domain.categories import Categorization, CategorySource
 from mintql.domain.ids import AccountId, RawObjectId, TransactionId, UserId
-from mintql.domain.ingest import NOTHING_PERSONAL, AccountRows, Folded, Personal, StoredRow, institution_code, merge
-from mintql.domain.institutions import RejectedRow
+from mintql.domain.ingest import NOTHING_PERSONAL, Personal, StoredRow, institution_code, merge
 from mintql.domain.matching import PENDING_MATCH_DAYS, MatchState
-from mintql.domain.merchants import remembered
 from mintql.domain.months import first_day
 from mintql.services.categorize import default_categorizer
 from mintql.services.crowd import CrowdCache
-from mintql.services.fingerprints import fingerprint, pack, unpack
+from mintql.services.fingerprints import fingerprints_of, pack
 from mintql.services.knowledge import NOTHING_KNOWN, Decision, Knowledge, load_knowledge
 from mintql.services.row_plan import (
     AccountWork,
@@ -34,6 +32,8 @@ from mintql.services.row_plan import (
     take_over,
     taken_back,
 )
+from mintql.services.row_sift import sift
+from mintql.services.transfer_clues import may_be_found
 from mintql.store import choices, succession
 from mintql.store import ingest as store
 from mintql.store.ingest import Account, KnownAccount, NewRow
@@ -41,8 +41,6 @@ from mintql.store.queries import Conn
 from mintql.store.succession import NewMatch
 from mintql.store.sync import RunKey
 
-REJECTED_ACCOUNT_POSITION = -1_000_000
-"""Positions of rows whose account is unknown count down from here, clear of all others."""
 VANISHED_DAYS = 2 * PENDING_MATCH_DAYS
 """How long a pending row that vanished may still be claimed by the posted row that it became."""
 SEEN_DAYS = 45
@@ -65,7 +63,7 @@ class RowWriter:
         """Write the slices; return what became of each run's rows."""
         self._changes = {part.run.key: Changes() for part in slices}
         known = await self._accounts(slices)
-        works = self._sift(slices, known)
+        works = sift(slices, known)
         candidates = [item for work in works for item in work.candidates.values()]
         self._knowledge = await load_knowledge(
             self._conn,
@@ -125,37 +123,6 @@ class RowWriter:
         ]
         connections = [(part.run.key.user_id, part.run.connection_id) for part in telling]
         await store.note_missing(self._conn, connections, named, self._now)
-
-    def _sift(self, slices: Sequence[Slice], known: dict[tuple[RunKey, str], KnownAccount]) -> list[AccountWork]:
-        """Drop rows whose fingerprints are known; put rows of unknown accounts aside."""
-        works: dict[tuple[RunKey, str], AccountWork] = {}
-        for part in slices:
-            for external_id, said in part.folded.by_account.items():
-                account = known.get((part.run.key, external_id))
-                if account is None:
-                    _reject_account(part.folded, external_id, said)
-                    continue
-                key = (account.user_id, account.account_id)
-                works[part.run.key, external_id] = AccountWork(
-                    part.run, key, said, part.closing, account.is_new, part.covered.get(external_id)
-                )
-            seen = {name: unpack(account.seen) for (run, name), account in known.items() if run == part.run.key}
-            for row in part.rows:
-                work = works.get((part.run.key, row.account_external_id))
-                if work is None:
-                    continue
-                id_hash, content_hash = fingerprint(row)
-                known_hash = seen[row.account_external_id].get(id_hash)
-                if known_hash != content_hash:
-                    work.candidates[row.external_id] = Candidate(
-                        run=part.run.key,
-                        account=work.account,
-                        row=row,
-                        merchant=remembered(row.description),
-                        object_id=_object_id(part, work.said, row.external_id),
-                        id_known=known_hash is not None,
-                    )
-        return list(works.values())
 
     async def _known(self, works: Sequence[AccountWork]) -> Known:
         """Return what the database has that a new row of these accounts may be another word for."""
@@ -218,30 +185,24 @@ class RowWriter:
         rows = [self._new_row(item, next(ids), plan) for item in plan.fresh]
         if not await store.copy_rows(self._conn, rows):
             return False
+        days: dict[RunKey, set[date]] = {}
         for item, row in zip(plan.fresh, rows, strict=True):
             plan.ids[item.account, row.external_id] = row.transaction_id
             if row.successor_id is None:
-                self._note(item.run, row.posted_on).added.append(row.transaction_id)
+                changes = self._changes[item.run]
+                changes.added.append(row.transaction_id)
+                if may_be_found(row.category_id, row.category_source, row.category_detail):
+                    changes.sides.append(row.transaction_id)
+                days.setdefault(item.run, set()).add(row.posted_on)
+        for run, of_run in days.items():
+            self._note(run, *of_run)
         return True
 
     def _new_row(self, item: Candidate, transaction_id: TransactionId, plan: Plan) -> NewRow:
         row = item.row
         name = (item.account, row.external_id)
-        category: Categorization | None = None
-        gave_way = plan.takes_over.get(name, [])
-        personal = NOTHING_PERSONAL
-        for before in gave_way:
-            personal = personal.over(before.personal.in_currency(before.currency, row.currency))
-        for before in gave_way:
-            kind = plan.matches[item.account, before.external_id].kind
-            if keeps_category(before, item.merchant, kind):
-                source = CategorySource(before.category_source)
-                category = Categorization(before.category_id, source, before.category_detail, 0)
-                break
-        if not gave_way or category is None:
-            outcome = self._decide(item)
-            category = category or outcome.category
-            personal = personal if gave_way else outcome.personal
+        gave_way = plan.takes_over.get(name)
+        category, personal = self._taken_over(item, gave_way, plan) if gave_way else self._decide(item)
         return NewRow(
             user_id=item.account[0],
             transaction_id=transaction_id,
@@ -252,7 +213,7 @@ class RowWriter:
             currency=row.currency,
             pending=row.pending,
             category_id=category.category_id,
-            category_source=category.source.value,
+            category_source=category.source,
             description=row.description,
             merchant=self._categorizer.display_name(item.merchant, row.currency),
             merchant_key=item.merchant.key,
@@ -264,8 +225,22 @@ class RowWriter:
             personal=personal,
         )
 
+    def _taken_over(self, item: Candidate, gave_way: Sequence[StoredRow], plan: Plan) -> Decision:
+        """Return what a new row takes over from those that give way to it; where that is no category, its own."""
+        personal = NOTHING_PERSONAL
+        for before in gave_way:
+            personal = personal.over(before.personal.in_currency(before.currency, item.row.currency))
+        for before in gave_way:
+            kind = plan.matches[item.account, before.external_id].kind
+            if keeps_category(before, item.merchant, kind):
+                source = CategorySource(before.category_source)
+                return Decision(Categorization(before.category_id, source, before.category_detail, 0), personal)
+        return Decision(self._decide(item).category, personal)
+
     def _decide(self, item: Candidate) -> Decision:
         known = self._knowledge.get(item.account[0], NOTHING_KNOWN)
+        if not known.rules:
+            return Decision(known.categorize(self._categorizer, item.clues), NOTHING_PERSONAL)
         return known.decide(self._categorizer, item.rule_clues, item.clues)
 
     async def _change(self, plan: Plan) -> None:
@@ -342,7 +317,9 @@ class RowWriter:
         names = [(account[0], row.transaction_id) for (account, _), row in gone.items()]
         for account, transaction_id, posted_on, counts in await succession.free_file_rows(self._conn, names, self._now):
             if counts:
-                self._note(plan.runs[account], posted_on).added.append(transaction_id)
+                changes = self._note(plan.runs[account], posted_on)
+                changes.added.append(transaction_id)
+                changes.sides.append(transaction_id)
 
     def _note(self, run: RunKey, *days: date) -> Changes:
         changes = self._changes[run]
@@ -367,24 +344,9 @@ class RowWriter:
                 newest = min(newest, work.run.window_last)
             if newest is not None:
                 since = newest - timedelta(days=SEEN_DAYS)
-                recent = sorted(fingerprint(row) for row in work.said.rows.values() if row.posted_on >= since)
+                prints = fingerprints_of(work.said)
+                recent = sorted(prints[row.external_id] for row in work.said.rows.values() if row.posted_on >= since)
                 lists.append((*work.account, pack(recent), *covered))
             elif work.account in self._taken_from or window is not None:
                 lists.append((*work.account, pack([]) if work.account in self._taken_from else None, *covered))
         await store.write_seen(self._conn, lists)
-
-
-def _object_id(part: Slice, said: AccountRows, external_id: str) -> RawObjectId | None:
-    """Return the raw page that had the last word on a row."""
-    page = said.pages.get(external_id)
-    return None if page is None or page >= len(part.object_ids) else part.object_ids[page]
-
-
-def _reject_account(folded: Folded, external_id: str, said: AccountRows) -> None:
-    """Put the rows of an account that the institution never described into quarantine."""
-    reason = f"it belongs to account {external_id!r}, which the institution did not describe"
-    known = {(number, row.position, row.account_external_id) for number, row in folded.rejected}
-    for place, row in enumerate(said.rows.values()):
-        position = REJECTED_ACCOUNT_POSITION - place
-        if (0, position, external_id) not in known:
-            folded.rejected.append((0, RejectedRow(position, reason, row.description, external_id)))

@@ -10,14 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import cache
 
-from mintql.data import load_categories
 from mintql.domain.categories import UNCATEGORIZED_ID, CategoryKind, CategorySource, CategoryTree
-from mintql.domain.ids import AccountId, CategoryId, ConnectionId, TransactionId, TransferId, UserId
+from mintql.domain.ids import AccountId, ConnectionId, TransactionId, TransferId, UserId
 from mintql.domain.months import first_day
 from mintql.domain.transfers import (
-    LOAN_SLUGS,
     TRANSFER_DAYS_MAX,
     Found,
     OwnAccount,
@@ -29,6 +26,7 @@ from mintql.domain.transfers import (
     side_categories,
 )
 from mintql.services.personal_categories import trees_of
+from mintql.services.transfer_clues import telling
 from mintql.store import transfers as store
 from mintql.store.queries import Conn
 from mintql.store.transfers import NewPair, Pair, RowKey, SideRow
@@ -93,15 +91,6 @@ async def release(conn: Conn, user_id: UserId, connection_id: ConnectionId, now:
     await settling.write()
     settled = settling.settled.get(user_id, NOTHING_SETTLED)
     return replace(settled, changed=settled.changed - leaving)
-
-
-@cache
-def _telling() -> frozenset[CategoryId]:
-    """Return the standard categories that speak for a transfer."""
-    leaves = load_categories().leaves
-    return frozenset(
-        leaf.category_id for leaf in leaves if leaf.kind is CategoryKind.TRANSFER or leaf.slug in LOAN_SLUGS
-    )
 
 
 class Settling:
@@ -317,7 +306,7 @@ class Settling:
     ) -> None:
         """Match the transactions around these anew, where their persons have more than one account."""
         looked_for = {key for key in (*keys, *self._freed) if key[0] in self._accounts and key[1] not in leaving}
-        around = await store.near(self._conn, sorted(looked_for), _telling(), NEAR_DAYS)
+        around = await store.near(self._conn, sorted(looked_for), telling(), NEAR_DAYS)
         groups: dict[tuple[UserId, str, int], list[SideRow]] = {}
         for row in around:
             if row.transaction_id not in leaving:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
 
 import asyncpg
 
+from mintql.domain.categories import CategorySource
 from mintql.domain.ids import (
     AccountId,
     CategoryId,
@@ -25,6 +26,7 @@ from mintql.store.queries import Conn, load
 
 SQL = load("ingest")
 
+SAME_PURCHASE = timedelta(days=SAME_PURCHASE_DAYS)
 IDS_PER_BLOCK = 1_000
 """Increment of the sequence `transaction_ids`."""
 
@@ -54,8 +56,7 @@ class KnownAccount:
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NewRow:
+class NewRow(NamedTuple):
     """A transaction to insert, in the order of `COPY_COLUMNS`."""
 
     user_id: UserId
@@ -67,7 +68,7 @@ class NewRow:
     currency: str
     pending: bool
     category_id: CategoryId
-    category_source: str
+    category_source: CategorySource
     description: str
     merchant: str
     merchant_key: str
@@ -80,14 +81,14 @@ class NewRow:
 
     def record(self) -> tuple[object, ...]:
         """Return the values in the order of `COPY_COLUMNS`."""
-        return (
-            self.user_id, self.transaction_id, self.account_id, self.external_id, self.posted_on,
-            self.amount_minor, self.currency, self.pending, self.category_id, self.category_source,
-            self.description, self.merchant, self.merchant_key, self.category_detail, self.institution_code,
-            self.object_id, self.import_id, self.successor_id, self.personal.note, self.personal.tags,
-            self.personal.part_category_ids, self.personal.part_amounts_minor, self.personal.part_notes,
-            self.personal.display_name, self.personal.excluded_from_budgets,
-        )  # fmt: skip
+        return self[:-1] + _NOTHING if self.personal is NOTHING_PERSONAL else self[:-1] + _values(self.personal)
+
+
+def _values(personal: Personal) -> tuple[object, ...]:
+    return tuple(getattr(personal, name) for name in PERSONAL_COLUMNS)
+
+
+_NOTHING = _values(NOTHING_PERSONAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +227,31 @@ async def near_rows(conn: Conn, rows: Sequence[tuple[Account, ProviderTransactio
     """Return posted rows without a successor that have the amount of one of these, around its day, by account."""
     if not rows:
         return {}
+    # By month, so that no amount is compared with all of a long history.
+    months: dict[tuple[Account, int, int], list[ProviderTransaction]] = {}
+    days: dict[tuple[Account, int, str], list[date]] = {}
+    for account, row in rows:
+        months.setdefault((account, row.posted_on.year, row.posted_on.month), []).append(row)
+        days.setdefault((account, row.amount_minor, row.currency), []).append(row.posted_on)
     found = await conn.fetch(
         SQL.near_rows,
-        [account[0] for account, _ in rows],
-        [account[1] for account, _ in rows],
-        [row.posted_on for _, row in rows],
-        [row.amount_minor for _, row in rows],
-        [row.currency for _, row in rows],
-        SAME_PURCHASE_DAYS,
+        [account[0] for account, _, _ in months],
+        [account[1] for account, _, _ in months],
+        [min(row.posted_on for row in group) - SAME_PURCHASE for group in months.values()],
+        [max(row.posted_on for row in group) + SAME_PURCHASE for group in months.values()],
+        ["{" + ",".join({str(row.amount_minor) for row in group}) + "}" for group in months.values()],
     )
-    return _by_account(found)
+    return {
+        account: [
+            row
+            for row in near
+            if any(
+                abs(row.posted_on - day) <= SAME_PURCHASE
+                for day in days.get((account, row.amount_minor, row.currency), ())
+            )
+        ]
+        for account, near in _by_account(found).items()
+    }
 
 
 async def coverage(conn: Conn, accounts: Sequence[Account]) -> dict[Account, Coverage]:

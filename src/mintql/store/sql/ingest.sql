@@ -179,8 +179,8 @@ JOIN unnest($1::bigint[], $2::bigint[], $3::text[]) AS asked (user_id, account_i
     USING (user_id, account_id, external_id)
 
 -- name: near_rows
--- Posted rows without a successor that have the amount of one of these rows, within so many days of it; none that a
--- person decided on. `stands_for`: the ids of rows that gave way to it.
+-- Posted rows without a successor of these accounts and days that have one of these amounts; none that a person decided
+-- on. Each account's days are walked once, whatever the number of amounts. `stands_for`: the ids of rows that gave way.
 SELECT DISTINCT ON (user_id, account_id, transaction_id) row.user_id, row.account_id, row.transaction_id, external_id,
     row.posted_on, row.amount_minor, row.currency, pending, description, merchant, merchant_key, category_id,
     category_source, category_detail, institution_code, successor_id, removed_at, import_id, note, tags,
@@ -201,20 +201,24 @@ SELECT DISTINCT ON (user_id, account_id, transaction_id) row.user_id, row.accoun
         )
         FROM gave_way
     ) AS stands_for
-FROM unnest($1::bigint[], $2::bigint[], $3::date[], $4::bigint[], $5::text[])
-    AS asked (user_id, account_id, posted_on, amount_minor, currency)
+FROM (
+    SELECT user_id, account_id, first_day, last_day, amounts::bigint[] AS amounts_minor
+    FROM unnest($1::bigint[], $2::bigint[], $3::date[], $4::date[], $5::text[])
+        AS said (user_id, account_id, first_day, last_day, amounts)
+    OFFSET 0  -- The amounts are read once, not for each row that is looked at.
+) AS asked
 -- Two branches, each with an index of its own: rows that count, and the few that were taken back.
 CROSS JOIN LATERAL (
     SELECT * FROM transactions AS live
     WHERE live.user_id = asked.user_id AND live.account_id = asked.account_id
-      AND live.posted_on BETWEEN asked.posted_on - $6::int AND asked.posted_on + $6::int
-      AND live.amount_minor = asked.amount_minor AND live.currency = asked.currency AND NOT live.pending
+      AND live.posted_on BETWEEN asked.first_day AND asked.last_day
+      AND live.amount_minor = ANY (asked.amounts_minor) AND NOT live.pending
       AND live.successor_id IS NULL AND live.removed_at IS NULL
     UNION ALL
     SELECT * FROM transactions AS removed
     WHERE removed.user_id = asked.user_id AND removed.account_id = asked.account_id
-      AND removed.posted_on BETWEEN asked.posted_on - $6::int AND asked.posted_on + $6::int
-      AND removed.amount_minor = asked.amount_minor AND removed.currency = asked.currency AND NOT removed.pending
+      AND removed.posted_on BETWEEN asked.first_day AND asked.last_day
+      AND removed.amount_minor = ANY (asked.amounts_minor) AND NOT removed.pending
       AND removed.successor_id IS NULL AND removed.removed_at IS NOT NULL
 ) AS row
 WHERE NOT coalesce((

@@ -1,0 +1,74 @@
+"""Which rows of a batch are not known by their fingerprints. Values only; most rows of a refresh end here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
+
+from mintql.domain.ids import RawObjectId
+from mintql.domain.ingest import AccountRows, Folded
+from mintql.domain.institutions import ProviderTransaction, RejectedRow
+from mintql.domain.merchants import remembered
+from mintql.services.fingerprints import fingerprints_of, unpack
+from mintql.services.row_plan import AccountWork, Candidate, Slice
+from mintql.store.ingest import KnownAccount
+from mintql.store.sync import RunKey
+
+REJECTED_ACCOUNT_POSITION = -1_000_000
+"""Positions of rows whose account is unknown count down from here, clear of all others."""
+
+_account_of = attrgetter("account_external_id")
+
+
+def sift(slices: Sequence[Slice], known: Mapping[tuple[RunKey, str], KnownAccount]) -> list[AccountWork]:
+    """Return the accounts of these slices with what of their rows is not known; put rows of unknown accounts aside."""
+    works: dict[tuple[RunKey, str], AccountWork] = {}
+    for part in slices:
+        for external_id, said in part.folded.by_account.items():
+            account = known.get((part.run.key, external_id))
+            if account is None:
+                _reject_account(part.folded, external_id, said)
+                continue
+            key = (account.user_id, account.account_id)
+            works[part.run.key, external_id] = AccountWork(
+                part.run, key, said, part.closing, account.is_new, part.covered.get(external_id)
+            )
+        for external_id, rows in groupby(part.rows, key=_account_of):
+            work = works.get((part.run.key, external_id))
+            if work is not None:
+                _find(part, work, known[part.run.key, external_id].seen, rows)
+    return list(works.values())
+
+
+def _find(part: Slice, work: AccountWork, seen: bytes, rows: Iterable[ProviderTransaction]) -> None:
+    """Add the candidates among the rows of one account."""
+    contents, prints = unpack(seen), fingerprints_of(work.said)
+    for row in rows:
+        id_hash, content_hash = prints[row.external_id]
+        known_hash = contents.get(id_hash)
+        if known_hash != content_hash:
+            work.candidates[row.external_id] = Candidate(
+                run=part.run.key,
+                account=work.account,
+                row=row,
+                merchant=remembered(row.description),
+                object_id=_object_id(part, work.said, row.external_id),
+                id_known=known_hash is not None,
+            )
+
+
+def _object_id(part: Slice, said: AccountRows, external_id: str) -> RawObjectId | None:
+    """Return the raw page that had the last word on a row."""
+    page = said.pages.get(external_id)
+    return None if page is None or page >= len(part.object_ids) else part.object_ids[page]
+
+
+def _reject_account(folded: Folded, external_id: str, said: AccountRows) -> None:
+    """Put the rows of an account that the institution never described into quarantine."""
+    reason = f"it belongs to account {external_id!r}, which the institution did not describe"
+    known = {(number, row.position, row.account_external_id) for number, row in folded.rejected}
+    for place, row in enumerate(said.rows.values()):
+        position = REJECTED_ACCOUNT_POSITION - place
+        if (0, position, external_id) not in known:
+            folded.rejected.append((0, RejectedRow(position, reason, row.description, external_id)))

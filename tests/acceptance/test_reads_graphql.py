@@ -5,7 +5,6 @@ Operations run against the real schema, database and Valkey, as a person who is 
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -17,33 +16,11 @@ from mintql.data import load_categories
 from mintql.domain.ids import SessionId
 from support.factories import create_account, create_connection, create_person, create_transaction
 from support.people import category
+from support.statements import CountingRuntime
 
 DAY = date(2026, 11, 10)
 GROCERIES = encode_id("Category", category("groceries"))
 FOOD = encode_id("Category", category("food-and-dining"))
-
-
-class CountingRuntime:
-    """The runtime, keeping the text of each statement that is run for a person."""
-
-    def __init__(self, runtime):
-        self.runtime = runtime
-        self.statements: list[str] = []
-
-    def __getattr__(self, name):
-        return getattr(self.runtime, name)
-
-    def person(self, user_id):
-        return self._counted(self.runtime.person(user_id))
-
-    def reading(self, user_id):
-        return self._counted(self.runtime.reading(user_id))
-
-    @asynccontextmanager
-    async def _counted(self, opened):
-        async with opened as conn:
-            with conn.query_logger(lambda record: self.statements.append(record.query)):
-                yield conn
 
 
 class Client:

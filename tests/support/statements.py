@@ -1,0 +1,28 @@
+"""Counting what the database is asked."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+
+class CountingRuntime:
+    """The runtime, keeping the text of each statement that is run for a person."""
+
+    def __init__(self, runtime):
+        self.runtime = runtime
+        self.statements: list[str] = []
+
+    def __getattr__(self, name):
+        return getattr(self.runtime, name)
+
+    def person(self, user_id):
+        return self._counted(self.runtime.person(user_id))
+
+    def reading(self, user_id):
+        return self._counted(self.runtime.reading(user_id))
+
+    @asynccontextmanager
+    async def _counted(self, opened):
+        async with opened as conn:
+            with conn.query_logger(lambda record: self.statements.append(record.query)):
+                yield conn

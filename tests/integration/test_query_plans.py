@@ -7,21 +7,16 @@ files, so that new ones are looked at without being named here.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import asyncpg
-import pytest
-import pytest_asyncio
 
 from mintql.store.queries import load, nouns
 from support.plans import SETTINGS, Scan, fill, plan, scans
-from support.servers import fresh_database
 from tidy.test_queries import API_NOUNS
-
-pytestmark = [pytest.mark.xdist_group("plans")]
+from tidy.test_schema import OF_NOBODY
 
 ALLOWED = {
     ("rates.between", "exchange_rates"): "everybody's: days of each of some forty currencies, leapt over",
@@ -79,21 +74,15 @@ class Planned:
     references: list[tuple[str, list[str], list[Scan]]] = field(default_factory=list)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def planned(cluster):
-    async with fresh_database(cluster, "plans") as url:
-        conn = await asyncpg.connect(url)
-        try:
-            await fill(conn)
-            found = Planned({row["name"]: row["leads"] for row in await conn.fetch(LEADING)})
-            for role, settings in SETTINGS.items():
-                await conn.execute(settings)
-                found.scans[role] = [item async for item in _planned(conn, role)]
-            for row in await conn.fetch(REFERENCES):
-                found.references.append((row["table"], row["columns"], await _deleting(conn, row)))
-        finally:
-            await conn.close()
-        yield found
+async def look(conn: asyncpg.Connection) -> Planned:
+    """Plan everything there is, as every role that runs it."""
+    found = Planned({row["name"]: row["leads"] for row in await conn.fetch(LEADING)})
+    for role, settings in SETTINGS.items():
+        await conn.execute(settings)
+        found.scans[role] = [item async for item in _planned(conn, role)]
+    for row in await conn.fetch(REFERENCES):
+        found.references.append((row["table"], row["columns"], await _deleting(conn, row)))
+    return found
 
 
 async def _planned(conn, role):
@@ -129,66 +118,73 @@ async def _deleting(conn, reference) -> list[Scan]:
     return list(scans(await plan(conn, text, ["NULL" for _ in reference["columns"]])))
 
 
-def said(found) -> set[str]:
-    return {f"{query} reads {scan.table} by {scan.kind} {scan.entries}" for query, scan in found}
-
-
-@pytest.mark.parametrize("role", SETTINGS)
-def test_no_query_reads_a_table_or_an_index_from_end_to_end(planned, role):
-    assert len(planned.scans[role]) > 300
-    assert not said(
-        (query, scan)
-        for query, scan in planned.scans[role]
+def read_from_end_to_end(planned: Planned) -> set[str]:
+    return {
+        f"{query}, {scan}"
+        for found in planned.scans.values()
+        for query, scan in found
         if not scan.enters(planned.leading) and (query, scan.table) not in ALLOWED
-    )
+    }
 
 
-def test_every_query_of_the_api_enters_tables_by_the_person(planned):
-    of_nobody = {"exchange_rates", "crowd_counts", "crowd_sellers", "summary_rounds", "deletions", "deletion_entries"}
-    assert not said(
-        (query, scan)
+def entered_without_the_person(planned: Planned) -> set[str]:
+    return {
+        f"{query}, {scan}"
         for query, scan in planned.scans["api"]
-        if scan.table not in of_nobody and not scan.names_person and (query, scan.table) not in ALLOWED
-    )
+        if scan.table not in OF_NOBODY and not scan.names_person and (query, scan.table) not in ALLOWED
+    }
 
 
-@pytest.mark.parametrize("role", SETTINGS)
-def test_no_page_is_sorted_out_of_all_rows_of_a_person(planned, role):
+def sorted_out_of_all_rows_of_a_person(planned: Planned) -> set[str]:
     """Workers plan with bitmaps, which are sorted; pages are the API's, so its queries are looked at as it plans them."""
-    assert not said(
-        (query, scan)
-        for query, scan in planned.scans[role]
+    return {
+        f"{query}, {scan}"
+        for role, found in planned.scans.items()
+        for query, scan in found
         if scan.sorted_for_limit
         and scan.is_of_whole_person
         and (role == "api" or query.partition(".")[0] not in API_NOUNS)
         and (query, scan.table) not in SORTS_ALLOWED
-    )
+    }
 
 
-def test_what_refers_to_a_deleted_row_is_found_by_its_reference(planned):
-    slow = {
+def found_by_less_than_their_reference(planned: Planned) -> set[str]:
+    """What PostgreSQL looks for when a row that others refer to is deleted."""
+    return {
         f"{table} ({', '.join(columns)})"
         for table, columns, found in planned.references
         for scan in found
         if not scan.enters(planned.leading) or any(column not in str(scan.entries) for column in columns)
     }
-    assert slow == set()
 
 
-def test_what_is_allowed_is_there(planned):
+def allowed_without_need(planned: Planned) -> set[tuple[str, str]]:
     """A reason without its query would let a later one pass."""
-    seen = {(query, scan.table) for found in planned.scans.values() for query, scan in found}
-    assert {*ALLOWED, *SORTS_ALLOWED} <= seen
+    return {*ALLOWED, *SORTS_ALLOWED} - {
+        (query, scan.table) for found in planned.scans.values() for query, scan in found
+    }
 
 
-def test_a_scan_of_a_whole_table_is_seen(cluster):
-    async def look() -> list[Scan]:
-        async with fresh_database(cluster, "plans_seen") as url:
-            conn = await asyncpg.connect(url)
-            try:
-                return list(scans(await plan(conn, "SELECT FROM users ORDER BY name LIMIT 1", [])))
-            finally:
-                await conn.close()
+async def test_every_query_finds_its_rows_by_an_index(database_url):
+    conn = await asyncpg.connect(database_url)
+    try:
+        await fill(conn)
+        planned = await look(conn)
+    finally:
+        await conn.close()
+    assert min(map(len, planned.scans.values())) > 300
+    assert len(planned.references) > 40
+    assert read_from_end_to_end(planned) == set()
+    assert entered_without_the_person(planned) == set()
+    assert sorted_out_of_all_rows_of_a_person(planned) == set()
+    assert found_by_less_than_their_reference(planned) == set()
+    assert allowed_without_need(planned) == set()
 
-    (scan,) = asyncio.run(look())
+
+async def test_a_scan_of_a_whole_table_is_seen(database_url):
+    conn = await asyncpg.connect(database_url)
+    try:
+        (scan,) = scans(await plan(conn, "SELECT FROM users ORDER BY name LIMIT 1", []))
+    finally:
+        await conn.close()
     assert (scan.kind, scan.table, scan.enters({}), scan.sorted_for_limit) == ("Seq Scan", "users", False, True)

@@ -106,6 +106,12 @@ class Seller:
     outgoing: bool
     rows: tuple[Occurrence, ...]
     leaning: Leaning
+    found: tuple[Found, ...] | None = None
+    """What was found in all of the rows, where that was looked for already."""
+
+    def looked_through(self) -> Seller:
+        """Return the seller with what is found in its rows."""
+        return replace(self, found=tuple(find_series(self.rows, self.leaning)))
 
     @property
     def key(self) -> tuple[str, str, bool]:
@@ -187,7 +193,8 @@ def _id(series: Series) -> RecurringId:
 def _found(sellers: Sequence[Seller], taken: set[TransactionId], known: Mapping[AccountId, date]) -> Iterator[Series]:
     for seller in sellers:
         rows = [row for row in seller.rows if row.transaction_id not in taken]
-        for found in find_series(rows, seller.leaning):
+        is_whole = seller.found is not None and len(rows) == len(seller.rows)
+        for found in seller.found or () if is_whole else find_series(rows, seller.leaning):
             yield series_of(seller, found, known)
 
 

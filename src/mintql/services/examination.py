@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 from mintql.domain.ids import UserId
 from mintql.services import (
@@ -20,9 +21,11 @@ from mintql.services import (
 )
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Begin, Clock
+from mintql.services.recurring_detection import CHANGES_MAX, Ahead
 from mintql.store import examinations as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
+from mintql.store.recurring import last_look
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +38,22 @@ Step = Callable[[Conn, UserId, datetime], Awaitable[Effects]]
 
 Perform = Callable[[Effects], Awaitable[None]]
 
-STEPS: tuple[Step, ...] = (
-    recurring_detection.look,
-    notices_transactions.look,
-    notices_balances.look,
-    notices_connections.look,
-    budget_forecasts.forecast_notices,
-)
-"""In this order: what recurs is known before what is unusual, and both before forecasts."""
+WHOLE_EVERY = timedelta(days=7)
+"""In between, sellers are looked at whose transactions changed; days that pass change little at the others."""
+
+
+def _steps(only: frozenset[str] | None, ahead: Ahead | None) -> tuple[Step, ...]:
+    """Return the steps, of sellers `only` where they are given, in order.
+
+    What recurs is known before what is unusual, and both before forecasts.
+    """
+    return (
+        partial(recurring_detection.look, only=only, ahead=ahead),
+        partial(notices_transactions.look, only=only),
+        notices_balances.look,
+        notices_connections.look,
+        budget_forecasts.forecast_notices,
+    )
 
 
 async def mark(conn: Conn, user_ids: Iterable[UserId], now: datetime) -> Effects:
@@ -65,8 +76,9 @@ async def examine_due(begin: Begin, perform: Perform, clock: Clock, steps: tuple
     count = 0
     for user_id in user_ids:
         try:
+            ahead = None if steps else await _read_ahead(begin, user_id, clock())
             async with begin() as conn:
-                effects = await _examine(conn, user_id, clock(), STEPS if steps is None else steps)
+                effects = await _examine(conn, user_id, clock(), steps, ahead)
         except Exception:
             log.exception("examination of person %s failed", user_id)
             async with begin() as conn:
@@ -78,11 +90,29 @@ async def examine_due(begin: Begin, perform: Perform, clock: Clock, steps: tuple
     return count
 
 
-async def _examine(conn: Conn, user_id: UserId, now: datetime, steps: tuple[Step, ...]) -> Effects | None:
+async def _read_ahead(begin: Begin, user_id: UserId, now: datetime) -> Ahead | None:
+    """Read, before the person's lock is taken, what a look at all of their sellers needs; None where some will do."""
+    async with begin() as conn:
+        if await _changed(conn, user_id, now) is not None:
+            return None
+        return await recurring_detection.read_ahead(conn, user_id, now)
+
+
+async def _examine(
+    conn: Conn, user_id: UserId, now: datetime, steps: tuple[Step, ...] | None, ahead: Ahead | None
+) -> Effects | None:
     await lock_users(conn, [user_id])
     if not await store.take(conn, user_id):
         return None
     effects = Effects()
-    for step in steps:
+    for step in steps or _steps(None if ahead else await _changed(conn, user_id, now), ahead):
         effects.merge(await step(conn, user_id, now))
     return effects
+
+
+async def _changed(conn: Conn, user_id: UserId, now: datetime) -> frozenset[str] | None:
+    """Return keys of the sellers with changes since the last look; None where all have to be looked at."""
+    last = await last_look(conn, user_id)
+    if last is None or now - last.whole_at >= WHOLE_EVERY:
+        return None
+    return await store.changed_sellers(conn, user_id, last.seq, CHANGES_MAX)

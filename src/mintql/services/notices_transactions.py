@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -44,6 +44,8 @@ NEWS_DAYS = 7
 AHEAD_DAYS = 31
 """Banks book some charges ahead."""
 SPREAD_DAYS = 182
+SPREAD_MAX = 2_000
+"""So many of the newest charges of those days say how charges are."""
 EARLIER_DAYS = 400
 EARLIER_MAX = 100
 CHARGES_MAX = 2_000
@@ -71,21 +73,25 @@ class _Known:
         return self.accounts.get(charge.account_id, AccountLeft("The account"))
 
 
-async def look(conn: Conn, user_id: UserId, now: datetime) -> Effects:
-    """Raise notifications for charges of the last days that are large or not as usual."""
+async def look(conn: Conn, user_id: UserId, now: datetime, only: Collection[str] | None = None) -> Effects:
+    """Raise notifications for charges of the last days that are large or not as usual.
+
+    Of the sellers `only`, by their keys, where they are given: those with changes since the last look.
+    """
     preferences = (await notification_settings.preferences_of(conn, [user_id])).get(user_id)
     if preferences is None:
         return Effects()
     today = local_date(now, preferences.time_zone)
     recent, tree = today - timedelta(days=NEWS_DAYS), await tree_of(conn, user_id)
     transfers = left_out(tree)
-    charges = await store.charges(conn, user_id, recent, today + timedelta(days=AHEAD_DAYS), transfers, CHARGES_MAX)
+    last = today + timedelta(days=AHEAD_DAYS)
+    charges = await store.charges(conn, user_id, recent, last, transfers, CHARGES_MAX, only)
     if not any(charge.is_news for charge in charges):
         return Effects()
     before = recent - timedelta(days=1)
     known = _Known(
         user_id,
-        await store.spreads(conn, user_id, before - timedelta(days=SPREAD_DAYS), before, transfers),
+        await store.spreads(conn, user_id, before - timedelta(days=SPREAD_DAYS), before, transfers, SPREAD_MAX),
         await store.earlier(
             conn,
             user_id,

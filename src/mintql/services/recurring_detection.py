@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from mintql.domain.ids import AccountId, UserId
+from mintql.domain.categories import CategoryTree
+from mintql.domain.ids import AccountId, ChangeSeq, UserId
 from mintql.domain.months import local_date
 from mintql.domain.recurring_categories import leaning, left_out
 from mintql.domain.recurring_series import Seller, Series, Settled, settle
@@ -13,8 +16,9 @@ from mintql.services.effects import Effects
 from mintql.services.paychecks import note_income
 from mintql.services.personal_categories import tree_of
 from mintql.services.recurring_notices import tell_new, tell_raised
+from mintql.store import changes, users
 from mintql.store import recurring as store
-from mintql.store import users
+from mintql.store.examinations import changed_sellers
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
 
@@ -25,14 +29,38 @@ AHEAD_DAYS = 31
 BOUNDS = store.Bounds(rows_max=125, whole_rows_max=5_000, sellers_max=2_000)
 """A weekly charge comes 114 times in these days. So many rows in all are a second or two of work; of sellers beyond
 them, and of those with more rows, only amounts that repeat are read."""
+CHANGES_MAX = 5_000
+"""Of more changed transactions, all sellers are looked at and not those of the changed ones."""
 SERIES_MAX = 500
 """Series of one person; what is found beyond them is not kept."""
 
 
-async def look(conn: Conn, user_id: UserId, now: datetime) -> Effects:
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a person's sellers were, and what recurs there, at a place in their log of changes."""
+
+    seq: ChangeSeq
+    sellers: Sequence[Seller]
+
+
+async def read_ahead(conn: Conn, user_id: UserId, now: datetime) -> Ahead | None:
+    """Read all that `look` looks at, and look for what recurs in it, before anybody's lock is taken."""
+    user = await users.get(conn, user_id)
+    if user is None:
+        return None
+    seq = await changes.latest_seq(conn, user_id)
+    before, tree = await store.stored(conn, user_id), await tree_of(conn, user_id)
+    sellers = await _sellers(conn, user_id, before, tree, local_date(now, user.time_zone))
+    return Ahead(seq, await asyncio.to_thread(lambda: [seller.looked_through() for seller in sellers]))
+
+
+async def look(
+    conn: Conn, user_id: UserId, now: datetime, only: Collection[str] | None = None, ahead: Ahead | None = None
+) -> Effects:
     """Look through a person's rows for what recurs: write what is new or has changed, and tell of it.
 
-    With it goes the income that their paychecks come to.
+    With it goes the income that their paychecks come to. `only` are the keys of sellers with changes since the last
+    look, where others need not be looked at; `ahead` is what was read before the lock was taken.
     """
     await lock_users(conn, [user_id])
     user = await users.get(conn, user_id)
@@ -42,22 +70,55 @@ async def look(conn: Conn, user_id: UserId, now: datetime) -> Effects:
     since = today - timedelta(days=HISTORY_DAYS)
     tree = await tree_of(conn, user_id)
     before = await store.stored(conn, user_id)
-    whole = {series.merchant_key for series in before if series.is_marked}
-    until = today + timedelta(days=AHEAD_DAYS)
-    found = await store.history(conn, user_id, since, until, left_out(tree), whole, BOUNDS)
-    sellers = [Seller(*item, leaning=leaning(tree, (row.category_id for row in item.rows))) for item in found]
+    sellers = await _looked_at(conn, user_id, before, tree, today, only, ahead)
     known = await known_until(conn, user_id, user.time_zone, today)
     there = await store.there(conn, user_id, {one for series in before for one in series.transaction_ids})
     settled = settle(before, sellers, known, there, since)
     fresh = await _write(conn, user_id, settled, len(before), now)
     effects = Effects(changed={user_id} if settled.written or settled.gone else set())
-    looked_before = await store.note_look(conn, user_id, now)
+    seq = await changes.latest_seq(conn, user_id)
+    looked_before = await store.note_look(conn, user_id, now, seq, whole=only is None)
     live = [*fresh, *settled.same, *(series for series in settled.written if series.recurring_id is not None)]
     effects.merge(await note_income(conn, user, tree, live, now))
     if looked_before:
         effects.merge(await tell_new(conn, user_id, fresh, today, now))
         effects.merge(await tell_raised(conn, user_id, live, today, now))
     return effects
+
+
+async def _looked_at(
+    conn: Conn,
+    user_id: UserId,
+    before: Sequence[Series],
+    tree: CategoryTree,
+    today: date,
+    only: Collection[str] | None,
+    ahead: Ahead | None,
+) -> list[Seller]:
+    """Return the sellers to look at: those with changes and those with series, or all, most of them read ahead."""
+    if only is not None:
+        return await _sellers(conn, user_id, before, tree, today, {*only, *(one.merchant_key for one in before)})
+    changed = None if ahead is None else await changed_sellers(conn, user_id, ahead.seq, CHANGES_MAX)
+    if ahead is None or changed is None:
+        return await _sellers(conn, user_id, before, tree, today)
+    same = [seller for seller in ahead.sellers if seller.merchant_key not in changed]
+    return same + (await _sellers(conn, user_id, before, tree, today, changed) if changed else [])
+
+
+async def _sellers(
+    conn: Conn,
+    user_id: UserId,
+    before: Sequence[Series],
+    tree: CategoryTree,
+    today: date,
+    only: Collection[str] | None = None,
+) -> list[Seller]:
+    first, last = today - timedelta(days=HISTORY_DAYS), today + timedelta(days=AHEAD_DAYS)
+    followed = store.Followed(
+        {series.merchant_key for series in before}, {series.merchant_key for series in before if series.is_marked}
+    )
+    found = await store.history(conn, user_id, first, last, left_out(tree), followed, BOUNDS, only)
+    return [Seller(*item, leaning=leaning(tree, (row.category_id for row in item.rows))) for item in found]
 
 
 async def _write(conn: Conn, user_id: UserId, settled: Settled, stored: int, now: datetime) -> list[Series]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from mintql.domain.ids import UserId
+from mintql.domain.ids import ChangeSeq, UserId
 from mintql.store.queries import Conn, load
 
 SQL = load("examinations")
@@ -29,3 +29,11 @@ async def take(conn: Conn, user_id: UserId) -> bool:
 async def put_off(conn: Conn, user_id: UserId, until: datetime, attempts_max: int) -> None:
     """Put off an examination that failed, or end it when it has failed too often."""
     await conn.execute(SQL.put_off, user_id, until, attempts_max)
+
+
+async def changed_sellers(conn: Conn, user_id: UserId, seq: ChangeSeq, limit: int) -> frozenset[str] | None:
+    """Return keys of the sellers whose transactions changed after a seq; None where more than `limit` did."""
+    row = await conn.fetchrow(SQL.changed_sellers, user_id, seq, limit + 1)
+    if row is None or row["mentions"] > limit:
+        return None
+    return frozenset(row["merchant_keys"] or ())

@@ -17,18 +17,28 @@ Seller = tuple[str, str]
 
 
 async def charges(
-    conn: Conn, user_id: UserId, first: date, last: date, left_out: Collection[CategoryId], limit: int
+    conn: Conn,
+    user_id: UserId,
+    first: date,
+    last: date,
+    left_out: Collection[CategoryId],
+    limit: int,
+    only: Collection[str] | None = None,
 ) -> list[Charge]:
-    """Return money out on these days, oldest first, without these categories and without rows of files."""
-    rows = await conn.fetch(SQL.charges, user_id, first, last, sorted(left_out), limit)
+    """Return money out on these days, oldest first, without these categories and without rows of files.
+
+    Of the sellers `only`, by their keys, where they are given.
+    """
+    keys = None if only is None else sorted(only)
+    rows = await conn.fetch(SQL.charges, user_id, first, last, sorted(left_out), limit, keys)
     return [Charge(**dict(row)) for row in rows]
 
 
 async def spreads(
-    conn: Conn, user_id: UserId, first: date, last: date, left_out: Collection[CategoryId]
+    conn: Conn, user_id: UserId, first: date, last: date, left_out: Collection[CategoryId], limit: int
 ) -> dict[str, Spread]:
-    """Return how charges on these days were, by currency."""
-    rows = await conn.fetch(SQL.spreads, user_id, first, last, sorted(left_out))
+    """Return how the newest charges on these days were, at most `limit` of them, by currency."""
+    rows = await conn.fetch(SQL.spreads, user_id, first, last, sorted(left_out), limit)
     return {row["currency"]: Spread(row["count"], row["p95_minor"], row["p99_minor"]) for row in rows}
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from mintql.domain.ids import AccountId, CategoryId, RecurringId, TransactionId, UserId
+from mintql.domain.ids import AccountId, CategoryId, ChangeSeq, RecurringId, TransactionId, UserId
 from mintql.domain.recurring_amounts import AmountsKind
 from mintql.domain.recurring_cycles import Cycle, Frequency, Weekend
 from mintql.domain.recurring_detection import Occurrence
@@ -36,6 +36,20 @@ class Income(NamedTuple):
     basis: str
 
 
+class Followed(NamedTuple):
+    """Keys of sellers with series: `known` are read whole unless they have too many rows, `whole` in any case."""
+
+    known: Collection[str]
+    whole: Collection[str]
+
+
+class LastLook(NamedTuple):
+    """Up to where in the log of changes a person's transactions were looked at, and when all of them were."""
+
+    seq: ChangeSeq
+    whole_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much of a history is read: `rows_max` of a seller or of one of its amounts, `sellers_max` sellers.
@@ -54,10 +68,11 @@ async def history(
     first: date,
     last: date,
     left_out: Collection[CategoryId],
-    whole: Collection[str],
+    followed: Followed,
     bounds: Bounds,
+    only: Collection[str] | None = None,
 ) -> list[SellerRows]:
-    """Return a person's transactions by seller; see the query. `whole` are keys of sellers to read all of."""
+    """Return a person's transactions by seller, of the sellers `only` where they are given; see the query."""
     rows = await conn.fetch(
         SQL.history,
         user_id,
@@ -65,9 +80,11 @@ async def history(
         last,
         sorted(left_out),
         bounds.rows_max,
-        sorted(whole),
+        sorted(followed.whole),
         bounds.sellers_max,
         bounds.whole_rows_max,
+        sorted(followed.known),
+        None if only is None else sorted(only),
     )
     return [SellerRows(row["merchant_key"], row["currency"], row["outgoing"], _occurrences(row)) for row in rows]
 
@@ -195,9 +212,17 @@ async def remove(conn: Conn, user_id: UserId, ids: Sequence[RecurringId]) -> Non
     await conn.execute(SQL.remove, user_id, list(ids))
 
 
-async def note_look(conn: Conn, user_id: UserId, now: datetime) -> bool:
-    """Note that a person's transactions were looked through; return whether they had been before."""
-    return bool(await conn.fetchval(SQL.note_look, user_id, now))
+async def note_look(conn: Conn, user_id: UserId, now: datetime, seq: ChangeSeq, *, whole: bool) -> bool:
+    """Note that transactions were looked at up to a seq, all where `whole`; return whether any were before."""
+    return bool(await conn.fetchval(SQL.note_look, user_id, now, seq, whole))
+
+
+async def last_look(conn: Conn, user_id: UserId) -> LastLook | None:
+    """Return the last look at a person's transactions, None where they never were looked at whole."""
+    row = await conn.fetchrow(SQL.last_look, user_id)
+    if row is None or row["looked_seq"] is None or row["whole_at"] is None:
+        return None
+    return LastLook(ChangeSeq(row["looked_seq"]), row["whole_at"])
 
 
 async def note_income(conn: Conn, user_id: UserId, found: Income | None) -> None:

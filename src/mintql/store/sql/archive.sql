@@ -1,5 +1,6 @@
 -- name: due_months
--- Months before a day with rows of these persons, but those that are archived or were brought back lately.
+-- Months before a day with rows of these persons, but those that are archived or were brought back lately. OFFSET 0 has
+-- each month asked for, and not everybody's read.
 SELECT person.user_id, old.month
 FROM unnest($1::bigint[]) AS person (user_id)
 CROSS JOIN LATERAL (
@@ -9,7 +10,7 @@ CROSS JOIN LATERAL (
 WHERE NOT EXISTS (
     SELECT FROM archived_months AS there
     WHERE there.user_id = person.user_id AND there.month = old.month
-      AND (there.state = 'archived' OR there.restored_at > $3)
+      AND (there.state = 'archived' OR there.restored_at > $3) OFFSET 0
 )
 ORDER BY person.user_id, old.month
 

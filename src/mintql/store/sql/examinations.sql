@@ -16,3 +16,17 @@ WITH gone AS (DELETE FROM examinations WHERE user_id = $1 RETURNING 1) SELECT co
 -- Puts off an examination that failed, and ends it after so many attempts: the next change of rows marks anew.
 WITH gone AS (DELETE FROM examinations WHERE user_id = $1 AND attempts + 1 >= $3)
 UPDATE examinations SET attempts = attempts + 1, due_at = $2 WHERE user_id = $1 AND attempts + 1 < $3
+
+-- name: changed_sellers
+-- Keys of the sellers whose transactions a person's log of changes names after a place, in $3 mentions at most, and how
+-- many mentions that were.
+WITH mentions AS (
+    SELECT mention.transaction_id FROM transaction_changes AS log
+    CROSS JOIN LATERAL unnest(log.added_ids || log.changed_ids || log.removed_ids) AS mention (transaction_id)
+    WHERE log.user_id = $1 AND log.seq > $2
+    LIMIT $3
+)
+SELECT (SELECT count(*)::int FROM mentions) AS mentions, array_agg(DISTINCT of_row.merchant_key) AS merchant_keys
+FROM (SELECT DISTINCT transaction_id FROM mentions) AS mention CROSS JOIN LATERAL (
+    SELECT merchant_key FROM transactions WHERE user_id = $1 AND transaction_id = mention.transaction_id OFFSET 0
+) AS of_row

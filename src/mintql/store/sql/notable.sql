@@ -1,6 +1,7 @@
 -- name: charges
 -- Money out of one person's accounts on these days, without some categories: as it shows now, with the id it had first
--- and whether it is news: brought by another run than its connection's first one, and not with its account.
+-- and whether it is news: brought by another run than its connection's first one, and not with its account. Of the
+-- sellers $6 alone where they are given.
 WITH RECURSIVE first_runs AS (
     SELECT connection_id, min(run_id) AS run_id FROM sync_runs
     WHERE user_id = $1 AND state = 'succeeded' AND NOT balances_only AND import_id IS NULL GROUP BY connection_id
@@ -14,6 +15,7 @@ WITH RECURSIVE first_runs AS (
     FROM transactions
     WHERE user_id = $1 AND posted_on BETWEEN $2 AND $3 AND amount_minor < 0 AND category_id <> ALL ($4::int[])
       AND successor_id IS NULL AND removed_at IS NULL AND import_id IS NULL
+      AND ($6::text[] IS NULL OR merchant_key = ANY ($6))
 ), lines AS (
     SELECT transaction_id, transaction_id AS earlier_id FROM charges
     UNION
@@ -36,13 +38,16 @@ ORDER BY posted_on, transaction_id
 LIMIT $5
 
 -- name: spreads
--- How one person's charges on these days were, for each currency, without some categories.
+-- How one person's newest charges on these days were, $5 of them at most, for each currency, without some categories.
 SELECT currency, count(*)::int AS count,
     percentile_disc(0.95) WITHIN GROUP (ORDER BY -amount_minor) AS p95_minor,
     percentile_disc(0.99) WITHIN GROUP (ORDER BY -amount_minor) AS p99_minor
-FROM transactions
-WHERE user_id = $1 AND posted_on BETWEEN $2 AND $3 AND amount_minor < 0 AND category_id <> ALL ($4::int[])
-  AND successor_id IS NULL AND removed_at IS NULL
+FROM (
+    SELECT currency, amount_minor FROM transactions
+    WHERE user_id = $1 AND posted_on BETWEEN $2 AND $3 AND amount_minor < 0 AND category_id <> ALL ($4::int[])
+      AND successor_id IS NULL AND removed_at IS NULL
+    ORDER BY posted_on DESC, transaction_id DESC LIMIT $5
+) AS newest
 GROUP BY currency
 
 -- name: earlier
@@ -50,9 +55,12 @@ GROUP BY currency
 SELECT merchant_key, currency, transaction_id, posted_on, amount_minor FROM (
     SELECT merchant_key, currency, transaction_id, posted_on, -amount_minor AS amount_minor,
         row_number() OVER (PARTITION BY merchant_key, currency ORDER BY posted_on DESC, transaction_id DESC) AS place
-    FROM transactions JOIN unnest($2::text[], $3::text[]) AS asked (merchant_key, currency)
-        USING (merchant_key, currency)
-    WHERE user_id = $1 AND posted_on >= $4 AND amount_minor < 0 AND successor_id IS NULL AND removed_at IS NULL
+    FROM unnest($2::text[], $3::text[]) AS asked (key, coin) CROSS JOIN LATERAL (
+        SELECT merchant_key, currency, transaction_id, posted_on, amount_minor FROM transactions
+        WHERE user_id = $1 AND merchant_key = asked.key AND currency = asked.coin AND posted_on >= $4
+          AND amount_minor < 0 AND successor_id IS NULL AND removed_at IS NULL
+        ORDER BY posted_on DESC, transaction_id DESC LIMIT $5
+    ) AS of_seller
 ) AS charge
 WHERE place <= $5
 

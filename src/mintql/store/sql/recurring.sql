@@ -1,16 +1,28 @@
 -- name: history
 -- A person's transactions of $2 to $3, by seller, currency and direction, as arrays by day; $4: categories left out.
--- Sellers with the fewest are read whole, up to $8 rows in all; of others, and of those with more than $5, only amounts
--- that came three to $5 times, in three months or more, unless the seller is one of $6; at most $7 sellers.
+-- Sellers with the fewest are read whole, up to $8 rows in all, and those of $9 besides; of others, and of those with
+-- more than $5, only amounts that came three to $5 times, in three months or more, unless the seller is one of $6; at
+-- most $7 sellers. Of the sellers $10 alone, found by their index, where that is given.
 WITH counted AS MATERIALIZED (
     SELECT merchant_key, currency, amount_minor < 0 AS outgoing, abs(amount_minor) AS amount_minor, posted_on,
         transaction_id, account_id, category_id, pending
     FROM transactions
-    WHERE user_id = $1 AND posted_on BETWEEN $2 AND $3 AND successor_id IS NULL AND removed_at IS NULL
+    WHERE $10::text[] IS NULL
+      AND user_id = $1 AND posted_on BETWEEN $2 AND $3 AND successor_id IS NULL AND removed_at IS NULL
       AND amount_minor <> 0 AND merchant_key <> '' AND category_id <> ALL ($4::int[])
+    UNION ALL
+    SELECT merchant_key, currency, amount_minor < 0, abs(amount_minor), posted_on, transaction_id, account_id,
+        category_id, pending
+    FROM unnest($10) AS asked (key) CROSS JOIN LATERAL (
+        SELECT * FROM transactions
+        WHERE user_id = $1 AND merchant_key = asked.key AND successor_id IS NULL AND removed_at IS NULL OFFSET 0
+    ) AS of_seller
+    WHERE posted_on BETWEEN $2 AND $3 AND amount_minor <> 0 AND merchant_key <> '' AND category_id <> ALL ($4::int[])
 ), seller AS MATERIALIZED (
     SELECT merchant_key, currency, outgoing, count(*)::int AS seller_rows,
-        count(*) <= $5::int AND sum(count(*)) OVER (ORDER BY count(*), merchant_key, currency, outgoing) <= $8::int
+        count(*) <= $5::int
+                AND (sum(count(*)) OVER (ORDER BY count(*), merchant_key, currency, outgoing) <= $8::int
+                    OR merchant_key = ANY ($9::text[]))
             OR merchant_key = ANY ($6::text[]) AS is_whole
     FROM counted
     GROUP BY merchant_key, currency, outgoing
@@ -86,9 +98,13 @@ WHERE user_id = $1 AND recurring_id = $2
 DELETE FROM recurring_series WHERE user_id = $1 AND recurring_id = ANY ($2::bigint[])
 
 -- name: note_look
--- Notes that a person's transactions were looked through; returns whether that was done before.
+-- Notes that a person's transactions were looked at up to $3 of the log of changes, $4 all of them; returns whether that
+-- was done before.
 WITH before AS (SELECT 1 FROM recurring_looks WHERE user_id = $1), noted AS (
-    INSERT INTO recurring_looks (user_id, first_at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING
+    INSERT INTO recurring_looks AS looks (user_id, first_at, looked_seq, whole_at)
+    VALUES ($1, $2::timestamptz, $3, CASE WHEN $4::boolean THEN $2::timestamptz END)
+    ON CONFLICT (user_id) DO UPDATE
+        SET looked_seq = excluded.looked_seq, whole_at = coalesce(excluded.whole_at, looks.whole_at)
 )
 SELECT EXISTS (SELECT FROM before) AS looked_before
 
@@ -123,3 +139,7 @@ FROM (
     ORDER BY posted_on DESC, transaction_id DESC LIMIT $6
 ) AS newest
 HAVING count(*) > 0
+
+-- name: last_look
+-- Up to where in the log of changes a person's transactions were looked at, and when all of them were.
+SELECT looked_seq, whole_at FROM recurring_looks WHERE user_id = $1

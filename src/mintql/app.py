@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -56,6 +57,18 @@ def create_app(settings: Settings | None = None) -> Starlette:
         *try_routes(),
     ]
     return Starlette(routes=routes, middleware=_middleware(chosen), lifespan=lifespan)
+
+
+def serve_app() -> Starlette:
+    """Return the app for a process that does nothing else, which keeps what is loaded by now for good.
+
+    The schema is more than a hundred thousand objects that never change: the collector need not go through them again
+    and again, which took an eighth of the time of a page.
+    """
+    app = create_app()
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

@@ -74,7 +74,7 @@ def api(host: HostOption = LOCAL_HOST, port: PortOption = API_PORT) -> None:
 
     _prepare()
     uvicorn.run(
-        "mintql.app:create_app", factory=True, host=host, port=port, ws="websockets-sansio", log_level="warning",
+        "mintql.app:serve_app", factory=True, host=host, port=port, ws="websockets-sansio", log_level="warning",
         timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS, server_header=False,
     )  # fmt: skip
 

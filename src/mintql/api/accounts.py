@@ -106,9 +106,13 @@ def account_error(row: AccountRow) -> AccountError | None:
 
 async def load_accounts(context: Context, account_ids: list[int]) -> list[Account | None]:
     """Return the viewer's accounts in the order of the ids, None for ids that are not theirs."""
-    async with context.person() as conn:
-        rows = await service.get_accounts(conn, context.user_id, [AccountId(number) for number in account_ids])
-    return [account_node(rows[AccountId(number)]) if number in rows else None for number in account_ids]
+    known = {} if context.known is None else context.known.accounts
+    missing = [AccountId(number) for number in account_ids if number not in known]
+    if missing:
+        async with context.person() as conn:
+            rows = await service.get_accounts(conn, context.user_id, missing)
+        known |= {number: account_node(row) for number, row in rows.items()}
+    return [known.get(number) for number in account_ids]
 
 
 async def load_connection_accounts(context: Context, connection_ids: list[int]) -> list[list[Account]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import strawberry
 
@@ -38,6 +38,9 @@ IncludeHidden = Annotated[
 @strawberry.type(description="A category: a group, one of a group, or Uncategorized, which stands alone.")
 class Category(Node):
     """A category as shown; `category_node` gives the one object of each."""
+
+    plan_once: ClassVar[bool] = True
+    """The same object stands for a category everywhere, so that a plan makes its answer once (`api/plan_values.py`)."""
 
     category_id: strawberry.Private[CategoryId]
     group_id: strawberry.Private[CategoryId | None]

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 from strawberry.dataloader import DataLoader
 
+from mintql.api.known import Known
 from mintql.domain.audit import Origin, origin_of
 from mintql.domain.categories import CategoryTree
 from mintql.domain.errors import NotShared, NotSignedIn
@@ -57,6 +58,8 @@ class Context:
 
     `share` is what a request of a member goes through (`api/sharing.py`). Only what is shared is seen, but for the one
     transaction of a manager's change, before which `fenced` is taken down.
+
+    `known` is what this process remembers of the person, for a read under the version that holds.
     """
 
     runtime: Runtime
@@ -69,6 +72,7 @@ class Context:
     tree: CategoryTree | None = None
     share: Entered | None = None
     fenced: bool = True
+    known: Known | None = None
     _together: _OneTransaction | None = field(default=None, init=False, repr=False)
 
     @property
@@ -170,14 +174,18 @@ class Context:
         `named` are the categories of rows that were read on `conn` before: a tree that was read before one of them
         was made is read anew.
         """
-        if self.tree is None or not self.tree.by_id.keys() >= set(named):
+        if self.tree is None and self.known is not None:
+            self.tree = self.known.tree
+        if self.tree is None or not all(category_id in self.tree.by_id for category_id in named):
             self.tree = await tree_of(conn, self.user_id)
+            if self.known is not None:
+                self.known.tree = self.tree
         return self.tree
 
     def forget(self) -> None:
         """Let what follows be answered from what holds then: after a change, and for each item of a stream."""
         self.loaders.clear()
-        self.tree = None
+        self.tree = self.known = None
 
     async def for_operation(self) -> Context:
         """Return the context of one operation of a long-lived connection.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 STRICT_TRANSPORT_SECONDS = 63_072_000
@@ -22,9 +21,10 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, strict_transport: bool) -> None:
         self._app = app
-        self._headers = dict(DEFAULTS)
+        headers = dict(DEFAULTS)
         if strict_transport:
-            self._headers["strict-transport-security"] = f"max-age={STRICT_TRANSPORT_SECONDS}; includeSubDomains"
+            headers["strict-transport-security"] = f"max-age={STRICT_TRANSPORT_SECONDS}; includeSubDomains"
+        self._headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and its response with the headers."""
@@ -34,9 +34,9 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                own = message.get("headers", ())
+                names = {name for name, _ in own}
+                message["headers"] = [*own, *[header for header in self._headers if header[0] not in names]]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

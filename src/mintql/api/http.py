@@ -34,6 +34,7 @@ from mintql.api.caching import Place, digest_of, may_be_kept
 from mintql.api.context import Context, find_viewer, request_origin
 from mintql.api.cookies import bearer, cookie_token, origin_is_trusted
 from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, INTERNAL, UNAUTHENTICATED
+from mintql.api.known import KnownPersons
 from mintql.api.multipart import Gate, is_multipart, read_multipart_ask
 from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
 from mintql.api.nodes import decode_id
@@ -91,6 +92,7 @@ class GraphQLView(GraphQL[Context, None]):
         schema.plans.enabled = settings.plans
         self._gate = Gate()
         self._viewers = Viewers()
+        self._known = KnownPersons()
         self._sockets: weakref.WeakSet[WebSocket] = weakref.WeakSet()
         self._persons: weakref.WeakKeyDictionary[WebSocket, UserId] = weakref.WeakKeyDictionary()
         self._active: set[UserId] = set()
@@ -260,8 +262,9 @@ class GraphQLView(GraphQL[Context, None]):
         if token is not None:
             if reading:
                 context.viewer, found = await self._viewers.find(runtime, token, digest)
-                if context.viewer is not None and digest is not None and found.version is not None:
-                    place = Place(context.viewer.user_id, found.version, digest, found.body)
+                if context.viewer is not None and found.version is not None and SHARE_HEADER not in request.headers:
+                    context.known = self._known.of(context.viewer.user_id, found.version)
+                    place = Place(context.viewer.user_id, found.version, digest, found.body) if digest else None
             else:
                 context.viewer = await find_viewer(runtime, token)
             await self._mark_active(context)

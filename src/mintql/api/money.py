@@ -20,7 +20,10 @@ class Money:
         description="The amount in minor units of the currency: cents for USD, yen for JPY."
     )
     currency: CurrencyCode = strawberry.field(description="The currency of the amount.")
-    amount: DecimalText = strawberry.field(description='The same amount as an exact decimal text, e.g. "-12.50".')
+
+    @strawberry.field(description='The same amount as an exact decimal text, e.g. "-12.50".')
+    def amount(self) -> DecimalText:
+        return DecimalText(to_decimal_text(self.amount_minor, self.currency))
 
 
 @strawberry.input(description="An amount of money that a person enters.")
@@ -40,12 +43,8 @@ class MoneyInput:
 
 
 def money(amount_minor: int, currency: str) -> Money:
-    """Return the amount with its decimal text."""
-    return Money(
-        amount_minor=BigInt(amount_minor),
-        currency=CurrencyCode(currency),
-        amount=DecimalText(to_decimal_text(amount_minor, currency)),
-    )
+    """Return the amount as GraphQL shows it."""
+    return Money(amount_minor=amount_minor, currency=currency)  # type: ignore[arg-type]
 
 
 def money_or_none(amount_minor: int | None, currency: str | None) -> Money | None:

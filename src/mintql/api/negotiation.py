@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 RESPONSE_JSON = "application/graphql-response+json"
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 HTML = "text/html"
+ACCEPTS_KEPT_MAX = 256
+"""How many different headers a process keeps answered: clients send few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Accepted:
     prefers_html: bool
 
 
+@lru_cache(maxsize=ACCEPTS_KEPT_MAX)
 def negotiate(accept: str | None) -> Accepted:
     """Choose among our media types. Without the header everything is accepted."""
     ranges = parse_accept(accept) if accept and accept.strip() else [Range("*", "*", 1.0)]

@@ -61,11 +61,26 @@ class Edge(Generic[T]):
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
-    """Relay's connection."""
+    """Relay's connection. Cursors, `cursor_at(index)` of the nodes, are made when they are asked for."""
 
-    edges: list[Edge[T]] = strawberry.field(description="The items of the page with their cursors, in order.")
+    cursor_at: strawberry.Private[Callable[[int], Cursor]]
+    has_next: strawberry.Private[bool]
+    has_previous: strawberry.Private[bool]
+
+    @strawberry.field(description="The items of the page with their cursors, in order.")
+    def edges(self) -> list[Edge[T]]:
+        return [Edge(cursor=self.cursor_at(index), node=node) for index, node in enumerate(self.nodes)]
+
     nodes: list[T] = strawberry.field(description="The items of the page without cursors, in order.")
-    page_info: PageInfo = strawberry.field(description="Where the page stands in the list.")
+
+    @strawberry.field(description="Where the page stands in the list.")
+    def page_info(self) -> PageInfo:
+        return PageInfo(
+            has_next_page=self.has_next,
+            has_previous_page=self.has_previous,
+            start_cursor=self.cursor_at(0) if self.nodes else None,
+            end_cursor=self.cursor_at(len(self.nodes) - 1) if self.nodes else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +141,11 @@ def build_connection(
     shown = list(rows[: request.size])
     if request.backward:
         shown.reverse()
-    nodes = [node_of(row) for row in shown]
-    cursors = [cursor_of(row) for row in shown]
     return Connection(
-        edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],
-        nodes=nodes,
-        page_info=PageInfo(
-            has_next_page=request.before is not None if request.backward else more,
-            has_previous_page=more if request.backward else request.after is not None,
-            start_cursor=cursors[0] if cursors else None,
-            end_cursor=cursors[-1] if cursors else None,
-        ),
+        nodes=[node_of(row) for row in shown],
+        cursor_at=lambda index: cursor_of(shown[index]),
+        has_next=request.before is not None if request.backward else more,
+        has_previous=more if request.backward else request.after is not None,
     )
 
 

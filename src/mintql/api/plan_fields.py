@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from operator import attrgetter
 from typing import Any, Final, TypeGuard
 
 from graphql import (
@@ -36,8 +35,9 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
 from mintql.api.batches import batch_of
+from mintql.api.columns import reader_of
 from mintql.api.plan_run import AwaitedField, BatchField, Complete, NotPlannedError, Run, Waiting
-from mintql.api.plan_values import checked_object, leaf, listed, not_null, nullable, read_leaf
+from mintql.api.plan_values import is_shared, leaf, listed, not_null, nullable, once_each, read_leaf, whole_object
 
 TYPENAME: Final = "__typename"
 _NO_HELPERS: Final[Any] = None
@@ -70,16 +70,7 @@ class Compiler:
         compiled = {key: self._field(parent, key, found) for key, found in collected.grouped_field_set.items()}
         fields = [(key, _later if isinstance(field, Waiting) else field) for key, field in compiled.items()]
         waiting = [field for field in compiled.values() if isinstance(field, Waiting)]
-
-        def complete(source: Any, run: Run) -> dict[str, Any]:
-            return {key: field(source, run) for key, field in fields}
-
-        def complete_and_wait(source: Any, run: Run) -> dict[str, Any]:
-            answer = {key: field(source, run) for key, field in fields}
-            run.waiting += [(field, source, answer) for field in waiting]
-            return answer
-
-        return complete_and_wait if waiting else complete
+        return whole_object(parent, fields, waiting)
 
     # Fields
 
@@ -105,8 +96,9 @@ class Compiler:
 
     def _read(self, declared: StrawberryField) -> Callable[[Any], Any] | None:
         """Return what reads a field from its source alone: a column, or a function of the row; None for others."""
-        if declared.is_basic_field and declared.default_resolver is getattr:
-            return attrgetter(declared.python_name)
+        reader = reader_of(declared)
+        if reader is not None:
+            return reader
         resolver = declared.base_resolver
         if resolver is None or declared.extensions or declared.arguments or resolver.info_parameter:
             return None
@@ -179,7 +171,8 @@ class Compiler:
     ) -> Complete:
         """Return what makes the answer of a resolved value of this type."""
         if isinstance(type_, GraphQLNonNull):
-            return not_null(self._value(type_.of_type, parent, field, found))
+            complete = self._value(type_.of_type, parent, field, found)
+            return complete if is_object_type(type_.of_type) else not_null(complete)  # An object's says so itself.
         return nullable(self._value(type_, parent, field, found))
 
     def _value(self, type_: Any, parent: GraphQLObjectType, field: GraphQLField, found: list[FieldDetails]) -> Complete:
@@ -188,7 +181,7 @@ class Compiler:
         if isinstance(type_, GraphQLList):
             return listed(self._type(type_.of_type, parent, field, found))
         if is_object_type(type_):
-            return checked_object(type_, self._object(type_, found))
+            return self._object(type_, found)
         if is_abstract_type(type_):
             return self._abstract(type_, self._info(parent, found[0].node.name.value, field, found), found)
         raise NotPlannedError(f"type {type_}")
@@ -212,7 +205,7 @@ class Compiler:
                 concrete = self._schema.get_type(name)
                 if not isinstance(concrete, GraphQLObjectType) or not self._schema.is_sub_type(type_, concrete):
                     raise NotPlannedError(f"{name} is no {type_.name}")
-                compiled = met[name] = checked_object(concrete, self._object(concrete, found))
+                compiled = met[name] = self._object(concrete, found)
             return compiled(value, run)
 
         return complete
@@ -226,6 +219,8 @@ def _read_field(read: Callable[[Any], Any], type_: GraphQLOutputType, complete: 
     inner = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
     if is_leaf_type(inner):
         return read_leaf(read, inner, may_be_null=inner is type_)
+    if is_object_type(inner) and is_shared(inner):
+        return once_each(read, complete)
     return lambda source, run: complete(read(source), run)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from graphql import GraphQLResolveInfo
@@ -23,12 +23,13 @@ class NotPlannedError(Exception):
 class Run:
     """One execution of a plan: its context and variables, and the fields that wait to be settled."""
 
-    __slots__ = ("_loaded", "context", "infos", "variables", "waiting")
+    __slots__ = ("_loaded", "context", "infos", "made", "variables", "waiting")
 
     def __init__(self, context: Context, variables: VariableValues) -> None:
         self.context = context
         self.variables = variables
         self.infos: dict[object, GraphQLResolveInfo[Context]] = {}
+        self.made: dict[object, dict[int, tuple[Any, Any]]] = {}
         self.waiting: list[tuple[Waiting, Any, dict[str, Any]]] = []
         self._loaded: dict[object, dict[Hashable, Any]] = {}
 
@@ -48,19 +49,18 @@ class Run:
         wanted: dict[Any, dict[Hashable, None]] = {}
         for field, places in fields:
             batch = field.batch
-            known = self._loaded.setdefault(batch.load, {})
-            keys = wanted.setdefault(batch.load, {})
-            keys |= dict.fromkeys(key for source, _ in places if (key := batch.key(source)) not in known)
+            self._loaded.setdefault(batch.load, {})
+            wanted.setdefault(batch.load, {}).update(dict.fromkeys([batch.key(source) for source, _ in places]))
         for load, keys in wanted.items():
-            asked = list(keys)
+            asked = [key for key in keys if key not in self._loaded[load]]
             for start in range(0, len(asked), BATCH_SIZE_MAX):
                 some = asked[start : start + BATCH_SIZE_MAX]
                 values = await load(self.context, some)
                 self._loaded[load] |= zip(some, values, strict=True)
 
-    def loaded(self, batch: Batch, source: Any) -> Any:
-        """Return what a batch found for one source."""
-        return batch.value(source, self._loaded[batch.load][batch.key(source)])
+    def loaded(self, batch: Batch) -> Mapping[Hashable, Any]:
+        """Return what a batch found, by key."""
+        return self._loaded[batch.load]
 
 
 class Waiting:
@@ -83,8 +83,14 @@ class BatchField(Waiting):
         self.batch = batch
 
     async def settle(self, places: Sequence[tuple[Any, dict[str, Any]]], run: Run) -> None:
+        batch, key, complete, loaded = self.batch, self.key, self.complete, run.loaded(self.batch)
+        made: dict[int, tuple[Any, Any]] = {}
         for source, answer in places:
-            answer[self.key] = self.complete(run.loaded(self.batch, source), run)
+            value = batch.value(source, loaded[batch.key(source)])
+            known = made.get(id(value))
+            if known is None:
+                known = made[id(value)] = (value, complete(value, run))  # Kept, so that no other one gets its id.
+            answer[key] = known[1]
 
 
 class AwaitedField(Waiting):

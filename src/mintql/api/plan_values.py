@@ -6,7 +6,7 @@ an error raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from graphql import (
@@ -18,9 +18,10 @@ from graphql import (
     GraphQLString,
     Undefined,
 )
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.cast import get_strawberry_type_cast
 
-from mintql.api.plan_run import Complete, NotPlannedError, Run
+from mintql.api.plan_run import Complete, NotPlannedError, Run, Waiting
 
 SAME_CLASS: Final = {GraphQLString.name: str, GraphQLID.name: str, GraphQLBoolean.name: bool}
 """Scalars of the specification that leave values of this class as they are."""
@@ -107,18 +108,59 @@ def writer(type_: GraphQLLeafType) -> Callable[[Any], Any]:
     return write_member
 
 
-def checked_object(type_: GraphQLObjectType, complete: Complete) -> Complete:
-    """Let only values through that the type says are its own, as graphql-core does; it is asked once for a class."""
+def whole_object(
+    type_: GraphQLObjectType, fields: Sequence[tuple[str, Complete]], waiting: Sequence[Waiting]
+) -> Complete:
+    """Return what makes the answer of an object: its fields, of which the waiting ones are left open.
+
+    Only values that the type says are its own pass, as with graphql-core; it is asked once for a class.
+    """
     is_type_of = type_.is_type_of
-    if is_type_of is None:
-        return complete
     own: set[type] = set()
 
-    def checked(value: Any, run: Run) -> Any:
-        if value.__class__ not in own:
-            if get_strawberry_type_cast(value) is not None or is_type_of(value, None) is not True:  # type: ignore[arg-type]
-                raise NotPlannedError(f"{type(value).__name__} is no {type_.name}")
-            own.add(value.__class__)
-        return complete(value, run)
+    def check(value: Any) -> None:
+        if value is None:
+            raise NotPlannedError("a null where none may be")
+        if is_type_of is not None and (
+            get_strawberry_type_cast(value) is not None or is_type_of(value, None) is not True  # type: ignore[arg-type]
+        ):
+            raise NotPlannedError(f"{type(value).__name__} is no {type_.name}")
+        own.add(value.__class__)
 
-    return checked
+    def complete(value: Any, run: Run) -> dict[str, Any]:
+        if value.__class__ not in own:
+            check(value)
+        answer = {}
+        for key, field in fields:
+            answer[key] = field(value, run)
+        return answer
+
+    def complete_and_wait(value: Any, run: Run) -> dict[str, Any]:
+        answer = complete(value, run)
+        for field in waiting:
+            run.waiting.append((field, value, answer))
+        return answer
+
+    return complete_and_wait if waiting else complete
+
+
+def is_shared(type_: GraphQLObjectType) -> bool:
+    """Tell whether objects of a type are declared to be the same ones wherever they are shown (`plan_once`)."""
+    declared = type_.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    return getattr(getattr(declared, "origin", None), "plan_once", False) is True
+
+
+def once_each(read: Callable[[Any], Any], complete: Complete) -> Complete:
+    """Return what reads an object from a source and makes its answer, for each object once in a run."""
+    mark = object()
+
+    def completed(source: Any, run: Run) -> Any:
+        value = read(source)
+        try:
+            return run.made[mark][id(value)][1]
+        except KeyError:
+            answer = complete(value, run)
+            run.made.setdefault(mark, {})[id(value)] = value, answer  # Kept, so that no other one gets its id.
+            return answer
+
+    return completed

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from graphql import GraphQLError, GraphQLSchema
 from graphql.execution.collect_fields import FragmentDetails, collect_fields
@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 PLANS_PER_OPERATION_MAX = 16
 """An operation has a plan for each way its @skip and @include can go; of more than so many ways, the rest have none."""
+
+ROOT: Final = object()
+"""Stands for the root value, which no resolver looks at."""
 
 
 @dataclass(slots=True)
@@ -70,7 +73,7 @@ class Plans:
         try:
             async with context.one_transaction():
                 run = Run(context, coerced)
-                data: dict[str, Any] = plan.complete(None, run)
+                data: dict[str, Any] = plan.complete(ROOT, run)
                 await run.finish()
         except Exception as error:  # noqa: BLE001 - whatever it is, graphql-core finds it again and says it well
             log.debug("a plan gave up: %r", error)

@@ -13,6 +13,7 @@ from mintql.api.accounts import Account, load_accounts
 from mintql.api.batches import batched
 from mintql.api.categories import Category, category_node, decode_category_id
 from mintql.api.categorizations import Categorization
+from mintql.api.columns import column
 from mintql.api.context import Context, Info
 from mintql.api.money import Money, money
 from mintql.api.nodes import Node, decode_id, encode_id, register_node
@@ -20,10 +21,8 @@ from mintql.api.paging import (
     AfterArgument,
     BeforeArgument,
     Connection,
-    Edge,
     FirstArgument,
     LastArgument,
-    PageInfo,
     decode_day_key,
     encode_day_key,
     page_request,
@@ -70,33 +69,30 @@ class Transaction(Node):
     row: strawberry.Private[TransactionRow]
     tree: strawberry.Private[CategoryTree]
 
-    @strawberry.field(
-        description="Day it was booked on, in the institution's calendar; for a pending one, the day it was made."
+    @strawberry.field(description="Names this object among all objects. Opaque.")  # type: ignore[misc]
+    def id(self) -> strawberry.ID:
+        return encode_id("Transaction", self.row.transaction_id)
+
+    posted_on = column(
+        "row.posted_on",
+        date,
+        "Day it was booked on, in the institution's calendar; for a pending one, the day it was made.",
     )
-    def posted_on(self) -> date:
-        return self.row.posted_on
 
     @strawberry.field(description="The amount; money that left the account is negative.")
     def amount(self) -> Money:
         return money(self.row.amount_minor, self.row.currency)
 
-    @strawberry.field(description="The institution's own words.")
-    def description(self) -> str:
-        return self.row.description
-
-    @strawberry.field(
-        description="The seller, cleaned up for showing, or the name that the viewer or a rule of theirs gave."
+    description = column("row.description", str, "The institution's own words.")
+    merchant = column(
+        "row.merchant",
+        str,
+        "The seller, cleaned up for showing, or the name that the viewer or a rule of theirs gave.",
     )
-    def merchant(self) -> str:
-        return self.row.merchant
-
-    @strawberry.field(description="What the seller is known by, as rules name it.")
-    def merchant_key(self) -> str:
-        return self.row.merchant_key
-
-    @strawberry.field(description="Whether it is not booked yet: its amount can still change, and it can vanish.")
-    def pending(self) -> bool:
-        return self.row.pending
+    merchant_key = column("row.merchant_key", str, "What the seller is known by, as rules name it.")
+    pending = column(
+        "row.pending", bool, "Whether it is not booked yet: its amount can still change, and it can vanish."
+    )
 
     @strawberry.field(description="The category it is in; never a group.")
     def category(self) -> Category:
@@ -106,32 +102,24 @@ class Transaction(Node):
     def categorization(self) -> Categorization:
         return Categorization(row=self.row, tree=self.tree)
 
-    @strawberry.field(description="What the viewer wrote about it.")
-    def note(self) -> str | None:
-        return self.row.note
+    note = column("row.note", str | None, "What the viewer wrote about it.")
 
     @strawberry.field(description="The viewer's tags, in the order they were given.")
     def tags(self) -> list[str]:
         return list(self.row.tags)
 
-    @strawberry.field(
-        description="Whether budgets leave it out, by the viewer's word or a rule of theirs; sums hold it all the same."
+    excluded_from_budgets = column(
+        "row.excluded_from_budgets",
+        bool,
+        "Whether budgets leave it out, by the viewer's word or a rule of theirs; sums hold it all the same.",
     )
-    def excluded_from_budgets(self) -> bool:
-        return self.row.excluded_from_budgets
-
-    @strawberry.field(description="When it was first seen here.")
-    def created_at(self) -> datetime:
-        return self.row.created_at
-
-    @strawberry.field(description="When anything about it last changed.")
-    def updated_at(self) -> datetime:
-        return self.row.updated_at
+    created_at = column("row.created_at", datetime, "When it was first seen here.")
+    updated_at = column("row.updated_at", datetime, "When anything about it last changed.")
 
     @batched(load_accounts, lambda transaction: transaction.row.account_id, description="The account it is on.")
     def account(self, found: Account | None) -> Account:
         if found is None:
-            raise LookupError(f"transaction {self.id} has no account")
+            raise LookupError(f"transaction {self.row.transaction_id} has no account")
         return found
 
     @strawberry.field(description="The parts the viewer split it into; empty where it is whole.")
@@ -183,13 +171,14 @@ async def transaction_nodes(context: Context, conn: Conn, rows: Sequence[Transac
     """Return transactions that were read on this connection as GraphQL shows them."""
     if not rows:
         return []
-    named = {row.category_id for row in rows} | {part.category_id for row in rows for part in row.parts}
+    named = {row.category_id for row in rows}
+    named.update(part.category_id for row in rows if row.is_split for part in row.parts)
     tree = await context.category_tree(conn, named)
     return [_transaction(row, tree) for row in rows]
 
 
 def _transaction(row: TransactionRow, tree: CategoryTree) -> Transaction:
-    return Transaction(id=encode_id("Transaction", row.transaction_id), row=row, tree=tree)
+    return Transaction(row=row, tree=tree)  # type: ignore[call-arg]
 
 
 async def load_transactions(context: Context, transaction_ids: list[int]) -> list[Transaction | None]:
@@ -305,14 +294,9 @@ class TransactionsQuery:
 
 
 def _connection(page: service.Page, nodes: list[Transaction]) -> Connection[Transaction]:
-    cursors = [encode_day_key(*row.key) for row in page.rows]
     return Connection(
-        edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],
         nodes=nodes,
-        page_info=PageInfo(
-            has_next_page=page.has_next,
-            has_previous_page=page.has_previous,
-            start_cursor=cursors[0] if cursors else None,
-            end_cursor=cursors[-1] if cursors else None,
-        ),
+        cursor_at=lambda index: encode_day_key(*page.rows[index].key),
+        has_next=page.has_next,
+        has_previous=page.has_previous,
     )

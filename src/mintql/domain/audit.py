@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 
 USER_AGENT_LENGTH_MAX = 400
 
@@ -66,8 +67,11 @@ class Origin:
 
 
 NOWHERE = Origin()
+ORIGINS_KEPT_MAX = 4_096
+"""How many origins a process keeps checked: clients come again and again."""
 
 
+@lru_cache(maxsize=ORIGINS_KEPT_MAX)
 def origin_of(address: str | None, user_agent: str | None) -> Origin:
     """Return an origin within its bounds; an address that is none, as that of a local socket, is left out."""
     try:

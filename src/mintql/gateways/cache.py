@@ -66,7 +66,7 @@ class Found(NamedTuple):
 
 
 class Cache:
-    """Cache-aside of answers. `ttl_seconds` bounds the life of an answer; 0 keeps none."""
+    """Cache-aside of answers. `ttl_seconds` bounds the life of an answer; 0 keeps none, and versions all the same."""
 
     def __init__(self, redis: Redis, ttl_seconds: int) -> None:
         self._redis = redis
@@ -83,8 +83,8 @@ class Cache:
 
     async def find(self, user_id: UserId, digest: str) -> Found:
         """Return the version of a person's data, None as for `version`, and the answer to a request kept under it."""
-        if self._is_off(user_id):
-            return Found(None, None)
+        if self._ttl_seconds == 0 or user_id in self._unbumped:
+            return Found(await self.version(user_id), None)
         local = self._local.get(user_id, digest)
         if local is not None:
             version = await self.version(user_id)
@@ -97,8 +97,8 @@ class Cache:
         return Found(version, body)
 
     async def version(self, user_id: UserId) -> str | None:
-        """Return the version of a person's data; None when answers of theirs must not be cached now."""
-        if self._is_off(user_id):
+        """Return the version of a person's data; None when nothing of theirs may be trusted to be what it was."""
+        if user_id in self._unbumped:
             return None
         return await self._known(user_id, await self._read(_version_key(user_id)))
 
@@ -124,7 +124,7 @@ class Cache:
 
     def keep(self, user_id: UserId, version: str, digest: str, body: bytes) -> None:
         """Keep an answer under the version that was read before the answer was made; it goes to Redis soon."""
-        if self._is_off(user_id) or len(body) > BODY_BYTES_MAX:
+        if self._ttl_seconds == 0 or user_id in self._unbumped or len(body) > BODY_BYTES_MAX:
             return
         self._local.put(user_id, version, digest, body)
         if len(self._leaving) < LEAVING_MAX:
@@ -150,9 +150,6 @@ class Cache:
             pipeline.set(key, value, ex=self._ttl_seconds)
         await pipeline.execute()
         return True
-
-    def _is_off(self, user_id: UserId) -> bool:
-        return self._ttl_seconds == 0 or user_id in self._unbumped
 
     async def _read(self, *keys: str) -> Sequence[bytes | None] | None:
         """Return the values of keys, asked for together with what others ask for now; None when Redis failed."""
@@ -182,8 +179,6 @@ class Cache:
 
     async def bump(self, user_ids: Iterable[UserId]) -> None:
         """Make all cached answers of these persons stale. Never fails: what cannot be told now is retried."""
-        if self._ttl_seconds == 0:
-            return
         forget_at = time.monotonic() + self._ttl_seconds + BUMP_MEMORY_MARGIN_SECONDS
         wanted = dict.fromkeys(user_ids, forget_at)
         self._unbumped |= wanted

@@ -85,8 +85,8 @@ async def list_page(conn: Conn, user_id: UserId, wanted: TransactionFilter, requ
         newest_first=request.forward,
         limit=request.size + 1 + len(cursors),
     )
-    met = {row.key for row in rows}
-    rows = [row for row in rows if row.key not in cursors]
+    met = {row.key for row in rows} if cursors else set()
+    rows = [row for row in rows if row.key not in cursors] if cursors else rows
     more = len(rows) > request.size
     rows = rows[: request.size]
     if not request.forward:

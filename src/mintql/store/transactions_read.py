@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final, TypeAlias, cast
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 
@@ -40,115 +41,68 @@ class TransactionPart:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class TransactionRow:
-    """A transaction that counts: neither superseded nor removed. `amount_minor` is negative for money out.
+def _column(name: str) -> Any:
+    """Return a property that reads a column where it lies, without a step of Python: pages read thousands of them."""
+    return property(itemgetter(name))
 
-    Its columns are read when they are asked for, since a page mostly shows few of them. `note`, `tags` and `parts` are
-    what the person set; `merchant` is the name they or a rule of theirs gave it, else the seller's. `institution_code`
-    is what the institution said of the kind of seller: "mcc:5812", "pfc:...", or both with a space.
+
+class TransactionRow(asyncpg.Record):
+    """A transaction that counts, as the database sends it: neither superseded nor removed.
+
+    `amount_minor` is in minor units of `currency`, negative for money out. `note`, `tags`, `parts` and
+    `excluded_from_budgets` are what the person set; `merchant` is the name they or a rule of theirs gave it, else the
+    seller's. `institution_code` is what the institution said of the kind of seller: "mcc:5812", "pfc:...", or both with
+    a space.
     """
 
-    columns: asyncpg.Record
+    __slots__ = ()
 
-    @property
-    def transaction_id(self) -> TransactionId:
-        """Its id among the person's."""
-        return TransactionId(self.columns["transaction_id"])
+    transaction_id: TransactionId = _column("transaction_id")
+    account_id: AccountId = _column("account_id")
+    posted_on: date = _column("posted_on")
+    amount_minor: int = _column("amount_minor")
+    currency: str = _column("currency")
+    pending: bool = _column("pending")
+    category_id: CategoryId = _column("category_id")
+    category_detail: str = _column("category_detail")
+    institution_code: str = _column("institution_code")
+    description: str = _column("description")
+    merchant_key: str = _column("merchant_key")
+    note: str | None = _column("note")
+    created_at: datetime = _column("created_at")
+    updated_at: datetime = _column("updated_at")
 
-    @property
-    def account_id(self) -> AccountId:
-        """The account it is on."""
-        return AccountId(self.columns["account_id"])
-
-    @property
-    def posted_on(self) -> date:
-        """The day it was booked on."""
-        return cast("date", self.columns["posted_on"])
-
-    @property
-    def amount_minor(self) -> int:
-        """The amount in minor units."""
-        return cast("int", self.columns["amount_minor"])
-
-    @property
-    def currency(self) -> str:
-        """The currency of the amount (ISO 4217)."""
-        return cast("str", self.columns["currency"])
-
-    @property
-    def pending(self) -> bool:
-        """Whether it is not booked yet."""
-        return cast("bool", self.columns["pending"])
-
-    @property
-    def category_id(self) -> CategoryId:
-        """The category it is in."""
-        return CategoryId(self.columns["category_id"])
+    is_split: bool = _column("part_category_ids")
+    """Whether it has parts; true or false as a list is."""
 
     @property
     def category_source(self) -> CategorySource:
-        """What put it there."""
-        return CategorySource(self.columns["category_source"])
-
-    @property
-    def category_detail(self) -> str:
-        """The rule, vote, code or entry that decided; empty for none."""
-        return cast("str", self.columns["category_detail"])
-
-    @property
-    def institution_code(self) -> str:
-        """What the institution said of the kind of seller."""
-        return cast("str", self.columns["institution_code"])
-
-    @property
-    def description(self) -> str:
-        """The institution's own words."""
-        return cast("str", self.columns["description"])
+        """What put it into its category."""
+        return CategorySource(self["category_source"])
 
     @property
     def merchant(self) -> str:
         """The name to show."""
-        return cast("str", self.columns["display_name"] or self.columns["merchant"])
-
-    @property
-    def merchant_key(self) -> str:
-        """What the seller is known by."""
-        return cast("str", self.columns["merchant_key"])
-
-    @property
-    def note(self) -> str | None:
-        """What the person wrote about it."""
-        return cast("str | None", self.columns["note"])
+        name: str = self["display_name"] or self["merchant"]
+        return name
 
     @property
     def tags(self) -> tuple[str, ...]:
         """The person's tags, in the order they were given."""
-        return tuple(self.columns["tags"] or ())
+        return tuple(self["tags"] or ())
 
     @property
     def parts(self) -> tuple[TransactionPart, ...]:
         """The parts of a split; none where it is whole."""
-        row = self.columns
-        if not row["part_category_ids"]:
+        if not self["part_category_ids"]:
             return ()
-        parts = zip(row["part_category_ids"], row["part_amounts_minor"], row["part_notes"], strict=True)
+        parts = zip(self["part_category_ids"], self["part_amounts_minor"], self["part_notes"], strict=True)
         return tuple(TransactionPart(*part) for part in parts)
 
     @property
     def excluded_from_budgets(self) -> bool:
         """Whether budgets leave it out."""
-        return self.columns["excluded_from_budgets"] or False
-
-    @property
-    def created_at(self) -> datetime:
-        """When it was first seen here."""
-        return cast("datetime", self.columns["created_at"])
-
-    @property
-    def updated_at(self) -> datetime:
-        """When anything about it last changed."""
-        return cast("datetime", self.columns["updated_at"])
+        return self["excluded_from_budgets"] or False
 
     @property
     def rest_minor(self) -> int:
@@ -161,7 +115,7 @@ class TransactionRow:
     @property
     def key(self) -> Key:
         """Place in the order of pages."""
-        return (self.columns["posted_on"], self.columns["transaction_id"])
+        return (self.posted_on, self.transaction_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +162,11 @@ async def page(
     limit: int,
 ) -> list[TransactionRow]:
     """Return at most `limit` matching transactions with keys between two bounds, both included."""
-    rows = await conn.fetch(
+    return await conn.fetch(
         _page_query(wanted, newest_first=newest_first),
         *page_arguments(user_id, min(newest, wanted.newest), max(oldest, wanted.oldest), limit, wanted),
+        record_class=TransactionRow,
     )
-    return [TransactionRow(row) for row in rows]
 
 
 def page_arguments(
@@ -244,21 +198,21 @@ async def resolve(
 
     Ids that are unknown, somebody else's, or of a removed transaction are not in the result.
     """
-    rows = await conn.fetch(SQL.resolve, user_id, transaction_ids, SUCCESSION_STEPS_MAX)
-    return {TransactionId(row["asked_id"]): TransactionRow(row) for row in rows}
+    rows = await conn.fetch(SQL.resolve, user_id, transaction_ids, SUCCESSION_STEPS_MAX, record_class=TransactionRow)
+    return {TransactionId(row["asked_id"]): row for row in rows}
 
 
 async def by_ids(
     conn: Conn, user_id: UserId, transaction_ids: Sequence[TransactionId]
 ) -> dict[TransactionId, TransactionRow]:
     """Return this person's transactions by exactly these ids; ones that do not count (any more) are left out."""
-    rows = await conn.fetch(SQL.by_ids, user_id, transaction_ids)
-    return {row["transaction_id"]: TransactionRow(row) for row in rows}
+    rows = await conn.fetch(SQL.by_ids, user_id, transaction_ids, record_class=TransactionRow)
+    return {row.transaction_id: row for row in rows}
 
 
 async def by_id_after(conn: Conn, user_id: UserId, after: TransactionId, limit: int) -> list[TransactionRow]:
     """Return the next of this person's transactions after an id, in the order of their ids."""
-    return [TransactionRow(row) for row in await conn.fetch(SQL.by_id_after, user_id, after, limit)]
+    return await conn.fetch(SQL.by_id_after, user_id, after, limit, record_class=TransactionRow)
 
 
 def escape_like(text: str) -> str:

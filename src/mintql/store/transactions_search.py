@@ -54,8 +54,9 @@ async def by_day(
     newest = min(after, wanted.newest) if after and newest_first else wanted.newest
     oldest = max(after, wanted.oldest) if after and not newest_first else wanted.oldest
     query = SQL.newest_first if newest_first else SQL.oldest_first
-    rows = await conn.fetch(query, *_arguments(user_id, newest, oldest, limit, wanted, words))
-    return [TransactionRow(row) for row in rows]
+    return await conn.fetch(
+        query, *_arguments(user_id, newest, oldest, limit, wanted, words), record_class=TransactionRow
+    )
 
 
 async def by_amount(
@@ -75,8 +76,9 @@ async def by_amount(
         1 if least_first else -1,
         None if key is None else Decimal(key),
         transaction_id,
+        record_class=TransactionRow,
     )
-    return [((int(row["sort_key"]), row["transaction_id"]), TransactionRow(row)) for row in rows]
+    return [((int(row["sort_key"]), row.transaction_id), row) for row in rows]
 
 
 async def count_up_to(conn: Conn, user_id: UserId, wanted: TransactionFilter, words: Words, limit: int) -> int:

@@ -42,7 +42,7 @@ WHOLE_EVERY = timedelta(days=7)
 """In between, sellers are looked at whose transactions changed; days that pass change little at the others."""
 
 
-def _steps(only: frozenset[str] | None, ahead: Ahead | None) -> tuple[Step, ...]:
+def every_step(only: frozenset[str] | None, ahead: Ahead | None) -> tuple[Step, ...]:
     """Return the steps, of sellers `only` where they are given, in order.
 
     What recurs is known before what is unusual, and both before forecasts.
@@ -105,7 +105,7 @@ async def _examine(
     if not await store.take(conn, user_id):
         return None
     effects = Effects()
-    for step in steps or _steps(None if ahead else await _changed(conn, user_id, now), ahead):
+    for step in steps or every_step(None if ahead else await _changed(conn, user_id, now), ahead):
         effects.merge(await step(conn, user_id, now))
     return effects
 

@@ -21,6 +21,7 @@ from mintql.api.exports import ExportRoute
 from mintql.api.headers import SecurityHeaders
 from mintql.api.http import GraphQLView
 from mintql.api.schema import build_schema
+from mintql.api.stream_poll import polling
 from mintql.api.try_page import try_routes
 from mintql.api.unsubscribe import unsubscribe_routes
 from mintql.api.webhooks import webhook_routes
@@ -43,7 +44,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         async with open_runtime(chosen, role="api") as runtime:
             app.state.runtime = runtime
             runtime.wakeups.on_end = partial(view.end_person, runtime)
-            yield
+            async with polling(runtime):
+                yield
             await view.close_sockets()
 
     routes = [

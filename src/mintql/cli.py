@@ -74,8 +74,11 @@ def api(host: HostOption = LOCAL_HOST, port: PortOption = API_PORT) -> None:
 
     _prepare()
     uvicorn.run(
-        "mintql.app:serve_app", factory=True, host=host, port=port, ws="websockets-sansio", log_level="warning",
+        "mintql.app:serve_app", factory=True, host=host, port=port, log_level="warning",
         timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS, server_header=False,
+        ws="mintql.api.socket_protocol:SocketProtocol",
+        # An alert is a few hundred bytes, and each connection would keep the windows of its deflation.
+        ws_per_message_deflate=False,
     )  # fmt: skip
 
 

@@ -63,6 +63,9 @@ class Runtime:
     passwords: Passwords
     webhooks_http: GuardedClient
     """For webhooks to servers of persons, with limits of its own: none of them keeps an institution waiting."""
+    stream_turns: asyncio.Semaphore
+    """Taken by streams before a connection of the pool: however many of them begin or are woken at once, requests
+    find connections, and no stream fails because others are before it."""
     crowd: CrowdCache = field(default_factory=CrowdCache)
     _soon: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -173,6 +176,7 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
             connectors=build_connectors(settings, http),
             passwords=Passwords(settings.password_hash_concurrency),
             webhooks_http=webhooks_http,
+            stream_turns=asyncio.Semaphore((settings.database_pool_size + 1) // 2),
         )
         stack.push_async_callback(runtime.finish)
         yield runtime

@@ -18,6 +18,7 @@ from mintql.api.http import OPERATIONS_PER_SOCKET_MAX
 from mintql.api.nodes import encode_id
 from mintql.api.paging import encode_number
 from mintql.app import create_app
+from mintql.gateways.channel import CHANNEL
 from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events
 from mintql.store.locks import lock_users
@@ -193,6 +194,16 @@ async def test_nobody_hears_of_another_person(client, teller, server):
             await teller.alert(80)
             await teller.progress(1)
             assert await socket.is_silent(3 * POLL_SECONDS)
+
+
+async def test_a_process_subscribes_to_redis_once_however_many_sockets_it_has(client, runtime):
+    before = dict(await runtime.redis.pubsub_numsub(CHANNEL))[CHANNEL.encode()]
+    async with socket_of(client) as first, socket_of(client) as second, socket_of(client) as third:
+        for socket in (first, second, third):
+            await socket.subscribe(ALERTS)
+            await socket.subscribe(PROGRESS, operation_id="progress")
+        await begun()
+        assert dict(await runtime.redis.pubsub_numsub(CHANNEL))[CHANNEL.encode()] == before == 1
 
 
 async def test_one_socket_carries_several_streams_and_queries(client, teller):

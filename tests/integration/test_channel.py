@@ -38,7 +38,7 @@ async def test_a_person_is_woken_within_a_moment_and_nobody_else(redis, wakeups)
         await Channel(redis).publish({ADA})
         await asyncio.wait_for(ada.wait(), 1)
         assert time.monotonic() - begun < 0.5
-        assert not bob.is_set()
+        assert not bob.is_woken()
 
 
 async def test_all_listeners_of_a_person_are_woken(redis, wakeups):
@@ -91,6 +91,6 @@ async def test_without_redis_publishing_and_listening_fail_quietly():
     with wakeups.listen(ADA) as woken:
         await asyncio.sleep(0.1)
         assert not wakeups.connected
-        assert not woken.is_set()
+        assert not woken.is_woken()
     await wakeups.stop()
     await gone.aclose()

@@ -18,6 +18,7 @@ import asyncpg
 import httpx
 import uvicorn
 
+from mintql.api.socket_protocol import SocketProtocol
 from mintql.embedded.places import remove_home
 from mintql.embedded.postgres import running_postgres
 from mintql.store.migrate import migrate
@@ -148,7 +149,9 @@ async def serving(app: Any) -> AsyncIterator[HttpServer]:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    server = _PromptServer(uvicorn.Config(app, log_level="warning", lifespan="on", ws="websockets-sansio"))
+    server = _PromptServer(
+        uvicorn.Config(app, log_level="warning", lifespan="on", ws=SocketProtocol, ws_per_message_deflate=False)
+    )
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         async with asyncio.timeout(APP_START_TIMEOUT_SECONDS):

@@ -52,6 +52,7 @@ API_NOUNS = (
     "rules_past",
     "runs_read",
     "sessions",
+    "streams",
     "spending",
     "summaries",
     "transactions_read",

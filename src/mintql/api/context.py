@@ -22,11 +22,12 @@ from mintql.domain.categories import CategoryTree
 from mintql.domain.errors import NotShared, NotSignedIn
 from mintql.domain.household import Entered
 from mintql.domain.ids import CategoryId, SessionId, ShareId, UserId
+from mintql.gateways.channel import Listener
 from mintql.services import household
 from mintql.services.effects import Effects
 from mintql.services.identity import find_session
 from mintql.services.personal_categories import tree_of
-from mintql.store import sessions
+from mintql.store import streams
 from mintql.store.queries import Conn
 
 if TYPE_CHECKING:
@@ -94,26 +95,22 @@ class Context:
         return self.viewer
 
     @asynccontextmanager
-    async def person(self, *, live: bool = False) -> AsyncIterator[Conn]:
+    async def person(self) -> AsyncIterator[Conn]:
         """Open a database transaction that sees the viewer's rows only, or what a share shows of its owner's.
 
         Never await a loader inside: it takes a second connection of the pool, and as many requests as the
         pool has connections would then wait for each other.
 
-        `live`: look whether the session still holds, for what goes on for long.
-
         Raises:
-            NotSignedIn: The session has ended or run out.
+            NotSignedIn: There is no session.
             NotShared: The share has ended, or what is read is not for members.
         """
         viewer = self.signed_in()
-        if self._together is not None and self.share is None and not live:
+        if self._together is not None and self.share is None:
             async with self._together.connection(viewer.user_id) as conn:
                 yield conn
             return
         async with self.runtime.person(viewer.user_id) as conn:
-            if live and not await sessions.is_live(conn, viewer.user_id, viewer.session_id, self.now()):
-                raise NotSignedIn("The session has ended. Sign in again, then go on after the last cursor.")
             if self.share is None:
                 yield conn
                 return
@@ -125,6 +122,27 @@ class Context:
                 yield conn
             except household.RefusedByFence:
                 raise NotShared("This is not for members of a household.") from None
+
+    @asynccontextmanager
+    async def following(self, listener: Listener) -> AsyncIterator[Conn]:
+        """Open a transaction in which a stream reads what is new, once it is its turn; the listener notes how new.
+
+        Raises:
+            NotSignedIn: The session has ended or run out.
+            NotShared: The share has ended, or what is read is not for members.
+        """
+        viewer = self.signed_in()
+        async with self.runtime.stream_turns:
+            async with self.runtime.reading(viewer.user_id) as conn:
+                seen = await streams.begin_reading(conn, viewer.user_id, viewer.session_id, self.now())
+                if seen is None:
+                    raise NotSignedIn("The session has ended. Sign in again, then go on after the last cursor.")
+                listener.seen = seen
+                if self.share is None:
+                    yield conn
+                    return
+            async with self.person() as conn:
+                yield conn
 
     @asynccontextmanager
     async def ledger(self) -> AsyncIterator[Conn]:
@@ -187,13 +205,16 @@ class Context:
         self.loaders.clear()
         self.tree = self.known = None
 
-    async def for_operation(self) -> Context:
+    async def for_operation(self, *, following: bool) -> Context:
         """Return the context of one operation of a long-lived connection.
 
-        It has batches of its own, and its viewer is who the session says now.
+        It has batches of its own, and its viewer is who the session says now. A stream, which is `following`, looks
+        for its session itself before it reads anything.
         """
         found = Context(self.runtime, None, self.request, self.response, self.connection_params, self.token)
-        if self.token is not None:
+        if following:
+            found.viewer = self.viewer
+        elif self.token is not None:
             found.viewer = await find_viewer(self.runtime, self.token)
         if self.share is not None:
             await found.enter(self.share.share_id)

@@ -177,7 +177,9 @@ class GraphQLView(GraphQL[Context, None]):
     async def _answer(
         self, request: Request, ask: Ask, accepted: Accepted, context: Context, place: Place | None = None
     ) -> Response:
-        if accepted.json is None or (accepted.events and self._is_subscription(ask)):
+        if accepted.json is None or (
+            accepted.events and self.schema.runs_subscription(ask.query, ask.variables, ask.operation_name)
+        ):
             return await self._stream(request, ask, context)
         media = accepted.json
         if place is not None and place.body is not None:
@@ -190,13 +192,6 @@ class GraphQLView(GraphQL[Context, None]):
         if context.response is not None:
             response.raw_headers += [item for item in context.response.raw_headers if item[0] == b"set-cookie"]
         return response
-
-    def _is_subscription(self, ask: Ask) -> bool:
-        try:
-            prepared = self.schema.documents.prepare(ask.query, ask.variables)
-        except (GraphQLError, RecursionError):
-            return False
-        return prepared.runs_subscription(ask.operation_name)
 
     async def _execute(self, method: str, ask: Ask, context: Context) -> ExecutionResult:
         allowed = {OperationType.QUERY} | ({OperationType.MUTATION} if method == "POST" else set())
@@ -294,12 +289,13 @@ class GraphQLView(GraphQL[Context, None]):
             token = cookie_token(context.request)
         if token is not None:
             context.token = token
-            context.viewer = await find_viewer(context.runtime, token)
-            if context.viewer is None:
-                raise ConnectionRejectionError
+            async with context.runtime.stream_turns:  # After a restart everybody comes at once.
+                context.viewer = await find_viewer(context.runtime, token)
+                if context.viewer is None:
+                    raise ConnectionRejectionError
+                await self._mark_active(context)
             if isinstance(context.request, WebSocket):
                 self._persons[context.request] = context.viewer.user_id
-            await self._mark_active(context)
         share = (context.connection_params or {}).get("share")
         if share is not None:
             try:

@@ -258,16 +258,16 @@ async def _success(context: Context, conn: Conn, wanted: list[NotificationId]) -
     return NotificationsSuccess(notifications=nodes, unread_count=await store.unread_count(conn, context.user_id))
 
 
-def follow_notifications(context: Context, after: NotificationId | None) -> AsyncGenerator[NoticeRow, None]:
+def follow_notifications(context: Context, after: NotificationId | None) -> AsyncGenerator[Notification, None]:
     """Yield notifications after a cursor. They are read from where they are kept, not from the events."""
     user_id = context.user_id
-    return follow(
-        context,
-        after,
-        lambda conn: store.latest_id(conn, user_id),
-        lambda conn, position: store.after(conn, user_id, position, ROWS_PER_READ),
-        lambda row: row.notification_id,
-    )
+
+    async def read(conn: Conn, position: NotificationId) -> list[tuple[NotificationId, Notification]]:
+        rows = await store.after(conn, user_id, position, ROWS_PER_READ)
+        nodes = await notification_nodes(context, conn, rows)
+        return list(zip((row.notification_id for row in rows), nodes, strict=True))
+
+    return follow(context, after, lambda conn: store.latest_id(conn, user_id), read)
 
 
 @strawberry.type
@@ -277,8 +277,6 @@ class NotificationsSubscription:
     @strawberry.subscription(description="Notifications of the viewer as they are raised. None is lost or repeated.")
     async def notifications(self, info: Info, after: SubscriptionAfter = None) -> AsyncGenerator[Notification, None]:
         position = None if after is None else decode_notification_cursor(after)
-        async with aclosing(follow_notifications(info.context, position)) as rows:
-            async for row in rows:
-                async with info.context.person() as conn:
-                    (node,) = await notification_nodes(info.context, conn, [row])
-                yield node
+        async with aclosing(follow_notifications(info.context, position)) as notifications:
+            async for notification in notifications:
+                yield notification

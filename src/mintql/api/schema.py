@@ -155,7 +155,8 @@ class Schema(strawberry.Schema):
         """Execute an operation of a long-lived connection in a context of its own."""
         if isinstance(context_value, Context):
             try:
-                context_value = await context_value.for_operation()
+                following = self.runs_subscription(query, variable_values, operation_name)
+                context_value = await context_value.for_operation(following=following)
             except NotShared as failure:
                 return _only(GraphQLError(failure.message, extensions={"code": failure.code}))
             refused = await self._refusal(query, variable_values, context_value, operation_name)
@@ -199,6 +200,15 @@ class Schema(strawberry.Schema):
             return None if not query else self.documents.prepare(query, variables).query(operation_name)
         except (GraphQLError, RecursionError):
             return None
+
+    def runs_subscription(
+        self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None
+    ) -> bool:
+        """Tell whether the operation that would run is a subscription."""
+        try:
+            return self.documents.prepare(query or "", variables).runs_subscription(operation_name)
+        except (GraphQLError, RecursionError):
+            return False
 
     async def _refusal(
         self, query: str | None, variables: dict[str, Any] | None, context: Any, operation_name: str | None

@@ -1,13 +1,13 @@
 """What a client can follow live, from where it left off.
 
 Each stream attaches to the wake-ups first, then sends what the database holds after the client's cursor,
-then waits for the next wake-up or for the poll that backs it. The database alone decides what is sent, in
-its order, so that nothing is lost or repeated whatever happens to wake-ups, connections or processes.
+then waits to be woken: by a wake-up, or by the poll that backs it, one for all streams (`api/stream_poll.py`).
+The database alone decides what is sent, in its order, so that nothing is lost or repeated whatever happens to
+wake-ups, connections or processes.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import datetime
@@ -27,7 +27,6 @@ from mintql.api.transactions import Transaction, load_transactions
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import AlertId, EventSeq, TransactionId
 from mintql.store import alerts_read, events
-from mintql.store.alerts_read import AlertRow
 from mintql.store.events import Event
 from mintql.store.queries import Conn
 
@@ -44,71 +43,67 @@ async def follow(
     context: Context,
     after: P | None,
     latest: Callable[[Conn], Awaitable[P]],
-    read: Callable[[Conn, P], Awaitable[list[R]]],
-    position_of: Callable[[R], P],
+    read: Callable[[Conn, P], Awaitable[list[tuple[P, R]]]],
 ) -> AsyncGenerator[R, None]:
-    """Yield rows after a position, for ever: first those that are there, then those that come.
+    """Yield items after a position, for ever: first those that are there, then those that come.
 
-    `latest` gives the newest position, `read` the next rows after one, at most `ROWS_PER_READ`.
+    `latest` gives the newest position, `read` the next items after one with their positions, at most `ROWS_PER_READ`.
 
     Raises:
         NotSignedIn: The session has ended or run out.
         NotShared: The share has ended.
         InvalidInput: `after` lies beyond everything there is, so it cannot have been given out.
     """
-    poll_seconds = context.runtime.settings.event_poll_seconds
-    with context.runtime.wakeups.listen(context.user_id) as woken:
-        position = await _begin(context, after, latest)
+    session_id = context.signed_in().session_id if context.share is None else None
+    with context.runtime.wakeups.listen(context.user_id, session_id) as listener:
+        position: P | None = None
         while True:
-            woken.clear()
-            async with context.person(live=True) as conn:
-                rows = await read(conn, position)
-            for row in rows:
-                position = position_of(row)
+            listener.clear()
+            context.forget()
+            async with context.following(listener) as conn:
+                if position is None:
+                    position = await _begin(conn, after, latest)
+                items = await read(conn, position)
+            is_all = len(items) < ROWS_PER_READ
+            for position, item in items:  # noqa: B007 - where the next read begins
                 context.forget()  # Each item is answered from what holds now.
-                yield row
-            if len(rows) < ROWS_PER_READ:
-                await _wait(woken, poll_seconds)
+                yield item
+            del items  # The next one may be days away.
+            if is_all:
+                await listener.wait()
 
 
-async def _begin(context: Context, after: P | None, latest: Callable[[Conn], Awaitable[P]]) -> P:
-    async with context.person() as conn:
-        newest = await latest(conn)
+async def _begin(conn: Conn, after: P | None, latest: Callable[[Conn], Awaitable[P]]) -> P:
+    newest = await latest(conn)
     if after is not None and after > newest:
         raise InvalidInput("This cursor is none that was given to you; leave it out to begin now.", field="after")
     return newest if after is None else after
 
 
-async def _wait(woken: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await woken.wait()
-    except TimeoutError:
-        pass
-
-
 def follow_events(context: Context, after: EventSeq | None, *kinds: str) -> AsyncGenerator[Event, None]:
     """Yield events of these kinds after a cursor."""
     user_id = context.user_id
+
+    async def read(conn: Conn, position: EventSeq) -> list[tuple[EventSeq, Event]]:
+        return [(event.seq, event) for event in await events.list_after(conn, user_id, position, kinds, ROWS_PER_READ)]
+
     return follow(
         context,
         after,
         lambda conn: events.latest_seq(conn, user_id),
-        lambda conn, position: events.list_after(conn, user_id, position, kinds, ROWS_PER_READ),
-        lambda event: event.seq,
+        read,
     )
 
 
-def follow_alerts(context: Context, after: AlertId | None) -> AsyncGenerator[AlertRow, None]:
+def follow_alerts(context: Context, after: AlertId | None) -> AsyncGenerator[BudgetAlert, None]:
     """Yield alerts after a cursor. They are read from where they are kept for good, not from the events."""
     user_id = context.user_id
-    return follow(
-        context,
-        after,
-        lambda conn: alerts_read.latest_id(conn, user_id),
-        lambda conn, position: alerts_read.after(conn, user_id, position, ROWS_PER_READ),
-        lambda row: row.alert_id,
-    )
+
+    async def read(conn: Conn, position: AlertId) -> list[tuple[AlertId, BudgetAlert]]:
+        rows = await alerts_read.after(conn, user_id, position, ROWS_PER_READ)
+        return list(zip((row.alert_id for row in rows), await alert_nodes(context, conn, rows), strict=True))
+
+    return follow(context, after, lambda conn: alerts_read.latest_id(conn, user_id), read)
 
 
 @strawberry.type(description="How far a sync run is.")
@@ -278,10 +273,8 @@ class SubscriptionsSubscription:
     @strawberry.subscription(description="Budget alerts of the viewer as they are raised. None is lost or repeated.")
     async def budget_alerts(self, info: Info, after: SubscriptionAfter = None) -> AsyncGenerator[BudgetAlert, None]:
         position = None if after is None else decode_alert_cursor(after)
-        async with aclosing(follow_alerts(info.context, position)) as rows:
-            async for row in rows:
-                async with info.context.person() as conn:
-                    (alert,) = await alert_nodes(info.context, conn, [row])
+        async with aclosing(follow_alerts(info.context, position)) as alerts:
+            async for alert in alerts:
                 yield alert
 
     @strawberry.subscription(description="Progress of the viewer's sync runs.")

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from mintql.domain.ids import UserId
+from mintql.domain.ids import EventSeq, SessionId, UserId
 
 log = logging.getLogger(__name__)
 
@@ -65,12 +65,55 @@ class Channel:
         return True
 
 
+class Listener:
+    """One stream that waits to be woken; thousands of them wait in a process, so it is small.
+
+    Attributes:
+        user_id: Whose events it follows.
+        session_id: That person's session which it follows them by; None for a stream of somebody else's, through a
+            share.
+        seen: That person's newest event when the stream read last; what is newer is news to it.
+    """
+
+    __slots__ = ("_waiter", "_woken", "seen", "session_id", "user_id")
+
+    def __init__(self, user_id: UserId, session_id: SessionId | None) -> None:
+        self.user_id = user_id
+        self.session_id = session_id
+        self.seen = EventSeq(0)
+        self._woken = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Let `wait` return, now or when it is called."""
+        self._woken = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def clear(self) -> None:
+        """Forget that it was woken."""
+        self._woken = False
+
+    def is_woken(self) -> bool:
+        """Tell whether it was woken since it was cleared."""
+        return self._woken
+
+    async def wait(self) -> None:
+        """Wait until it is woken. One task may wait at a time."""
+        if not self._woken:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+
+
 class Wakeups:
     """Receives wake-ups: one subscription for the whole process, which comes back by itself when cut."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._listeners: dict[UserId, set[asyncio.Event]] = {}
+        self._listeners: dict[UserId, list[Listener]] = {}
         self._task: asyncio.Task[None] | None = None
         self.connected = False
         self.on_end: Callable[[UserId], None] | None = None
@@ -90,17 +133,21 @@ class Wakeups:
         self.connected = False
 
     @contextmanager
-    def listen(self, user_id: UserId) -> Iterator[asyncio.Event]:
-        """Give an event that is set whenever this person is woken; the listener clears it."""
-        event = asyncio.Event()
-        listeners = self._listeners.setdefault(user_id, set())
-        listeners.add(event)
+    def listen(self, user_id: UserId, session_id: SessionId | None = None) -> Iterator[Listener]:
+        """Give a listener that is woken whenever this person is; whoever waits on it clears it."""
+        listener = Listener(user_id, session_id)
+        self._listeners.setdefault(user_id, []).append(listener)
         try:
-            yield event
+            yield listener
         finally:
-            listeners.discard(event)
-            if not listeners and self._listeners.get(user_id) is listeners:
+            left = self._listeners[user_id]
+            left.remove(listener)
+            if not left:
                 del self._listeners[user_id]
+
+    def listening(self) -> list[Listener]:
+        """Return all that listen now."""
+        return [listener for listeners in self._listeners.values() for listener in listeners]
 
     async def _run(self) -> None:
         pause = RECONNECT_SECONDS_MIN
@@ -139,12 +186,11 @@ class Wakeups:
         for word in bytes(message["data"]).split():
             ended = word.startswith(END_MARK.encode())
             user_id = UserId(int(word.removeprefix(END_MARK.encode())))
-            for event in self._listeners.get(user_id, ()):
-                event.set()
+            for listener in self._listeners.get(user_id, ()):
+                listener.wake()
             if ended and self.on_end is not None:
                 self.on_end(user_id)
 
     def _wake_all(self) -> None:
-        for listeners in self._listeners.values():
-            for event in listeners:
-                event.set()
+        for listener in self.listening():
+            listener.wake()

@@ -10,6 +10,7 @@ import logging
 import os
 import shlex
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 
     from mintql.domain.ids import UserId
     from mintql.store.queries import Conn
+
+
+class Source(StrEnum):
+    """What spending is added up from."""
+
+    RAW = "raw"
+
 
 API_PORT = 8000
 BANK_PORT = 8001
@@ -160,6 +168,44 @@ async def _find_user(conn: Conn, user: str) -> UserId:
     elif credentials := await users.credentials_by_email(conn, user.strip()):
         return credentials[0]
     raise NotFound(f"there is no person {user!r}; give the number or the e-mail address of one")
+
+
+@app.command()
+def spending(
+    source: Annotated[Source, typer.Option("--from", help="raw: the raw log in the object store.")],
+    user: Annotated[str, typer.Option(help="Of one person alone: number or e-mail address.")] = "",
+    compare: Annotated[bool, typer.Option("--compare", help="Hold it against the stored monthly sums.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the stored sums what the log says.")] = False,
+    ray: Annotated[str | None, typer.Option(help="Run on this Ray cluster, e.g. ray://host:10001.")] = None,
+    scratch: Annotated[str | None, typer.Option(help="Folder or s3:// that the whole cluster can read.")] = None,
+) -> None:
+    """Add up spending by person, month and category from the raw log; print, compare or rebuild the monthly sums."""
+    _prepare()
+    wrong = asyncio.run(_spending(source, user, ray, scratch, compare=compare or rebuild, rebuild=rebuild))
+    raise SystemExit(1 if wrong else 0)
+
+
+async def _spending(
+    _source: Source, user: str, ray: str | None, scratch: str | None, *, compare: bool, rebuild: bool
+) -> int:
+    """Return how many sums differ and stay so."""
+    try:
+        from mintql import adding_up
+    except ModuleNotFoundError as missing:
+        raise NotFound(
+            f"this needs the extra `batch` ({missing.name} is not there): pip install 'mintql[batch]'"
+        ) from None
+    from mintql.runtime import open_runtime
+    from mintql.settings import load_settings
+
+    settings = load_settings()
+    async with open_runtime(settings, role="worker") as runtime:
+        user_id = None
+        if user:
+            async with runtime.system() as conn:
+                user_id = await _find_user(conn, user)
+        wanted = adding_up.Wanted(user_id, ray, scratch, compare=compare, rebuild=rebuild)
+        return await adding_up.add_up(runtime, settings, wanted, print)
 
 
 @app.command("import")

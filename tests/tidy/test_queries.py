@@ -160,6 +160,7 @@ def test_every_query_names_the_person():
     assert set(blind) == {
         "archive_read.hold_moves",
         "archive_read.in_place",
+        "batch.last_run",
         "crowd.lock_crowd",
         "crowd.of_sellers",
         "deletions.begin",

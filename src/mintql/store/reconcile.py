@@ -62,9 +62,16 @@ async def mend(conn: Conn, found: Sequence[Difference]) -> None:
         [item.excluded_posted_minor for item in found],
         [item.excluded_pending_minor for item in found],
     )
-    await conn.execute(
-        SQL.record,
-        *keys,
-        [item.stored_posted_minor + item.stored_pending_minor for item in found],
-        [item.posted_minor + item.pending_minor for item in found],
-    )
+    await record(
+        conn,
+        [
+            (item.user_id, item.month, item.category_id, item.currency,
+             item.stored_posted_minor + item.stored_pending_minor, item.posted_minor + item.pending_minor)
+            for item in found
+        ],
+    )  # fmt: skip
+
+
+async def record(conn: Conn, found: Sequence[tuple[UserId, date, CategoryId, str, int, int]]) -> None:
+    """Keep which sums were wrong: (person, month, category, currency, stored, as it should have been), minor units."""
+    await conn.execute(SQL.record, *zip(*found, strict=True))

@@ -1,0 +1,116 @@
+"""What the database decided of rows of the raw log: the tables `program.ACCOUNTS` and `program.DECIDED`.
+
+Amounts, days, currencies and texts come from the log alone, and so does the category, by what everybody knows. Taken
+from the database is what no institution said: which account a name means, which rows do not count (superseded, taken
+back) and which pending ones do, what a person split or left out of budgets, and the category where it is another one
+than everybody's knowledge gives: by hand, by rule, by memory, by the crowd, for a transfer, or kept from earlier words,
+because nothing already categorized is categorized again on its own. Archived months say the same of their rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mintql.batch.log import category_of, currency_number
+from mintql.batch.program import ACCOUNTS, DECIDED, STORED
+from mintql.domain.archive import counts
+from mintql.domain.ids import UserId
+from mintql.domain.ingest import institution_codes
+from mintql.gateways.objects import ObjectStore
+from mintql.services.archive import load
+from mintql.services.imports_targets import FILES
+from mintql.store import batch as store
+from mintql.store.batch import BatchSum, RowClues
+from mintql.store.queries import Conn
+
+Line = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Decisions:
+    """Where the two tables were written, runs whose lines say nothing, and how many rows were decided by what."""
+
+    accounts: list[str] = field(default_factory=list)
+    decided: list[str] = field(default_factory=list)
+    runs_left_out: list[int] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+async def export(
+    conn: Conn, objects: ObjectStore, files: Any, folder: str, user_ids: Sequence[UserId], into: Decisions
+) -> None:
+    """Write what was decided for these persons as Parquet files into a folder of a pyarrow file system."""
+    number = len(into.accounts)
+    accounts = await store.accounts(conn, user_ids, FILES)
+    into.runs_left_out += await store.runs_left_out(conn, user_ids)
+    elsewhere = [clues for clues in await store.clues(conn, user_ids) if _expected(clues) != clues.category_id]
+    rows: list[Mapping[str, Any]] = list(await store.decided(conn, user_ids, elsewhere))
+    for _, month in await store.archived(conn, user_ids):
+        rows += [row for row in (await load(objects, month)).transactions if _says_more(row)]
+    lines = [line for row in rows for line in _lines(row)]
+    into.reasons.update(_reason(row) for row in rows)
+    into.accounts.append(_write(files, f"{folder}/accounts-{number:06}.parquet", accounts, ACCOUNTS))
+    into.decided.append(_write(files, f"{folder}/decided-{number:06}.parquet", lines, DECIDED))
+
+
+def write_stored(files: Any, folder: str, sums: Sequence[BatchSum], number: int) -> str:
+    """Write stored sums as a Parquet file, to compare with; return its path."""
+    lines = [
+        (item.user_id, item.month.year * 12 + item.month.month - 1, item.category_id, currency_number(item.currency),
+         *item.values)
+        for item in sums
+    ]  # fmt: skip
+    return _write(files, f"{folder}/stored-{number:06}.parquet", lines, STORED)
+
+
+def _expected(clues: RowClues) -> int:
+    mcc, code = institution_codes(clues.institution_code)
+    return category_of(clues.description, clues.currency, mcc, code, income=clues.income)
+
+
+def _says_more(row: Mapping[str, Any]) -> bool:
+    """Tell of an archived row what the query `decided` tells of others."""
+    if row["pending"] == counts(row):
+        return True
+    clues = RowClues(
+        row["description"], row["amount_minor"] > 0, row["currency"], row["institution_code"], row["category_id"]
+    )
+    special = row["part_category_ids"] is not None or row["excluded_from_budgets"]
+    return counts(row) and bool(special or _expected(clues) != row["category_id"])
+
+
+def _lines(row: Mapping[str, Any]) -> Iterator[Line]:
+    """Give the lines of `DECIDED` for a row: one for itself, and one for each part it is split into."""
+    name = (row["user_id"], row["account_id"], row["external_id"])
+    if not counts(row):
+        yield (*name, False, None, None, None, False)
+        return
+    excluded = bool(row["excluded_from_budgets"])
+    parts = list(zip(row["part_category_ids"] or (), row["part_amounts_minor"] or (), strict=True))
+    rest_minor = sum(amount_minor for _, amount_minor in parts)
+    yield (*name, True, row["category_id"], None, rest_minor, excluded)
+    for category_id, amount_minor in parts:
+        yield (*name, True, category_id, amount_minor, None, excluded)
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    """Return in a word why a row is not what the log alone would make of it."""
+    if not counts(row):
+        return "taken back" if row["removed_at"] is not None else "another row stands for it"
+    if row["part_category_ids"] is not None:
+        return "split"
+    return f"category by {row['category_source']}"
+
+
+def _write(files: Any, path: str, lines: Sequence[Line], columns: pa.Schema) -> str:
+    values = list(zip(*lines, strict=True)) if lines else [()] * len(columns)
+    arrays = [pa.array(column, item.type) for column, item in zip(values, columns, strict=True)]
+    with files.open_output_stream(path) as sink:
+        pq.write_table(pa.table(arrays, schema=columns), sink)
+    return path

@@ -28,17 +28,20 @@ FROM called ORDER BY user_id, connection_id, account, present DESC, account_id
 -- Runs whose lines in the raw log are not in the database: of imports that were undone, and those that were begun but
 -- of which nothing was taken in.
 SELECT run.run_id FROM sync_runs AS run
-LEFT JOIN file_imports AS file ON file.user_id = run.user_id AND file.import_id = run.import_id
-WHERE run.user_id = ANY ($1::bigint[]) AND (file.state = 'undone' OR (
-    run.state <> 'succeeded' AND run.attempt > 0 AND run.rows_done = 0 AND NOT EXISTS (
-        SELECT FROM raw_objects AS object
-        WHERE object.user_id = run.user_id AND object.run_id = run.run_id AND object.state = 'ingested'
-    )
-))
+WHERE run.user_id = ANY ($1::bigint[]) AND (
+    (
+        SELECT file.state FROM file_imports AS file
+        WHERE file.user_id = run.user_id AND file.import_id = run.import_id
+    ) = 'undone'
+    OR (run.state <> 'succeeded' AND run.attempt > 0 AND run.rows_done = 0 AND (
+        SELECT object.object_id FROM raw_objects AS object
+        WHERE object.user_id = run.user_id AND object.run_id = run.run_id AND object.state = 'ingested' LIMIT 1
+    ) IS NULL)
+)
 
 -- name: last_run
 -- The latest number that a run was given.
-SELECT last_value AS run_id FROM sync_runs_run_id_seq
+SELECT coalesce(pg_sequence_last_value('sync_runs_run_id_seq'), 0) AS run_id
 
 -- name: moving
 -- Persons of whom a run is being taken in.

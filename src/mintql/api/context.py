@@ -60,7 +60,9 @@ class Context:
     `share` is what a request of a member goes through (`api/sharing.py`). Only what is shared is seen, but for the one
     transaction of a manager's change, before which `fenced` is taken down.
 
-    `known` is what this process remembers of the person, for a read under the version that holds.
+    `known` is what this process remembers of the person, for a read under the version that holds. `asked` are the names
+    of the fields that are asked for of each node of a page while a plan calls its resolver, which may read it until it
+    first waits; None where nobody knows.
     """
 
     runtime: Runtime
@@ -74,6 +76,7 @@ class Context:
     share: Entered | None = None
     fenced: bool = True
     known: Known | None = None
+    asked: frozenset[str] | None = None
     _together: _OneTransaction | None = field(default=None, init=False, repr=False)
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard, cast
 
 from graphql import (
     GraphQLAbstractType,
@@ -23,6 +23,7 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     VariableNode,
+    get_named_type,
     is_abstract_type,
     is_leaf_type,
     is_object_type,
@@ -91,7 +92,7 @@ class Compiler:
             return _read_field(read, field.type, complete)
         resolve = self._full_call(parent, key, field, declared, found)
         if declared.is_async:
-            return AwaitedField(key, complete, resolve)
+            return AwaitedField(key, complete, resolve, self._asked_of_nodes(field.type, found))
         return lambda source, run: complete(resolve(source, run), run)
 
     def _read(self, declared: StrawberryField) -> Callable[[Any], Any] | None:
@@ -189,6 +190,33 @@ class Compiler:
     def _object(self, type_: GraphQLObjectType, found: list[FieldDetails]) -> Complete:
         collected = collect_subfields(self._schema, self._fragments, self._variables, self._operation, type_, found)
         return self.selection(type_, collected)
+
+    def _asked_of_nodes(self, type_: GraphQLOutputType, found: list[FieldDetails]) -> frozenset[str] | None:
+        """Return the names of the fields that are asked for of the nodes of a page; None when this is no page."""
+        page = get_named_type(type_)
+        if not isinstance(page, GraphQLObjectType) or not {"nodes", "edges", "pageInfo"} <= page.fields.keys():
+            return None
+        if not isinstance(get_named_type(page.fields["nodes"].type), GraphQLObjectType):
+            return None
+        names: set[str] = set()
+        for of_page in self._collected(page, found).values():
+            name = of_page[0].node.name.value
+            if name == "nodes":
+                names |= self._names(page.fields[name], of_page)
+            elif name == "edges":
+                edge = cast("GraphQLObjectType", get_named_type(page.fields[name].type))
+                for of_edge in self._collected(edge, of_page).values():
+                    if of_edge[0].node.name.value == "node":
+                        names |= self._names(edge.fields["node"], of_edge)
+        return frozenset(names)
+
+    def _names(self, field: GraphQLField, found: list[FieldDetails]) -> set[str]:
+        node = cast("GraphQLObjectType", get_named_type(field.type))
+        return {below[0].node.name.value for below in self._collected(node, found).values()}
+
+    def _collected(self, type_: GraphQLObjectType, found: list[FieldDetails]) -> dict[str, list[FieldDetails]]:
+        collected = collect_subfields(self._schema, self._fragments, self._variables, self._operation, type_, found)
+        return collected.grouped_field_set
 
     def _abstract(self, type_: GraphQLAbstractType, info: Callable[[Run], Any], found: list[FieldDetails]) -> Complete:
         """Return what makes the answer of an interface or union; the types it comes to are compiled when met."""

@@ -94,15 +94,26 @@ class BatchField(Waiting):
 
 
 class AwaitedField(Waiting):
-    """A field whose resolver is a coroutine."""
+    """A field whose resolver is a coroutine. `asked` is for `Context.asked`."""
 
-    def __init__(self, key: str, complete: Complete, resolve: Callable[[Any, Run], Awaitable[Any]]) -> None:
+    def __init__(
+        self,
+        key: str,
+        complete: Complete,
+        resolve: Callable[[Any, Run], Awaitable[Any]],
+        asked: frozenset[str] | None,
+    ) -> None:
         super().__init__(key, complete)
         self._resolve = resolve
+        self._asked = asked
 
     async def settle(self, places: Sequence[tuple[Any, dict[str, Any]]], run: Run) -> None:
         if len(places) == 1:
-            values = [await self._resolve(places[0][0], run)]
+            run.context.asked = self._asked
+            try:
+                values = [await self._resolve(places[0][0], run)]
+            finally:
+                run.context.asked = None
         else:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(_awaited(self._resolve(source, run))) for source, _ in places]

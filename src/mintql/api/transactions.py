@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
@@ -34,6 +35,8 @@ from mintql.domain.ids import AccountId, TransactionId
 from mintql.services import transactions as service
 from mintql.services.transactions import TransactionRow
 from mintql.store.queries import Conn
+
+COLUMNS_KEPT_MAX = 1_024
 
 if TYPE_CHECKING:
     from mintql.api.matches import TransactionOrigin
@@ -167,12 +170,49 @@ class Transaction(Node):
         return found
 
 
+_WHOLE = ("category_source", "category_detail", "institution_code", "merchant_key", "amount_minor", "currency")
+_SPLIT = ("amount_minor", "currency", "part_amounts_minor", "part_notes")
+_COLUMNS = {
+    "__typename": (),
+    "id": (),
+    "postedOn": (),
+    "amount": ("amount_minor", "currency"),
+    "description": ("description",),
+    "merchant": ("display_name", "merchant"),
+    "merchantKey": ("merchant_key",),
+    "pending": ("pending",),
+    "category": (),
+    "categorization": _WHOLE,
+    "note": ("note",),
+    "tags": ("tags",),
+    "excludedFromBudgets": ("excluded_from_budgets",),
+    "createdAt": ("created_at",),
+    "updatedAt": ("updated_at",),
+    "account": ("account_id",),
+    "parts": _SPLIT,
+    "rest": _SPLIT,
+    "origin": (),
+    "transfer": (),
+    "recurring": (),
+}
+"""The columns that each field is made of, beside those that every page reads."""
+_READ_ALWAYS = frozenset({"transaction_id", "posted_on", "category_id", "part_category_ids"})
+
+
+@lru_cache(maxsize=COLUMNS_KEPT_MAX)
+def _columns(asked: frozenset[str] | None) -> frozenset[str] | None:
+    """Return the columns that these fields need, None for all of them."""
+    if asked is None or not asked <= _COLUMNS.keys():
+        return None
+    return _READ_ALWAYS.union(*(_COLUMNS[name] for name in asked))
+
+
 async def transaction_nodes(context: Context, conn: Conn, rows: Sequence[TransactionRow]) -> list[Transaction]:
     """Return transactions that were read on this connection as GraphQL shows them."""
     if not rows:
         return []
     named = {row.category_id for row in rows}
-    named.update(part.category_id for row in rows if row.is_split for part in row.parts)
+    named.update(*(row.part_category_ids for row in rows if row.part_category_ids))
     tree = await context.category_tree(conn, named)
     return [_transaction(row, tree) for row in rows]
 
@@ -284,11 +324,12 @@ class TransactionsQuery:
             TransactionFilter | None, strawberry.argument(description="What to narrow the list to.")
         ] = None,
     ) -> Connection[Transaction]:
+        columns = _columns(info.context.asked)
         asked = page_request(decode_day_key, first=first, after=after, last=last, before=before)
         request = service.PageRequest(asked.size, not asked.backward, asked.after, asked.before)
         async with info.context.person() as conn:
             wanted = await (filter or TransactionFilter()).check(info.context, conn)
-            page = await service.list_page(conn, info.context.user_id, wanted, request)
+            page = await service.list_page(conn, info.context.user_id, wanted, request, columns)
             nodes = await transaction_nodes(info.context, conn, page.rows)
         return _connection(page, nodes)
 

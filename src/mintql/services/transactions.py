@@ -67,8 +67,14 @@ class Page:
     has_next: bool
 
 
-async def list_page(conn: Conn, user_id: UserId, wanted: TransactionFilter, request: PageRequest) -> Page:
-    """Return one page of matching transactions.
+async def list_page(
+    conn: Conn,
+    user_id: UserId,
+    wanted: TransactionFilter,
+    request: PageRequest,
+    columns: frozenset[str] | None = None,
+) -> Page:
+    """Return one page of matching transactions, with all columns of their rows unless `columns` are given.
 
     One statement as a rule. The rows of the cursors themselves are fetched along with the page: if they are
     still listed, they prove that the page has neighbours; if not, each costs another statement to find out.
@@ -84,6 +90,7 @@ async def list_page(conn: Conn, user_id: UserId, wanted: TransactionFilter, requ
         oldest=request.before or KEY_OLDEST,
         newest_first=request.forward,
         limit=request.size + 1 + len(cursors),
+        columns=columns,
     )
     met = {row.key for row in rows} if cursors else set()
     rows = [row for row in rows if row.key not in cursors] if cursors else rows

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
@@ -28,6 +30,14 @@ MERGED_LISTS_MAX = 40
 """Up to so many accounts or categories, their lists are merged; beyond, all rows are walked and sifted."""
 SUCCESSION_STEPS_MAX = 500
 """How far an id is followed to the row that stands for it: mostly one step, but some institutions change ids daily."""
+
+NARROWED_MAX = 256
+"""How many texts of queries that read some columns are kept: each choice of columns is a statement of its own."""
+
+_COLUMNS_READ = re.compile(r"\btransaction_id, account_id, posted_on,[a-z_,\s]*\bupdated_at\b")
+KEY_COLUMNS: Final = frozenset({"transaction_id", "posted_on"})
+COLUMNS: Final = frozenset(_COLUMNS_READ.findall(SQL.page_newest_first)[0].replace(",", " ").split())
+"""The columns of a whole row."""
 
 _MINOR_PER_UNIT = json.dumps({currency: 10**places for currency, places in EXPONENTS.items()})
 
@@ -72,8 +82,8 @@ class TransactionRow(asyncpg.Record):
     created_at: datetime = _column("created_at")
     updated_at: datetime = _column("updated_at")
 
-    is_split: bool = _column("part_category_ids")
-    """Whether it has parts; true or false as a list is."""
+    part_category_ids: list[CategoryId] | None = _column("part_category_ids")
+    """The categories of its parts; None where it is whole."""
 
     @property
     def category_source(self) -> CategorySource:
@@ -160,10 +170,15 @@ async def page(
     oldest: Key,
     newest_first: bool,
     limit: int,
+    columns: frozenset[str] | None = None,
 ) -> list[TransactionRow]:
-    """Return at most `limit` matching transactions with keys between two bounds, both included."""
+    """Return at most `limit` matching transactions with keys between two bounds, both included.
+
+    With `columns`, the rows have these alone, and those of their key.
+    """
+    query = _page_query(wanted, newest_first=newest_first)
     return await conn.fetch(
-        _page_query(wanted, newest_first=newest_first),
+        query if columns is None else narrowed(query, columns),
         *page_arguments(user_id, min(newest, wanted.newest), max(oldest, wanted.oldest), limit, wanted),
         record_class=TransactionRow,
     )
@@ -213,6 +228,15 @@ async def by_ids(
 async def by_id_after(conn: Conn, user_id: UserId, after: TransactionId, limit: int) -> list[TransactionRow]:
     """Return the next of this person's transactions after an id, in the order of their ids."""
     return await conn.fetch(SQL.by_id_after, user_id, after, limit, record_class=TransactionRow)
+
+
+@lru_cache(maxsize=NARROWED_MAX)
+def narrowed(query: str, columns: frozenset[str]) -> str:
+    """Return a query of whole rows as one of these of their columns, and those of their key."""
+    if not columns <= COLUMNS:
+        raise ValueError(f"no columns of a page: {sorted(columns - COLUMNS)}")
+    kept = [name for name in _COLUMNS_READ.findall(query)[0].replace(",", " ").split() if name in columns | KEY_COLUMNS]
+    return _COLUMNS_READ.sub(", ".join(kept), query)
 
 
 def escape_like(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from mintql.api.budgets_types import Budget, BudgetPeriodInput, BudgetRolloverInput, budget_node
+from mintql.api.budgets_types import Budget, BudgetPeriodInput, BudgetRolloverInput
 from mintql.api.categories import decode_category_id
 from mintql.api.context import Info
 from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
@@ -93,8 +93,10 @@ class BudgetsQuery:
             else:
                 day = on or await service.today_of(conn, context.user_id, context.now())
                 days = Period(day, day)
-            found = await service.list_budgets(conn, context.user_id, days, context.now())
-        return [budget_node(budget) for budget in found if context.shows_budget(budget.limit.category_id)]
+            found = await service.list_budgets(
+                conn, context.user_id, days, context.now(), read_tree=context.category_tree
+            )
+        return [Budget(found=budget) for budget in found if context.shows_budget(budget.limit.category_id)]
 
 
 @strawberry.type
@@ -159,7 +161,7 @@ class BudgetsMutation:
         async with context.person() as conn:
             budget, effects = await overrides.set_override(conn, user_id, wish, context.now())
         await context.runtime.perform(effects)
-        return SetBudgetOverrideSuccess(budget=budget_node(budget))
+        return SetBudgetOverrideSuccess(budget=Budget(found=budget))
 
     @strawberry.mutation(
         description="Takes back what was set for a period (what is set from an earlier one on holds again, else the "
@@ -183,7 +185,7 @@ class BudgetsMutation:
                 conn, user_id, chosen, day, scope, context.now(), currency=currency
             )
         await context.runtime.perform(effects)
-        return RemoveBudgetOverrideSuccess(budget=None if budget is None else budget_node(budget))
+        return RemoveBudgetOverrideSuccess(budget=None if budget is None else Budget(found=budget))
 
 
 def _chosen(category_id: str | None, *, everything: bool) -> CategoryId:

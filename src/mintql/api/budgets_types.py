@@ -135,40 +135,90 @@ class BudgetForecast:
 
 @strawberry.type(description="A budget in one period. Spending is positive here.")
 class Budget:
-    """A budget."""
+    """A budget; each field is worked out when it is asked for."""
 
-    period: BudgetPeriod = strawberry.field(description="The period.")
-    month: Month = strawberry.field(description="The month that the period begins in.")
-    category: Category | None = strawberry.field(description="The category or group it is for; null for everything.")
-    everything: bool = strawberry.field(
+    found: strawberry.Private[Found]
+
+    @strawberry.field(description="The period.")
+    def period(self) -> BudgetPeriod:
+        return _period(self.found.limit.period, self.found.limit.schedule)
+
+    @strawberry.field(description="The month that the period begins in.")
+    def month(self) -> Month:
+        return Month(first_day(self.found.limit.period.first))
+
+    @strawberry.field(description="The category or group it is for; null for everything.")
+    def category(self) -> Category | None:
+        return category_or_none(self.found.tree, self.found.limit.category_id)
+
+    @strawberry.field(
         description="Whether it is for all spending, but for transfers and what is excluded from budgets."
     )
-    name: str = strawberry.field(description="What it is called: its category's name, or Everything.")
-    limit: Money = strawberry.field(description="The limit that holds in the period.")
-    carried: Money = strawberry.field(
+    def everything(self) -> bool:
+        return self.found.limit.category_id == EVERYTHING_ID
+
+    @strawberry.field(description="What it is called: its category's name, or Everything.")
+    def name(self) -> str:
+        return self.found.name
+
+    @strawberry.field(description="The limit that holds in the period.")
+    def limit(self) -> Money:
+        return money(self.found.limit.limit_minor, self.found.limit.currency)
+
+    @strawberry.field(
         description="What went over from the completed periods before; negative where too much was spent in them."
     )
-    available: Money = strawberry.field(description="The limit with what was carried: what may be spent in the period.")
-    rollover: BudgetRollover = strawberry.field(description="What of this period goes over into the next one.")
-    origin: LimitOrigin = strawberry.field(description="Where the limit comes from.")
-    template_limit: Money | None = strawberry.field(
+    def carried(self) -> Money:
+        return money(self.found.limit.carried_minor, self.found.limit.currency)
+
+    @strawberry.field(description="The limit with what was carried: what may be spent in the period.")
+    def available(self) -> Money:
+        return money(self.found.limit.available_minor, self.found.limit.currency)
+
+    @strawberry.field(description="What of this period goes over into the next one.")
+    def rollover(self) -> BudgetRollover:
+        return _rollover(self.found.limit.rollover)
+
+    @strawberry.field(description="Where the limit comes from.")
+    def origin(self) -> LimitOrigin:
+        return self.found.limit.origin
+
+    @strawberry.field(
         description="The limit the template has for it; null when it has none, as for periods that are no months."
     )
-    override: BudgetOverride | None = strawberry.field(description="What the person set that holds here, if anything.")
-    spent: Money = strawberry.field(description="Booked spending, refunds netted.")
-    pending: Money = strawberry.field(description="Spending that is not booked yet.")
-    remaining: Money = strawberry.field(
-        description="What is available less booked and pending spending; negative when exceeded."
-    )
-    percent_used: int | None = strawberry.field(
+    def template_limit(self) -> Money | None:
+        return money_or_none(self.found.limit.template_minor, self.found.limit.currency)
+
+    @strawberry.field(description="What the person set that holds here, if anything.")
+    def override(self) -> BudgetOverride | None:
+        return None if self.found.override is None else _override(self.found.override)
+
+    @strawberry.field(description="Booked spending, refunds netted.")
+    def spent(self) -> Money:
+        return money(self.found.spent.posted_minor, self.found.limit.currency)
+
+    @strawberry.field(description="Spending that is not booked yet.")
+    def pending(self) -> Money:
+        return money(self.found.spent.pending_minor, self.found.limit.currency)
+
+    @strawberry.field(description="What is available less booked and pending spending; negative when exceeded.")
+    def remaining(self) -> Money:
+        return money(self.found.remaining_minor, self.found.limit.currency)
+
+    @strawberry.field(
         description="Booked and pending spending as percent of what is available, rounded down; null when money was "
         "spent and nothing is available."
     )
-    thresholds: list[int] = strawberry.field(
-        description="Percent of what is available at which alerts are raised, ascending."
-    )
-    state: ThresholdState = strawberry.field(description="How near spending is to what is available.")
-    found: strawberry.Private[Found]
+    def percent_used(self) -> int | None:
+        return self.found.percent_used
+
+    @strawberry.field(description="Percent of what is available at which alerts are raised, ascending.")
+    def thresholds(self) -> list[int]:
+        return list(self.found.limit.thresholds)
+
+    @strawberry.field(description="How near spending is to what is available.")
+    def state(self) -> ThresholdState:
+        return self.found.state
 
     @strawberry.field(
         description="What may still be spent today so that each day to the period's end gets the same: what is "
@@ -202,32 +252,6 @@ def _forecast(item: Forecast, currency: str) -> BudgetForecast:
         bill_count=item.bills,
         pace=money(item.pace_minor, currency),
         basis=item.basis,
-    )
-
-
-def budget_node(budget: Found) -> Budget:
-    """Return a budget as GraphQL shows it."""
-    limit = budget.limit
-    return Budget(
-        period=_period(limit.period, limit.schedule),
-        month=Month(first_day(limit.period.first)),
-        category=category_or_none(budget.tree, limit.category_id),
-        everything=limit.category_id == EVERYTHING_ID,
-        name=budget.name,
-        limit=money(limit.limit_minor, limit.currency),
-        carried=money(limit.carried_minor, limit.currency),
-        available=money(limit.available_minor, limit.currency),
-        rollover=_rollover(limit.rollover),
-        origin=limit.origin,
-        template_limit=money_or_none(limit.template_minor, limit.currency),
-        override=None if budget.override is None else _override(budget.override),
-        spent=money(budget.spent.posted_minor, limit.currency),
-        pending=money(budget.spent.pending_minor, limit.currency),
-        remaining=money(budget.remaining_minor, limit.currency),
-        percent_used=budget.percent_used,
-        thresholds=list(limit.thresholds),
-        state=budget.state,
-        found=budget,
     )
 
 

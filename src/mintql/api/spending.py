@@ -10,28 +10,45 @@ from mintql.api.categories import Category, category_node
 from mintql.api.context import Info
 from mintql.api.money import Money, money
 from mintql.api.scalars import CurrencyCode, Month
-from mintql.domain.categories import CategoryKind, CategoryTree
+from mintql.domain.categories import CategoryTree
 from mintql.domain.months import MONTHS_PER_RANGE_MAX
 from mintql.services import spending as service
 
 
 @strawberry.type(description="What one category came to in one month and currency, refunds netted.")
 class CategorySpending:
-    """A line of a month."""
+    """A line of a month; each field is worked out when it is asked for."""
 
-    category: Category = strawberry.field(description="The category; its group and kind are on it.")
-    currency: CurrencyCode = strawberry.field(description="The currency; another one has its own line.")
-    spent: Money = strawberry.field(
-        description="Booked spending, positive; negative when refunds outweigh. 0 for income."
-    )
-    received: Money = strawberry.field(description="Booked income, positive. 0 for spending.")
-    pending: Money = strawberry.field(
-        description="What is not booked yet, counted like `spent` or `received`, and not part of them."
-    )
-    excluded: Money = strawberry.field(
-        description="What of all these, pending amounts among them, budgets leave out; counted likewise."
-    )
-    count: int = strawberry.field(description="How many transactions, pending ones among them.")
+    line: strawberry.Private[service.CategorySpending]
+    tree: strawberry.Private[CategoryTree]
+
+    @strawberry.field(description="The category; its group and kind are on it.")
+    def category(self) -> Category:
+        return category_node(self.tree, self.line.category.category_id)
+
+    @strawberry.field(description="The currency; another one has its own line.")
+    def currency(self) -> CurrencyCode:
+        return CurrencyCode(self.line.currency)
+
+    @strawberry.field(description="Booked spending, positive; negative when refunds outweigh. 0 for income.")
+    def spent(self) -> Money:
+        return money(self.line.posted_minor if self.line.is_spending else 0, self.line.currency)
+
+    @strawberry.field(description="Booked income, positive. 0 for spending.")
+    def received(self) -> Money:
+        return money(0 if self.line.is_spending else self.line.posted_minor, self.line.currency)
+
+    @strawberry.field(description="What is not booked yet, counted like `spent` or `received`, and not part of them.")
+    def pending(self) -> Money:
+        return money(self.line.pending_minor, self.line.currency)
+
+    @strawberry.field(description="What of all these, pending amounts among them, budgets leave out; counted likewise.")
+    def excluded(self) -> Money:
+        return money(self.line.excluded_minor, self.line.currency)
+
+    @strawberry.field(description="How many transactions, pending ones among them.")
+    def count(self) -> int:
+        return self.line.count
 
 
 @strawberry.type(description="What a month came to in one currency. Transfers between own accounts are left out.")
@@ -77,13 +94,14 @@ class SpendingQuery:
             ),
         ],
     ) -> list[MonthSpending]:
-        async with info.context.person() as conn:
-            months = await service.spending(conn, info.context.user_id, from_, to)
+        context = info.context
+        async with context.person() as conn:
+            months = await service.spending(conn, context.user_id, from_, to, read_tree=context.category_tree)
         return [
             MonthSpending(
                 month=Month(month.month),
                 totals=[_total(total) for total in month.totals],
-                categories=[_line(month.tree, line) for line in month.categories],
+                categories=[CategorySpending(line=line, tree=month.tree) for line in month.categories],
             )
             for month in months
         ]
@@ -97,17 +115,4 @@ def _total(total: service.CurrencyTotal) -> MonthTotal:
         received=money(total.received_minor, total.currency),
         pending_received=money(total.pending_received_minor, total.currency),
         count=total.count,
-    )
-
-
-def _line(tree: CategoryTree, line: service.CategorySpending) -> CategorySpending:
-    is_spending = line.category.kind is CategoryKind.EXPENSE
-    return CategorySpending(
-        category=category_node(tree, line.category.category_id),
-        currency=CurrencyCode(line.currency),
-        spent=money(line.posted_minor if is_spending else 0, line.currency),
-        received=money(0 if is_spending else line.posted_minor, line.currency),
-        pending=money(line.pending_minor, line.currency),
-        excluded=money(line.excluded_minor, line.currency),
-        count=line.count,
     )

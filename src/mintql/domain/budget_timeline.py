@@ -126,6 +126,8 @@ class Timeline:
     def with_carried(self, limit: Limit, today: date, spent_of: Callable[[Limit], int]) -> Limit:
         """Return the limit with what goes over from the periods before, `spent_of` saying what was spent in each."""
         before = self.carrying(limit, today)
+        if not before:
+            return limit
         return replace(limit, carried_minor=carried_over([(item, spent_of(item)) for item in before]))
 
     def _place(self, key: BudgetKey, day: date) -> tuple[Override | None, Period]:

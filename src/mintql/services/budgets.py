@@ -32,7 +32,7 @@ from mintql.domain.periods import Period
 from mintql.services import alerts
 from mintql.services.budget_spending import Holder, Measured, measure
 from mintql.services.effects import Effects
-from mintql.services.personal_categories import tree_of
+from mintql.services.personal_categories import ReadTree, tree_of
 from mintql.store import budgets as store
 from mintql.store.budgets import PlanRow
 from mintql.store.queries import Conn
@@ -88,8 +88,12 @@ class Budget:
         return threshold_state(self.limit, self.spent.total_minor)
 
 
-async def list_budgets(conn: Conn, user_id: UserId, days: Period, now: datetime) -> list[Budget]:
+async def list_budgets(
+    conn: Conn, user_id: UserId, days: Period, now: datetime, *, read_tree: ReadTree | None = None
+) -> list[Budget]:
     """Return the budgets of all periods that share a day with these days, in the order of the categories.
+
+    `read_tree` gives the person's categories where somebody keeps them at hand.
 
     The template's for groups that the person has hidden are left out while nothing is spent in them.
 
@@ -99,7 +103,7 @@ async def list_budgets(conn: Conn, user_id: UserId, days: Period, now: datetime)
     check_day(days.first, field="on")
     if days.days > PERIOD_DAYS_MAX:
         raise InvalidInput(f"{days.days} days are too many at once; ask for {PERIOD_DAYS_MAX} at most.", field="on")
-    holder = await holder_of(conn, user_id, now)
+    holder = await holder_of(conn, user_id, now, read_tree=read_tree)
     budgets = await measured_budgets(conn, holder, holder.timeline.limits_between(days.first, days.last))
     return [budget for budget in budgets if not budget.is_noise]
 
@@ -117,7 +121,7 @@ async def find_budget(conn: Conn, user_id: UserId, key: BudgetKey, day: date, no
     return found[0] if found else None
 
 
-async def holder_of(conn: Conn, user_id: UserId, now: datetime) -> Holder:
+async def holder_of(conn: Conn, user_id: UserId, now: datetime, *, read_tree: ReadTree | None = None) -> Holder:
     """Return what a person's budgets depend on.
 
     Raises:
@@ -126,7 +130,9 @@ async def holder_of(conn: Conn, user_id: UserId, now: datetime) -> Holder:
     row = await plan_of(conn, user_id)
     overrides = (await store.overrides_by_users(conn, [user_id])).get(user_id, ())
     timeline = Timeline(load_template(), row.plan, overrides)
-    return Holder(user_id, timeline, await tree_of(conn, user_id), local_date(now, row.time_zone))
+    named = {key.category_id for key in timeline.keys} - {EVERYTHING_ID}
+    tree = await (tree_of(conn, user_id) if read_tree is None else read_tree(conn, named))
+    return Holder(user_id, timeline, tree, local_date(now, row.time_zone))
 
 
 async def measured_budgets(conn: Conn, holder: Holder, limits: Iterable[Limit]) -> list[Budget]:

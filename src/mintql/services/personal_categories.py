@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 from mintql.data import load_categories
 from mintql.domain.categories import CategoryTree, PersonalCategory, personal_tree
-from mintql.domain.ids import UserId
+from mintql.domain.ids import CategoryId, UserId
 from mintql.store import personal_categories as store
 from mintql.store.queries import Conn
 
+ReadTree: TypeAlias = Callable[[Conn, Iterable[CategoryId]], Awaitable[CategoryTree]]
+"""Gives the categories of the person in question, in which at least these are."""
 TREES_KEPT_MAX = 256
 """Trees of persons with changes, of some tens of kilobytes each; the standard one is everybody else's."""
 

@@ -10,7 +10,7 @@ from mintql.domain.budgets import MonthlySum
 from mintql.domain.categories import Category, CategoryKind, CategoryTree
 from mintql.domain.ids import UserId
 from mintql.domain.months import check_range, months_between
-from mintql.services.personal_categories import tree_of
+from mintql.services.personal_categories import ReadTree, tree_of
 from mintql.store import spending as store
 from mintql.store.queries import Conn
 
@@ -30,6 +30,11 @@ class CategorySpending:
     pending_minor: int
     count: int
     excluded_minor: int = 0
+
+    @property
+    def is_spending(self) -> bool:
+        """Whether the category is one of spending, and not of income."""
+        return self.category.kind is CategoryKind.EXPENSE
 
 
 @dataclass(slots=True)
@@ -57,8 +62,12 @@ class MonthSpending:
     totals: list[CurrencyTotal] = field(default_factory=list)
 
 
-async def spending(conn: Conn, user_id: UserId, first: date, last: date) -> list[MonthSpending]:
+async def spending(
+    conn: Conn, user_id: UserId, first: date, last: date, *, read_tree: ReadTree | None = None
+) -> list[MonthSpending]:
     """Return each month of a range (first days, both included), also those in which nothing happened.
+
+    `read_tree` gives the person's categories where somebody keeps them at hand.
 
     Transfers between own accounts and payments of cards are left out: they are neither spent nor received.
     Amounts of different currencies are never added.
@@ -68,9 +77,11 @@ async def spending(conn: Conn, user_id: UserId, first: date, last: date) -> list
     """
     check_range(first, last)
     by_month: dict[date, list[MonthlySum]] = {}
-    for item in await store.sums_between(conn, user_id, first, last):
+    sums = await store.sums_between(conn, user_id, first, last)
+    for item in sums:
         by_month.setdefault(item.month, []).append(item)
-    tree = await tree_of(conn, user_id)
+    named = {item.category_id for item in sums}
+    tree = await (tree_of(conn, user_id) if read_tree is None else read_tree(conn, named))
     return [_month(month, tree, by_month.get(month, ())) for month in months_between(first, last)]
 
 

@@ -131,9 +131,9 @@ async def sums(conn: Conn, periods: Sequence[tuple[UserId, Period]]) -> dict[tup
             [period.last for _, period in asked],
         )
         for row in rows:
-            values = dict(row)
-            item = asked[values.pop("place") - 1]
-            found.setdefault(item, []).append(MonthlySum(month=item[1].first, **values))
+            place, *values = row
+            item = asked[place - 1]
+            found.setdefault(item, []).append(MonthlySum(item[1].first, *values))
     return found
 
 

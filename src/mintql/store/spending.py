@@ -13,4 +13,4 @@ SQL = load("spending")
 
 async def sums_between(conn: Conn, user_id: UserId, first: date, last: date) -> list[MonthlySum]:
     """Return the sums from one month to another (their first days, both included), in order of month."""
-    return [MonthlySum(**row) for row in await conn.fetch(SQL.sums_between, user_id, first, last)]
+    return [MonthlySum(*row) for row in await conn.fetch(SQL.sums_between, user_id, first, last)]

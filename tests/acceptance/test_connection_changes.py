@@ -173,8 +173,8 @@ async def test_a_refresh_that_changes_nothing_about_the_connection_adds_no_event
         ended = "SELECT count(*) FROM sync_runs WHERE state = 'succeeded'"
         return await owner.fetchval(ended) == times
 
-    await eventually(lambda: done(1), 30)
+    await eventually(lambda: done(1))
     await refresh(client, owner, connection_id)
-    await eventually(lambda: done(2), 30)
+    await eventually(lambda: done(2))
     count = "SELECT count(*) FROM events WHERE kind = 'connection_changed'"
     assert await owner.fetchval(count) == 1

@@ -85,7 +85,7 @@ async def succeeded(client):
         connection = await state_of(client)
         return connection if connection["sync"]["latestRun"]["state"] == "SUCCEEDED" else None
 
-    return await eventually(look, 30)
+    return await eventually(look)
 
 
 INSTITUTIONS = """
@@ -341,7 +341,7 @@ async def test_removing_a_connection_with_its_history_removes_its_raw_pages_too(
         looks = await owner.fetchval("SELECT count(*) FROM doomed_objects WHERE due_at <= now()")
         return not list(folder.rglob("*.gz")) and not looks
 
-    assert await eventually(gone, 30)
+    assert await eventually(gone)
 
 
 async def test_a_run_that_the_person_ends_is_told_as_ended(client, owner):

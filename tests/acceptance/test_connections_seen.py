@@ -116,7 +116,7 @@ async def succeeded(client):
         (connection,) = (await client.ask(SYNC))["connections"]
         return connection if connection["sync"]["latestRun"]["state"] == "SUCCEEDED" else None
 
-    return await eventually(look, 30)
+    return await eventually(look)
 
 
 def option(name, value):

@@ -89,7 +89,7 @@ async def reaches(client, token, step):
 async def let_time_pass(owner):
     """Let work that was under way when the deletion was asked for have had its time, once a worker has put it off."""
     put_off = "SELECT bool_and(lease_until IS NULL AND due_at > now() + interval '5 minutes') FROM deletions"
-    await eventually(lambda: owner.fetchval(put_off), seconds=30)
+    await eventually(lambda: owner.fetchval(put_off))
     await owner.execute("UPDATE deletions SET requested_at = requested_at - interval '1 hour', due_at = now()")
 
 
@@ -165,7 +165,7 @@ def check_proof(done, token):
 
 async def test_every_way_in_is_closed_before_the_answer(bank, worker, server, ada, owner):
     await ada.connect()
-    await eventually(lambda: owner.fetchval(SUCCEEDED, 1), seconds=30)
+    await eventually(lambda: owner.fetchval(SUCCEEDED, 1))
     async with client_of(server) as second, socket_of(ada) as socket, socket_of(ada) as quiet:
         second.token = ada.token
         await socket.subscribe(ALERTS)

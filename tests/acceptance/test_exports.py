@@ -101,7 +101,7 @@ async def test_the_lines_of_a_split_add_up_to_its_amount(client, conn, person):
 
 async def test_everything_holds_every_part_and_no_secret(bank, worker, client, conn):
     await client.connect()
-    await eventually(lambda: conn.fetchval(SUCCEEDED), seconds=30)
+    await eventually(lambda: conn.fetchval(SUCCEEDED))
     answer = await download(client, "EVERYTHING_JSON")
     found = json.loads(answer.content)
     assert (found["format"], found["version"], found["complete"]) == ("mintql-export", 1, True)
@@ -162,7 +162,7 @@ async def test_an_export_of_statements_that_is_imported_again_waits_and_names_th
 
 async def test_the_archive_holds_the_files_and_what_institutions_said(bank, worker, client, conn):
     await client.connect()
-    await eventually(lambda: conn.fetchval(SUCCEEDED), seconds=30)
+    await eventually(lambda: conn.fetchval(SUCCEEDED))
     archive = zipfile.ZipFile(io.BytesIO((await download(client, "ARCHIVE_ZIP")).content))
     assert archive.testzip() is None
     names = archive.namelist()

@@ -42,7 +42,7 @@ async def connected(client):
         links = (await client.ask(RUNS))["connections"]
         return all(link["sync"]["latestRun"]["state"] == "SUCCEEDED" for link in links)
 
-    await eventually(read, 30)
+    await eventually(read)
     return (await client.ask(BANKED))["transactions"]["nodes"]
 
 
@@ -53,7 +53,7 @@ async def take_in(client, content):
     async def read():
         return (await client.ask(STATE, id=run["id"]))["node"]["state"] == "SUCCEEDED"
 
-    await eventually(read, 20)
+    await eventually(read)
 
 
 def told(nodes):

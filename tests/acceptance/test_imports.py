@@ -40,7 +40,7 @@ async def finished(client, run):
         found = (await client.ask(RUN, id=run["id"]))["node"]
         return found if found["state"] in ("SUCCEEDED", "FAILED") else None
 
-    return await eventually(done, 20)
+    return await eventually(done)
 
 
 async def take_in(client, content, name="may.csv", **variables):
@@ -236,7 +236,7 @@ async def test_a_discarded_file_is_gone(client, owner, settings):
     discarded = (await client.ask(DISCARD, id=preview["import"]["id"]))["discardImport"]
 
     assert discarded == {"import": {"state": "DISCARDED"}}
-    await eventually(lambda: not list(objects(settings)), 20)
+    await eventually(lambda: not list(objects(settings)))
     refused = await confirm(client, preview)
     assert (refused["__typename"], refused["message"]) == (
         "InvalidInput",
@@ -257,7 +257,7 @@ async def test_imports_are_listed_newest_first(client):
 
 async def test_a_file_and_a_connection_of_one_account_meet_without_duplicates(bank, client):
     await client.connect()
-    await eventually(lambda: connected(client), 30)
+    await eventually(lambda: connected(client))
     nodes = (await client.ask(BANKED))["transactions"]["nodes"]
     account = nodes[0]["account"]
     told = [node for node in nodes if node["account"] == account and not node["pending"]][:3]

@@ -117,7 +117,7 @@ class Linked:
             run = connection["sync"]["latestRun"]
             return connection if (run["id"], run["state"]) == (run_id, state) else None
 
-        return await eventually(look, 30)
+        return await eventually(look)
 
     async def ask_bank(self, path: str) -> None:
         """Have Plaid's sandbox do something to the item."""
@@ -151,7 +151,7 @@ async def linked(client, bank, owner, worker, settings, tmp_path) -> Linked:
     async def complete():
         return (await found.state())["sync"]["latestRun"]["state"] == "SUCCEEDED"
 
-    assert await eventually(complete, 30)
+    assert await eventually(complete)
     return found
 
 

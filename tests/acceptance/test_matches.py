@@ -53,7 +53,7 @@ async def finished(client, run_id):
         found = (await client.ask(RUN, id=run_id))["node"]
         return found if found["state"] in ("SUCCEEDED", "FAILED") else None
 
-    return await eventually(done, 30)
+    return await eventually(done)
 
 
 async def refreshed(client, connection_id):

@@ -96,7 +96,7 @@ async def of_kind(client, kind):
 async def test_a_purchase_at_the_bank_and_a_login_that_expires_reach_the_person(client, bank, owner, worker):
     connection_id = (await client.connect("ada"))["connection"]["id"]
     await eventually(lambda: owner.fetchval("SELECT count(*) FROM sync_runs WHERE state = 'succeeded'"), 60)
-    await eventually(lambda: _examined(owner), 30)
+    await eventually(lambda: _examined(owner))
     assert await of_kind(client, "LARGE_TRANSACTION") is None, "history is no news"
     assert (await client.ask(LIMIT, limit=DOLLARS_200))["setLargeTransactionLimit"] == {
         "settings": {"largeTransactionLimit": {"amount": "200.00"}}
@@ -116,7 +116,7 @@ async def test_a_purchase_at_the_bank_and_a_login_that_expires_reach_the_person(
     assert large["account"]["name"]
     (await bank.control.put("/control/ada/scenario", json={"name": "login_expired"})).raise_for_status()
     await refresh(client, owner, connection_id)
-    waiting = await eventually(lambda: of_kind(client, "SYNC_ATTENTION"), 30)
+    waiting = await eventually(lambda: of_kind(client, "SYNC_ATTENTION"))
     assert waiting["connection"] == {"id": connection_id, "status": "ACTION_REQUIRED"}
     assert waiting["title"].endswith("your help is needed")
     assert await owner.fetchval("SELECT count(*) FROM notifications WHERE kind = 'sync_attention'") == 1

@@ -86,13 +86,13 @@ async def test_a_purchase_becomes_an_alert_becomes_a_signed_webhook(bank, client
             said = [verified(one, added["secret"]) for one in receiver.seen]
             return [(one["type"], one["data"]) for one in said if one["data"].get("category", food_shown) == food_shown]
 
-        await eventually(lambda: "sync.ended" in dict(told()), seconds=30)
+        await eventually(lambda: "sync.ended" in dict(told()))
         # Budgets that the history has used up are told together; the one that is lowered now by itself.
         answer = await client.ask(BUDGET, id=food, month=month)
         assert answer["setBudgetOverride"]["__typename"] == "SetBudgetOverrideSuccess"
         needed = {"budget.alert", "notification.budget_exceeded", "sync.ended"}
-        await eventually(lambda: {name for name, _ in told()} >= needed, seconds=30)
-        await eventually(lambda: dict(told())["budget.alert"]["limit"]["amountMinor"] == 50_00, seconds=30)
+        await eventually(lambda: {name for name, _ in told()} >= needed)
+        await eventually(lambda: dict(told())["budget.alert"]["limit"]["amountMinor"] == 50_00)
     assert {name for name, _ in told()} == needed
     assert len({one.headers["webhook-id"] for one in receiver.seen}) == len(receiver.seen)
     said = dict(told())

@@ -92,7 +92,7 @@ async def test_a_months_summary_agrees_with_the_months_sums_and_is_mailed(
         ]
         return next((one for one in messages if one["Subject"] == summary["title"]), None)
 
-    message = await eventually(monthly, 20)
+    message = await eventually(monthly)
     spent = amount_words(total["spent"]["amountMinor"], total["currency"])
     for kind in ("plain", "html"):
         assert spent in message.get_body((kind,)).get_content()

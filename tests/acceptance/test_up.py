@@ -18,10 +18,8 @@ import pytest
 
 from mintql.embedded.places import remove_home
 
-# One worker of the test run gets them all: each start takes seconds of both cores.
-pytestmark = pytest.mark.xdist_group("up")
-
 READY_WITHIN_SECONDS = 90
+PATIENCE_SECONDS = 30
 GONE_WITHIN_SECONDS = 15
 OURS = ("DATABASE_URL", "REDIS_URL", "MINTQL_")
 
@@ -118,7 +116,7 @@ def is_running(pid: int) -> bool:
 
 def ask(up: Up, query: str, token: str = "") -> dict:
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    answer = httpx.post(f"{up.url}/graphql", json={"query": query}, headers=headers, timeout=10).json()
+    answer = httpx.post(f"{up.url}/graphql", json={"query": query}, headers=headers, timeout=PATIENCE_SECONDS).json()
     assert "errors" not in answer, answer
     return answer["data"]
 
@@ -206,12 +204,14 @@ def test_the_bank_can_be_connected_by_each_protocol_as_the_summary_says(demo):
     token = ask(demo, SIGN_UP)["signUp"]["token"]
     command = re.search(r"a token to connect with: (curl -s .+ -d password=sandbox)\n", demo.output)[1]
     url, *fields = [part for part in command.split() if part not in ("curl", "-s", "-d")]
-    setup = httpx.post(url, data=dict(field.split("=") for field in fields), timeout=10).text.strip()
+    setup = httpx.post(url, data=dict(field.split("=") for field in fields), timeout=PATIENCE_SECONDS).text.strip()
     connect(demo, token, f'institutionId: "simplefin", password: "{setup}"')
     address = re.search(r"the address is (\S+); any login", demo.output)[1]
     connect(demo, token, f'institutionId: "ofx", url: "{address}", login: "grace", password: "sandbox"')
     session = ask(demo, LINK, token)["createLinkSession"]
-    assert httpx.post(session["url"], data={"login": "hedy", "password": "sandbox"}, timeout=10).is_success
+    assert httpx.post(
+        session["url"], data={"login": "hedy", "password": "sandbox"}, timeout=PATIENCE_SECONDS
+    ).is_success
     connect(demo, token, f'institutionId: "plaid", password: "{session["token"]}"')
     query = "{ connections { institution { id } sync { latestRun { state rowsAdded } } } }"
     deadline = time.monotonic() + READY_WITHIN_SECONDS

@@ -279,7 +279,7 @@ async def test_an_item_in_error_is_looked_at_and_waits_for_its_person(plaid, cli
         (connection,) = (await client.ask(CONNECTIONS))["connections"]
         return connection if connection["status"] == "ACTION_REQUIRED" else None
 
-    connection = await eventually(waits, 20)
+    connection = await eventually(waits)
     assert connection["sync"]["error"]["code"] == "AUTH_REQUIRED"
     assert connection["sync"]["error"]["action"]
     assert connection["sync"]["latestRun"] == {"state": "FAILED", "reason": "WEBHOOK"}
@@ -318,7 +318,7 @@ async def test_a_connection_that_is_mended_by_a_new_visit_doubles_nothing_and_th
         with closing(sqlite3.connect(tmp_path / "bank.sqlite")) as db:
             return sorted(removed for (removed,) in db.execute("SELECT removed FROM plaid_items")) == [0, 1]
 
-    assert await eventually(items, 20)
+    assert await eventually(items)
 
 
 async def test_the_institution_is_told_that_a_connection_has_ended(plaid, client, owner, worker, tmp_path):
@@ -326,9 +326,9 @@ async def test_the_institution_is_told_that_a_connection_has_ended(plaid, client
         return (await asyncio.to_thread(only_item, tmp_path / "bank.sqlite"))[1]
 
     await client.ask(DISCONNECT, id=plaid.connection_id)
-    assert await eventually(is_removed, 20)
+    assert await eventually(is_removed)
 
     async def is_forgotten():
         return await owner.fetchval("SELECT count(*) = 0 FROM farewells")
 
-    assert await eventually(is_forgotten, 5)
+    assert await eventually(is_forgotten)

@@ -36,10 +36,13 @@ mutation Connect($login: String!, $password: String!) {
 }
 """
 
+PATIENCE_SECONDS = 30
+"""How long to wait for what is to happen: it costs time only where it does not, and a busy machine takes its time."""
+
 _serial = itertools.count(1)
 
 
-async def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
+async def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
     """Wait until a condition, plain or async, gives something true; return that."""
     async with asyncio.timeout(seconds):
         while True:
@@ -94,7 +97,7 @@ class Client:
 
 @asynccontextmanager
 async def client_of(server: Any):
-    async with local_client(timeout=20) as http:
+    async with local_client() as http:
         yield Client(http, server.url)
 
 
@@ -107,21 +110,21 @@ class Socket:
     async def send(self, message: dict[str, Any]) -> None:
         await self.raw.send(json.dumps(message))
 
-    async def receive(self, seconds: float = 10) -> dict[str, Any]:
+    async def receive(self, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         async with asyncio.timeout(seconds):
             return json.loads(await self.raw.recv())
 
     async def subscribe(self, query: str, operation_id: str = "1", **variables: Any) -> None:
         await self.send({"id": operation_id, "type": "subscribe", "payload": {"query": query, "variables": variables}})
 
-    async def next(self, seconds: float = 10) -> dict[str, Any]:
+    async def next(self, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """Return the data of the next item."""
         message = await self.receive(seconds)
         assert message["type"] == "next", message
         assert "errors" not in message["payload"], message
         return message["payload"]["data"]
 
-    async def closed(self, seconds: float = 10) -> int:
+    async def closed(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Return the code the server closes with."""
         async with asyncio.timeout(seconds):
             await self.raw.wait_closed()

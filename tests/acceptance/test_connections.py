@@ -13,6 +13,7 @@ from mintql.api.nodes import encode_id
 from support.clients import client_of, eventually
 from support.factories import create_account, create_transaction
 from support.people import category
+from support.traces import files_in
 
 CONNECTIONS = """
 {
@@ -334,12 +335,12 @@ async def test_removing_a_connection_with_its_history_removes_its_raw_pages_too(
     first = await client.connect("ada-lovelace")
     await succeeded(client)
     folder = Path(settings.object_store.removeprefix("file:")) / "raw"
-    assert list(folder.rglob("*.gz"))
+    assert files_in(folder)
     await client.ask(DISCONNECT, id=first["connection"]["id"], keep=False)
 
     async def gone():
         looks = await owner.fetchval("SELECT count(*) FROM doomed_objects WHERE due_at <= now()")
-        return not list(folder.rglob("*.gz")) and not looks
+        return not files_in(folder) and not looks
 
     assert await eventually(gone)
 

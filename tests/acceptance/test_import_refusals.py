@@ -16,6 +16,7 @@ from mintql.api.cookies import COOKIE
 from mintql.api.nodes import encode_id
 from mintql.institutions.files.base import FILE_BYTES_MAX
 from support.clients import client_of
+from support.traces import files_in
 from support.uploads import CONFIRM, CORRECT, CSV, IMPORT, post_form, send_file
 
 OPERATIONS = {"query": IMPORT, "variables": {"file": None}}
@@ -51,8 +52,7 @@ async def left(owner, settings):
 
 
 def objects(settings) -> list[str]:
-    folder = Path(settings.object_store.removeprefix("file:"))
-    return [str(path) for path in folder.rglob("*") if path.is_file()]
+    return [str(path) for path in files_in(Path(settings.object_store.removeprefix("file:")))]
 
 
 def zip_bomb() -> bytes:

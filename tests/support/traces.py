@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ async def in_tables(conn: Any, words: Sequence[str]) -> dict[str, list[str]]:
         if rows:
             found[name] = [one["text"] for one in rows]
     return found
+
+
+def files_in(root: Path) -> list[Path]:
+    """All files below a folder; unlike rglob, it does not mind folders that go while it walks."""
+    return [Path(folder, name) for folder, _, names in os.walk(root) for name in names]
 
 
 def in_objects(root: Path, words: Sequence[str]) -> list[str]:

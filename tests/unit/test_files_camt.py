@@ -298,10 +298,10 @@ BOMB = (
     ],
 )
 def test_what_is_no_statement_or_harmful_is_refused_quickly(content, why):
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(FileUnreadable, match=why):
         read(content)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_very_long_text_is_read_in_bounded_length():

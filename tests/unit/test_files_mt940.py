@@ -279,13 +279,13 @@ def test_what_is_no_statement_is_refused(content):
 def test_large_files_are_refused_and_long_lines_are_read_quickly():
     with pytest.raises(FileUnreadable, match="larger than"):
         read(b" " * (65 * 1024 * 1024))
-    started = time.monotonic()
+    started = time.process_time()
     long = b"x" * 60_000_000
     (one,) = read(statement(":61:261120D5,00NTRF", ":86:").replace(b":86:", b":86:" + long)).statements
     assert len(one.transactions[0].description) == 500
     read(b":20:1" + b":61:" * 1000)
     assert len(read(statement(":61:261120D5,00NTRF" + "/" * 1_000_000)).statements) == 1
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_mt940_is_recognised():

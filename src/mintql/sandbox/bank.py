@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
-from threading import Lock
+from functools import lru_cache
 from typing import Any
 
 from mintql.domain.money import to_decimal_text
@@ -41,13 +40,11 @@ class Bank:
     def __init__(self, store: ControlStore, now: Callable[[], datetime]) -> None:
         self.store = store
         self.now = now
-        self._histories: OrderedDict[str, History] = OrderedDict()
-        self._lock = Lock()
 
     def ledger(self, login: str) -> Ledger:
         """Return the accounts of a login as they are at this moment."""
         return Ledger(
-            self._history(login),
+            _history(login),
             self.store.added(login),
             self.store.changes(login),
             self.today(login),
@@ -106,13 +103,11 @@ class Bank:
             "next_page": next_page,
         }
 
-    def _history(self, login: str) -> History:
-        with self._lock:
-            history = self._histories.pop(login, None) or History(login)
-            self._histories[login] = history
-            while len(self._histories) > HISTORIES_KEPT_MAX:
-                self._histories.popitem(last=False)
-        return history
+
+@lru_cache(maxsize=HISTORIES_KEPT_MAX)
+def _history(login: str) -> History:
+    """Return what was drawn for a login. It depends on nothing else, so that all banks of a process share it."""
+    return History(login)
 
 
 def read_page_token(text: str) -> tuple[tuple[date, str] | None, bool]:

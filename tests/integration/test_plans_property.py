@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mintql.api.context import Context, Viewer
-from mintql.api.http import encode_result
 from mintql.api.negotiation import JSON
 from mintql.api.nodes import decode_id, encode_id, split_id
+from mintql.api.responses import encode_result
 from mintql.api.schema import build_schema
 from mintql.api.sharing import OPEN_QUERIES
 from mintql.domain.ids import SessionId, ShareId

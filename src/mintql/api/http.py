@@ -11,9 +11,8 @@ from __future__ import annotations
 import logging
 import secrets
 import weakref
-from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Any, cast
+from typing import cast
 
 import orjson
 from graphql import GraphQLError
@@ -38,7 +37,8 @@ from mintql.api.known import KnownPersons
 from mintql.api.multipart import Gate, is_multipart, read_multipart_ask
 from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
 from mintql.api.nodes import decode_id
-from mintql.api.requests import Ask, RefusedError, read_ask
+from mintql.api.requests import Ask, GraphQLRequest, RefusedError, read_ask
+from mintql.api.responses import Answer, encode_result, json_answer
 from mintql.api.schema import Schema
 from mintql.api.viewers import Viewers
 from mintql.api.websocket import GOING_AWAY, SESSION_ENDED, SocketAdapter, TransportHandler, close_socket
@@ -103,7 +103,7 @@ class GraphQLView(GraphQL[Context, None]):
         if scope["type"] == "websocket":
             await super().__call__(scope, receive, send)
             return
-        request = Request(scope, receive)
+        request = GraphQLRequest(scope, receive)
         with audit.heard_from(request_origin(request)):
             try:
                 response = await self._respond(request)
@@ -130,7 +130,7 @@ class GraphQLView(GraphQL[Context, None]):
             return await self._handle(request, accepted)
         except RefusedError as refused:
             error = GraphQLError(refused.message, extensions={"code": refused.code})
-            return _json_response({"errors": [error.formatted]}, media, refused.status, refused.headers)
+            return json_answer({"errors": [error.formatted]}, media, refused.status, refused.headers)
         except ClientDisconnect:
             raise
         except Exception:
@@ -138,7 +138,7 @@ class GraphQLView(GraphQL[Context, None]):
             log.exception("error %s while answering", error_id)
             message = f"Something went wrong on our side; quote the id {error_id} when you ask us about it."
             error = GraphQLError(message, extensions={"code": INTERNAL, "id": error_id})
-            return _json_response({"errors": [error.formatted]}, media, 500)
+            return json_answer({"errors": [error.formatted]}, media, 500)
 
     async def _handle(self, request: Request, accepted: Accepted) -> Response:
         if request.method not in ("GET", "POST"):
@@ -183,12 +183,12 @@ class GraphQLView(GraphQL[Context, None]):
             return await self._stream(request, ask, context)
         media = accepted.json
         if place is not None and place.body is not None:
-            return _response(place.body, media, 200, {"x-cache": "hit"})
+            return Answer(place.body, media, 200, {"x-cache": "hit"})
         result = await self._execute(request.method, ask, context)
         body, status = encode_result(result, media)
         if place is not None and not result.errors:
             context.runtime.cache.keep(place.user_id, place.version, place.digest, body)
-        response = _response(body, media, status, {"x-cache": "miss"} if place else {})
+        response = Answer(body, media, status, {"x-cache": "miss"} if place else {})
         if context.response is not None:
             response.raw_headers += [item for item in context.response.raw_headers if item[0] == b"set-cookie"]
         return response
@@ -253,7 +253,8 @@ class GraphQLView(GraphQL[Context, None]):
             token = cookie_token(request)
             if token is not None and not origin_is_trusted(request.headers, self.allowed_origins):
                 raise RefusedError(403, "This page may not use the person's cookie.", code=FORBIDDEN_ORIGIN)
-        context, place = Context(runtime, None, request, Response(), token=token), None
+        # Only changes set cookies.
+        context, place = Context(runtime, None, request, None if reading else Response(), token=token), None
         if token is not None:
             if reading:
                 context.viewer, found = await self._viewers.find(runtime, token, digest)
@@ -352,33 +353,3 @@ def with_way_out(page: str) -> str:
 
 def _refusal(message: str) -> ExecutionResult:
     return ExecutionResult(None, [GraphQLError(message, extensions={"code": BAD_USER_INPUT})])
-
-
-def encode_result(result: ExecutionResult, media: str) -> tuple[bytes, int]:
-    """Return body and status of an answer.
-
-    Errors without a path were found before anything was executed. Such an answer has no `data` at all, and
-    says so by its status where the client asked for the media type that allows it.
-    """
-    errors = result.errors or []
-    refused = result.data is None and bool(errors) and all(error.path is None for error in errors)
-    answer: dict[str, Any] = {} if refused else {"data": result.data}
-    if errors:
-        answer["errors"] = [error.formatted for error in errors]
-    if result.extensions:
-        answer["extensions"] = result.extensions
-    return orjson.dumps(answer), 400 if refused and media == RESPONSE_JSON else 200
-
-
-def _json_response(
-    answer: Mapping[str, Any], media: str, status: int, headers: Mapping[str, str] | None = None
-) -> Response:
-    return _response(orjson.dumps(answer), media, status, headers)
-
-
-def _response(body: bytes, media: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(
-        body,
-        status,
-        {"content-type": f"{media}; charset=utf-8", "cache-control": "no-store", "vary": "accept", **(headers or {})},
-    )

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.types import Receive, Scope
 
 BODY_BYTES_MAX = 128 * 1024
 """Bound on the body of a request, and on a message of a WebSocket."""
@@ -26,6 +28,38 @@ class RefusedError(Exception):
         self.message = message
         self.code = code
         self.headers = dict(headers or {})
+
+
+class IndexedHeaders(Headers):
+    """Headers that are gone through once for a request and not once for each that is asked for."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope=scope)
+        self._first = dict(reversed(self._list))
+
+    def __getitem__(self, key: str) -> str:
+        return self._first[key.lower().encode("latin-1")].decode("latin-1")
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower().encode("latin-1") in self._first
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the first value of a header."""
+        found = self._first.get(key.lower().encode("latin-1"))
+        return default if found is None else found.decode("latin-1")
+
+
+class GraphQLRequest(Request):
+    """A request whose headers are asked for often."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        super().__init__(scope, receive)
+        self._indexed = IndexedHeaders(scope)
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the request."""
+        return self._indexed
 
 
 @dataclass(frozen=True, slots=True)

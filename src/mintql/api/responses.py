@@ -1,0 +1,58 @@
+"""Answers over HTTP: how results become bodies and status, and the response that carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from starlette.responses import Response
+from strawberry.types import ExecutionResult
+
+from mintql.api.negotiation import JSON, RESPONSE_JSON
+
+HEADERS_OF: Final = {
+    media: [
+        (b"content-type", f"{media}; charset=utf-8".encode()),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"accept"),
+    ]
+    for media in (JSON, RESPONSE_JSON)
+}
+
+
+def encode_result(result: ExecutionResult, media: str) -> tuple[bytes, int]:
+    """Return body and status of an answer.
+
+    Errors without a path were found before anything was executed. Such an answer has no `data` at all, and
+    says so by its status where the client asked for the media type that allows it.
+    """
+    errors = result.errors or []
+    refused = result.data is None and bool(errors) and all(error.path is None for error in errors)
+    answer: dict[str, Any] = {} if refused else {"data": result.data}
+    if errors:
+        answer["errors"] = [error.formatted for error in errors]
+    if result.extensions:
+        answer["extensions"] = result.extensions
+    return orjson.dumps(answer), 400 if refused and media == RESPONSE_JSON else 200
+
+
+def json_answer(
+    answer: Mapping[str, Any], media: str, status: int, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return an answer that is not the result of an operation."""
+    return Answer(orjson.dumps(answer), media, status, headers)
+
+
+class Answer(Response):
+    """A whole answer, whose headers are bytes already."""
+
+    def __init__(self, body: bytes, media: str, status: int, headers: Mapping[str, str] | None = None) -> None:
+        self.body = body
+        self.status_code = status
+        self.background = None
+        self.raw_headers = [
+            *HEADERS_OF[media],
+            (b"content-length", str(len(body)).encode()),
+            *((name.encode(), value.encode()) for name, value in (headers or {}).items()),
+        ]

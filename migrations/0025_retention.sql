@@ -33,6 +33,8 @@ CREATE TABLE archived_months (
     row_count int NOT NULL CHECK (row_count > 0),
     first_id bigint NOT NULL,
     last_id bigint NOT NULL CHECK (last_id >= first_id),
+    -- The first day of which a transaction counts; NULL where none does.
+    first_on date,
     account_ids bigint[] NOT NULL,
     tags text[] NOT NULL,
     tag_counts int[] NOT NULL CHECK (cardinality(tag_counts) = cardinality(tags)),
@@ -56,7 +58,8 @@ ALTER TABLE archived_months ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON archived_months USING (user_id = (SELECT current_user_id()));
 -- The API brings months back; only workers archive.
 GRANT SELECT, UPDATE ON archived_months TO mintql_api;
-GRANT SELECT ON archived_months TO mintql_household;
+GRANT SELECT (user_id, month, state, object_key, digest, row_count, first_id, last_id, first_on, account_ids, tags,
+    tag_counts, sum_category_ids) ON archived_months TO mintql_household;
 CREATE POLICY shared_rows ON archived_months AS RESTRICTIVE TO mintql_household USING (
     (SELECT shared_accounts()) IS NULL OR account_ids && (SELECT shared_accounts())::bigint[]);
 
@@ -64,3 +67,11 @@ CREATE POLICY shared_rows ON archived_months AS RESTRICTIVE TO mintql_household 
 CREATE FUNCTION archive_shows(of_account_id bigint) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT current_user <> 'mintql_household' OR shared_accounts() IS NULL OR of_account_id = ANY (shared_accounts())
 $$;
+
+-- Since when anything may be archived; empty where nothing ever was. Processes that read ask now and then, and need not
+-- look for archived months until then: nothing is moved before all of them have had time to see it.
+CREATE TABLE archive_use (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    begun_at timestamptz NOT NULL
+);
+GRANT SELECT ON archive_use TO mintql_api, mintql_household;

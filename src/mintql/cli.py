@@ -149,11 +149,17 @@ def replay(
 async def _replay(user: str) -> Any:
     from mintql.jobs import workplace
     from mintql.runtime import open_runtime
+    from mintql.services.archive import bring_back
+    from mintql.services.extract import utc_now
     from mintql.services.replay import replay as rebuild
     from mintql.settings import load_settings
 
-    async with open_runtime(load_settings(), role="worker") as runtime, runtime.system() as conn:
-        return await rebuild(workplace(runtime), conn, await _find_user(conn, user))
+    async with open_runtime(load_settings(), role="worker") as runtime:
+        async with runtime.system() as conn:
+            user_id = await _find_user(conn, user)
+            await bring_back(conn, runtime.objects, user_id, utc_now())
+        async with runtime.system() as conn:
+            return await rebuild(workplace(runtime), conn, user_id)
 
 
 async def _find_user(conn: Conn, user: str) -> UserId:

@@ -26,6 +26,7 @@ from mintql.gateways.vault import Vault
 from mintql.institutions.base import Connector
 from mintql.institutions.registry import build_connectors
 from mintql.services import outgoing_webhooks, outgoing_webhooks_sending
+from mintql.services.archive_reading import Archive
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects
 from mintql.settings import Settings
@@ -66,6 +67,7 @@ class Runtime:
     stream_turns: asyncio.Semaphore
     """Taken by streams before a connection of the pool: however many of them begin or are woken at once, requests
     find connections, and no stream fails because others are before it."""
+    archive: Archive
     crowd: CrowdCache = field(default_factory=CrowdCache)
     _soon: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -177,6 +179,7 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
             passwords=Passwords(settings.password_hash_concurrency),
             webhooks_http=webhooks_http,
             stream_turns=asyncio.Semaphore((settings.database_pool_size + 1) // 2),
+            archive=Archive(objects),
         )
         stack.push_async_callback(runtime.finish)
         yield runtime

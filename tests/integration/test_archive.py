@@ -43,6 +43,7 @@ async def pipeline(database_url: str, tmp_path: Path):
 async def ada(pipeline: Pipeline):
     """A person with rows of all sorts in March and April, and some that have to stay."""
     async with pipeline.begin() as conn:
+        await conn.execute("INSERT INTO archive_use (begun_at) VALUES ($1)", NOW - timedelta(days=1))
         person = await create_person(conn)
         savings = await create_account(conn, person.user_id, person.connection_id, currency="EUR")
         add = lambda **said: create_transaction(conn, person.user_id, said.pop("account", person.account_id), **said)  # noqa: E731

@@ -142,6 +142,7 @@ async def test_rows_go_in_bounded_transactions_and_sums_follow(scene, monkeypatc
 
 
 async def test_archived_months_of_a_person_go_with_their_objects_and_those_of_others_stay(scene):
+    await scene.conn.execute("INSERT INTO archive_use VALUES (true, $1)", scene.now - timedelta(days=1))
     await archive_due(scene.desk.place, [ADA_ID, BOB_ID], months_kept=-1)
     assert len([key async for key in scene.objects.list("archive/")]) == 2
     assert await scene.conn.fetchval("SELECT count(*) FROM transactions WHERE user_id = $1", ADA_ID) == 0

@@ -158,7 +158,10 @@ def test_every_query_names_the_person():
     # for members of a household ask themselves who it is; and a deletion is found by its token. What is said of a
     # transaction of the database, or stands before another query, names nobody.
     assert set(blind) == {
+        "archive.announce",
+        "archive.announced_before",
         "archive_read.hold_moves",
+        "archive_read.in_use",
         "archive_read.in_place",
         "batch.last_run",
         "crowd.lock_crowd",

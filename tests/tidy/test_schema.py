@@ -9,7 +9,7 @@ from mintql.store.migrate import migrations_directory, read_migrations
 from support.repository import ROOT
 
 # Tables that hold nothing of a person; those of the crowd count everybody's votes together, rates are published, and
-# the rounds of summaries are of everybody's. A deletion names its person while it is under way; then it is nobody's,
+# the rounds of summaries are of everybody's, as is since when months are archived. A deletion names its person while it is under way; then it is nobody's,
 # and found by a token.
 OF_NOBODY = {
     "schema_migrations",
@@ -19,6 +19,7 @@ OF_NOBODY = {
     "summary_rounds",
     "deletions",
     "deletion_entries",
+    "archive_use",
 }
 
 # Unique over all persons, because they are looked up before it is known whose they are.

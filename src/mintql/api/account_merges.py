@@ -91,12 +91,13 @@ class AccountMergesMutation:
         into: Annotated[strawberry.ID, strawberry.argument(description="The account that stays.")],
     ) -> MergeAccountsPayload:
         context = info.context
-        merged, effects = await service.merge(
-            ImportPlace(context.person, context.runtime.objects),
-            context.user_id,
+        accounts = (
             AccountId(decode_id("Account", from_, field="from")),
             AccountId(decode_id("Account", into, field="into")),
-            context.now(),
+        )
+        await context.bring_back(account_ids=accounts)
+        merged, effects = await service.merge(
+            ImportPlace(context.person, context.runtime.objects), context.user_id, *accounts, context.now()
         )
         await context.runtime.perform(effects)
         account = (await load_accounts(context, [merged.account_id]))[0]

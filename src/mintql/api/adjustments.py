@@ -67,6 +67,7 @@ class AdjustmentsMutation:
             changes_excluded=excluded_from_budgets is not strawberry.UNSET,
             excluded_from_budgets=None if excluded_from_budgets is strawberry.UNSET else excluded_from_budgets,
         )
+        await context.bring_back_of(wanted)
         async with context.person() as conn:
             rows, effects = await service.adjust(conn, user_id, wanted, wish, context.now())
             nodes = await transaction_nodes(context, conn, rows)

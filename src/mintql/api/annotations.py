@@ -140,6 +140,7 @@ class AnnotationsMutation:
             changes_tags=tags is not strawberry.UNSET,
             tags=tags or None,
         )
+        await context.bring_back_of([wanted])
         async with context.person() as conn:
             row, effects = await service.annotate(conn, user_id, wanted, wish, context.now())
             (node,) = await transaction_nodes(context, conn, [row])
@@ -166,6 +167,7 @@ class AnnotationsMutation:
         user_id = context.user_id
         wanted = TransactionId(decode_id("Transaction", id))
         wishes = [part.wish(place) for place, part in enumerate(parts, start=1)]
+        await context.bring_back_of([wanted])
         async with context.person() as conn:
             row, effects = await service.split(conn, user_id, wanted, wishes, context.now())
             (node,) = await transaction_nodes(context, conn, [row])
@@ -200,6 +202,7 @@ class AnnotationsMutation:
         context = info.context
         user_id = context.user_id
         wanted = [TransactionId(decode_id("Transaction", text, field="ids")) for text in ids]
+        await context.bring_back_of(wanted)
         async with context.person() as conn:
             rows, effects = await service.tag(
                 conn, user_id, wanted, add=add or (), remove=remove or (), now=context.now()

@@ -158,6 +158,8 @@ class BudgetsMutation:
             surplus=None if rollover is None else rollover.surplus,
             overspend=None if rollover is None else rollover.overspend,
         )
+        if period is not None:
+            await context.bring_back()
         async with context.person() as conn:
             budget, effects = await overrides.set_override(conn, user_id, wish, context.now())
         await context.runtime.perform(effects)

@@ -14,6 +14,7 @@ from mintql.api.scalars import CurrencyCode, DecimalText
 from mintql.api.spending_groups import FirstDayArgument, IntervalArgument, LastDayArgument
 from mintql.domain.intervals import Interval
 from mintql.domain.money import mean_minor
+from mintql.domain.periods import Period
 from mintql.services import cash_flow as flows
 from mintql.services import net_worth as worths
 from mintql.services import summaries
@@ -137,6 +138,7 @@ class CashFlowQuery:
         interval: IntervalArgument = Interval.MONTH,
         in_currency: InCurrencyArgument = None,
     ) -> CashFlow:
+        await info.context.bring_back(flows.days_read(from_, to, interval, in_currency))
         async with info.context.person() as conn:
             overall, periods = await flows.cash_flow(conn, info.context.user_id, from_, to, interval, in_currency)
         return CashFlow(overall=_flow_period(overall), periods=[_flow_period(period) for period in periods])
@@ -155,6 +157,7 @@ class CashFlowQuery:
         in_currency: InCurrencyArgument = None,
     ) -> list[NetWorthPoint]:
         context = info.context
+        await context.bring_back([Period(from_, date.max)])
         async with context.person() as conn:
             found = await worths.net_worth(conn, context.user_id, from_, to, interval, context.now(), in_currency)
         return [_point(point) for point in found]
@@ -172,6 +175,7 @@ class CashFlowQuery:
             int, strawberry.argument(description=f"How many of each currency, up to {summaries.MERCHANTS_MAX}.")
         ] = summaries.FIGURE_MERCHANTS_MAX,
     ) -> list[TopMerchant]:
+        await info.context.bring_back([Period(from_, to)])
         async with info.context.person() as conn:
             rows = await summaries.top_merchants(conn, info.context.user_id, from_, to, first)
         return [

@@ -214,6 +214,7 @@ class CategoryChangesMutation:
     ) -> MergeCategoriesPayload:
         context = info.context
         gone, taker = decode_category_id(id, field="id"), decode_category_id(into_id, field="intoId")
+        await context.bring_back(category_ids=[gone])
         moved, tree = await _change(
             context, lambda conn: moves.merge(conn, context.user_id, gone, taker, context.now())
         )
@@ -242,6 +243,7 @@ class CategoryChangesMutation:
         context = info.context
         gone = decode_category_id(id, field="id")
         taker = None if move_to is None else decode_category_id(move_to, field="moveTo")
+        await context.bring_back(category_ids=[gone])
         moved, tree = await _change(
             context, lambda conn: moves.delete(conn, context.user_id, gone, taker, context.now())
         )

@@ -86,8 +86,12 @@ class ChangesQuery:
         size = service.check_size(first)
         place = None if since is None else decode_place(since)
         context = info.context
+        if place is None or place.reading_after is not None:
+            await context.bring_back()
         async with context.person() as conn:
-            found = await service.list_changes(conn, context.user_id, place, size, context.now().date())
+            found = await service.list_changes(
+                conn, context.user_id, place, size, context.now().date(), context.runtime.archive.by_ids
+            )
             nodes = await transaction_nodes(context, conn, [*found.added, *found.modified])
         return Changes(
             added=nodes[: len(found.added)],

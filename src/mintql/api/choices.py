@@ -125,10 +125,10 @@ class ChoicesMutation:
 
         context = info.context
         chosen = decode_category_id(category_id)
+        wanted = _decode(ids)
+        await context.bring_back_of(wanted)
         async with context.person() as conn:
-            rows, effects = await service.recategorize(
-                conn, context.user_id, _decode(ids), chosen, scope, context.now()
-            )
+            rows, effects = await service.recategorize(conn, context.user_id, wanted, chosen, scope, context.now())
             nodes = await transaction_nodes(context, conn, rows)
         await context.runtime.perform(effects)
         return RecategorizeSuccess(transactions=nodes)
@@ -141,8 +141,10 @@ class ChoicesMutation:
         from mintql.api.transactions import transaction_nodes  # noqa: PLC0415 - the two types name each other
 
         context = info.context
+        wanted = _decode(ids)
+        await context.bring_back_of(wanted)
         async with context.person() as conn:
-            rows, effects = await service.undo(conn, context.user_id, _decode(ids), context.now())
+            rows, effects = await service.undo(conn, context.user_id, wanted, context.now())
             nodes = await transaction_nodes(context, conn, rows)
         await context.runtime.perform(effects)
         return RecategorizeSuccess(transactions=nodes)

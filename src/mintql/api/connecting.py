@@ -195,6 +195,8 @@ class ConnectionsMutation:
         context = info.context
         connection_id = ConnectionId(decode_id("Connection", id))
         farewells = [item.institution_id for item in context.runtime.connectors.values() if item.capabilities.farewell]
+        if not keep_history:
+            await context.bring_back()
         async with context.person() as conn:
             effects = await service.disconnect(
                 conn, context.user_id, connection_id, keep_history=keep_history, farewells=farewells, now=context.now()

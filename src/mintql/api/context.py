@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
@@ -21,9 +21,11 @@ from mintql.domain.audit import Origin, origin_of
 from mintql.domain.categories import CategoryTree
 from mintql.domain.errors import NotShared, NotSignedIn
 from mintql.domain.household import Entered
-from mintql.domain.ids import CategoryId, SessionId, ShareId, UserId
+from mintql.domain.ids import CategoryId, SessionId, ShareId, TransactionId, UserId
+from mintql.domain.periods import Period
 from mintql.gateways.channel import Listener
-from mintql.services import household
+from mintql.services import archive, household
+from mintql.services.archive_reading import Finder, kept_for_sure
 from mintql.services.effects import Effects
 from mintql.services.identity import find_session
 from mintql.services.personal_categories import tree_of
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+EVER = Period(date.min, date.max)
 BATCH_SIZE_MAX = 500
 """How many keys one batch of a loader may ask the database for."""
 
@@ -57,6 +60,8 @@ class Context:
     kept so that a long-lived connection can be asked again whether its session still holds. `tree` holds the viewer's
     categories once `category_tree` was asked.
 
+    `shows_old` says that transactions are shown which may be archived.
+
     `share` is what a request of a member goes through (`api/sharing.py`). Only what is shared is seen, but for the one
     transaction of a manager's change, before which `fenced` is taken down.
 
@@ -77,6 +82,7 @@ class Context:
     fenced: bool = True
     known: Known | None = None
     asked: frozenset[str] | None = None
+    shows_old: bool = False
     _together: _OneTransaction | None = field(default=None, init=False, repr=False)
 
     @property
@@ -170,6 +176,52 @@ class Context:
                 yield
             finally:
                 self._together = None
+
+    async def bring_back(
+        self,
+        spans: Iterable[Period] = (EVER,),
+        *,
+        account_ids: Sequence[int] | None = None,
+        category_ids: Sequence[int] | None = None,
+    ) -> None:
+        """Have archived months of these days in the database again, for what looks through or changes rows there.
+
+        Only those with one of the accounts and categories, where such are given.
+        """
+        old = [span for span in spans if span.first < kept_for_sure(self.now().date())]
+        if not old:
+            return
+        async with self.ledger() as conn:
+            if not await self.runtime.archive.in_use(conn):
+                return
+            for span in old:
+                await archive.bring_back(
+                    conn,
+                    self.runtime.objects,
+                    self.user_id,
+                    self.now(),
+                    first=span.first,
+                    last=span.last,
+                    account_ids=account_ids,
+                    category_ids=category_ids,
+                )
+
+    async def bring_back_of(self, transaction_ids: Sequence[int]) -> None:
+        """Have the months of these transactions in the database again, before they are changed."""
+        async with self.ledger() as conn:
+            if await self.runtime.archive.in_use(conn):
+                await archive.bring_back_of(conn, self.runtime.objects, self.user_id, transaction_ids, self.now())
+
+    async def find(
+        self, conn: Conn, transaction_ids: Sequence[TransactionId], read: Finder[V]
+    ) -> dict[TransactionId, V]:
+        """Return what is said of transactions, most of which nothing is said of.
+
+        Archived months are asked only where the operation has shown days of which there may be some.
+        """
+        if not self.shows_old:
+            return await read(conn, self.user_id, transaction_ids)
+        return await self.runtime.archive.find(conn, self.user_id, transaction_ids, read)
 
     def shows_budget(self, category_id: CategoryId) -> bool:
         """Tell whether a budget is the viewer's, or shared with them."""

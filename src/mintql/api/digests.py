@@ -189,7 +189,9 @@ class DigestsQuery:
             user = await users.get(conn, info.context.user_id)
             if user is None:
                 raise NotSignedIn("Sign in again: this account is gone.")
-            day = on or service.last_finished(period, now, user.time_zone)
+        day = on or service.last_finished(period, now, user.time_zone)
+        await info.context.bring_back(service.days_read(period, day))
+        async with info.context.person() as conn:
             found = await service.digest(conn, user, period, day, now)
             tree = await tree_of(conn, user.user_id)
         return _summary(found, tree)

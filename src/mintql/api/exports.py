@@ -30,6 +30,7 @@ from mintql.domain.ids import SessionId, UserId
 from mintql.gateways.spool import Spool
 from mintql.runtime import Runtime
 from mintql.services import audit, export_tickets, exports
+from mintql.services.archive import bring_back
 from mintql.services.exports import Archive, ExportKind
 from mintql.store import sessions
 
@@ -210,6 +211,8 @@ class Download(Response):
             spool.fail(error)
 
     async def _write(self, spool: Spool) -> None:
+        async with self._runtime.person(self._user_id) as conn:
+            await bring_back(conn, self._runtime.objects, self._user_id, self._now)
         if self._kind is not ExportKind.ARCHIVE_ZIP:
             async with self._runtime.snapshot(self._user_id) as conn:
                 await exports.WRITERS[self._kind](conn, self._user_id, self._now, spool.write)

@@ -206,6 +206,7 @@ class ImportsMutation:
     )
     async def undo_import(self, info: Info, id: ImportArgument) -> UndoImportPayload:
         context = info.context
+        await context.bring_back()
         async with context.person() as conn:
             row, removed, effects = await ending.undo(
                 conn, context.user_id, ImportId(decode_id("Import", id)), context.now()

@@ -127,7 +127,7 @@ async def load_matches(context: Context, numbers: list[int]) -> list[Transaction
     """Return the viewer's matches in the order of the ids, None for ids that are not theirs."""
     wanted = [TransactionId(number) for number in numbers]
     async with context.person() as conn:
-        rows = await store.by_ids(conn, context.user_id, wanted)
+        rows = await context.runtime.archive.find(conn, context.user_id, wanted, store.by_ids)
     return [match_node(rows[asked]) if asked in rows else None for asked in wanted]
 
 
@@ -137,14 +137,14 @@ register_node("TransactionMatch", load_matches)
 async def load_matches_of(context: Context, ids: list[TransactionId]) -> list[list[TransactionMatch]]:
     """Return what was decided about each of these transactions."""
     async with context.person() as conn:
-        rows = await store.of_transactions(conn, context.user_id, ids)
+        rows = await context.find(conn, ids, store.of_transactions)
     return [[match_node(row) for row in rows.get(asked, [])] for asked in ids]
 
 
 async def load_origins(context: Context, ids: list[TransactionId]) -> list[Origin | None]:
     """Return where each of these transactions came from."""
     async with context.person() as conn:
-        rows = await store.origins(conn, context.user_id, ids)
+        rows = await context.runtime.archive.find(conn, context.user_id, ids, store.origins)
     return [rows.get(asked) for asked in ids]
 
 
@@ -230,12 +230,14 @@ class MatchesMutation:
     )
     async def confirm_match(self, info: Info, id: MatchArgument) -> MatchPayload:
         from_id = _decode(id)
+        await info.context.bring_back_of([from_id])
         await info.context.carry_out(service.confirm, from_id)
         return await _success(info.context, from_id)
 
     @strawberry.mutation(description="Says that a suggestion is wrong: they are two, and it is not suggested again.")
     async def dismiss_match(self, info: Info, id: MatchArgument) -> MatchPayload:
         from_id = _decode(id)
+        await info.context.bring_back_of([from_id])
         await info.context.carry_out(service.dismiss, from_id)
         return await _success(info.context, from_id)
 
@@ -245,6 +247,7 @@ class MatchesMutation:
     )
     async def undo_match(self, info: Info, id: MatchArgument) -> MatchPayload:
         from_id = _decode(id)
+        await info.context.bring_back_of([from_id])
         await info.context.carry_out(service.undo, from_id)
         return await _success(info.context, from_id)
 

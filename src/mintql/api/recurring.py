@@ -254,6 +254,7 @@ class RecurringMutation:
         context = info.context
         wanted = TransactionId(decode_id("Transaction", transaction_id, field="transactionId"))
         wish = _wish(frequency, amount, subscription)
+        await context.bring_back_of([wanted])
         async with context.person() as conn:
             recurring_id, effects = await recurring_said.mark(conn, context.user_id, wanted, wish, context.now())
         await context.runtime.perform(effects)

@@ -11,6 +11,7 @@ from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
 from mintql.api.nodes import decode_id, register_node
 from mintql.api.rules_types import Rule, RuleInput, rule_node
 from mintql.domain import rules as domain
+from mintql.domain.categories import UNCATEGORIZED_ID
 from mintql.domain.ids import RuleId
 from mintql.services import rules as service
 from mintql.store.queries import Conn
@@ -128,6 +129,7 @@ class RulesMutation:
         context = info.context
         user_id = context.user_id
         wish = rule.wish()
+        await context.bring_back(category_ids=[UNCATEGORIZED_ID])
         async with context.person() as conn:
             made, count, effects = await service.create(conn, user_id, wish, context.now())
             node = await _node(context, conn, made)
@@ -142,6 +144,7 @@ class RulesMutation:
         context = info.context
         user_id = context.user_id
         rule_id, wish = decode_rule_id(id), rule.wish()
+        await context.bring_back(category_ids=[UNCATEGORIZED_ID])
         async with context.person() as conn:
             changed, count, effects = await service.change(conn, user_id, rule_id, wish, context.now())
             node = await _node(context, conn, changed)

@@ -210,6 +210,7 @@ class RulesPastQuery:
     ) -> PreviewRulePayload:
         context = info.context
         user_id = context.user_id
+        await context.bring_back()
         if id is not None and rule is None:
             asked = decode_rule_id(id)
             async with context.person() as conn:
@@ -246,6 +247,7 @@ class RulesPastMutation:
         context = info.context
         user_id = context.user_id
         rule_id = decode_rule_id(id)
+        await context.bring_back()
         async with context.person() as conn:
             application, reach, effects = await service.apply(conn, user_id, rule_id, context.now())
         await context.runtime.perform(effects)
@@ -262,6 +264,7 @@ class RulesPastMutation:
         context = info.context
         user_id = context.user_id
         application_id = RuleApplicationId(decode_id("RuleApplication", id))
+        await context.bring_back()
         async with context.person() as conn:
             application, effects = await service.undo(conn, user_id, application_id, context.now())
         await context.runtime.perform(effects)

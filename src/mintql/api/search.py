@@ -14,6 +14,7 @@ from mintql.api.scalars import Cursor
 from mintql.api.transactions import Transaction, TransactionFilter, transaction_nodes
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import TransactionId
+from mintql.domain.periods import Period
 from mintql.services import search as service
 from mintql.services.search import Place, Reading, Search, Sort
 from mintql.store.transactions_search import Words
@@ -119,6 +120,8 @@ class SearchQuery:
         context = info.context
         words, size, by = service.check_words(text), check_size(first, "first"), Sort(sort.value)
         place = None if after is None else decode_place(after, by)
+        wide = Period((filter and filter.from_) or date.min, (filter and filter.to) or date.max)
+        await context.bring_back([wide])
         async with context.person() as conn:
             wanted = await (filter or TransactionFilter()).check(context, conn)
             asked = Search(words, wanted, by, ascending=direction is SortDirection.ASCENDING)

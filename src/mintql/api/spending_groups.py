@@ -212,7 +212,9 @@ class SpendingGroupsQuery:
     ) -> SpendingSummary:
         async with info.context.person() as conn:
             wanted, category_ids = await (filter or SpendingFilter()).check(info.context, conn)
-            asked = service.Asked(from_, to, group_by, interval, wanted, category_ids, in_currency, compare)
+        asked = service.Asked(from_, to, group_by, interval, wanted, category_ids, in_currency, compare)
+        await info.context.bring_back(service.days_read(asked))
+        async with info.context.person() as conn:
             found = await service.summarize(conn, info.context.user_id, asked)
         return SpendingSummary(
             overall=_period(found.tree, found.overall, group_by),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
@@ -33,6 +33,7 @@ from mintql.data import load_categories
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AccountId, TransactionId
 from mintql.services import transactions as service
+from mintql.services.archive_reading import kept_for_sure
 from mintql.services.transactions import TransactionRow
 from mintql.store.queries import Conn
 
@@ -211,6 +212,7 @@ async def transaction_nodes(context: Context, conn: Conn, rows: Sequence[Transac
     """Return transactions that were read on this connection as GraphQL shows them."""
     if not rows:
         return []
+    context.shows_old |= min(row.posted_on for row in rows) < kept_for_sure(context.now().date())
     named = {row.category_id for row in rows}
     named.update(*(row.part_category_ids for row in rows if row.part_category_ids))
     tree = await context.category_tree(conn, named)
@@ -228,7 +230,7 @@ async def load_transactions(context: Context, transaction_ids: list[int]) -> lis
     """
     wanted = [TransactionId(number) for number in transaction_ids]
     async with context.person() as conn:
-        rows = await service.get_transactions(conn, context.user_id, wanted)
+        rows = await context.runtime.archive.resolve(conn, context.user_id, wanted)
         nodes = dict(zip(rows, await transaction_nodes(context, conn, list(rows.values())), strict=True))
     return [nodes.get(asked) for asked in wanted]
 
@@ -329,7 +331,8 @@ class TransactionsQuery:
         request = service.PageRequest(asked.size, not asked.backward, asked.after, asked.before)
         async with info.context.person() as conn:
             wanted = await (filter or TransactionFilter()).check(info.context, conn)
-            page = await service.list_page(conn, info.context.user_id, wanted, request, columns)
+            read = partial(info.context.runtime.archive.page, info.context.now(), columns=columns)
+            page = await service.list_page(conn, info.context.user_id, wanted, request, read)
             nodes = await transaction_nodes(info.context, conn, page.rows)
         return _connection(page, nodes)
 

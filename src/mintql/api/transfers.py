@@ -93,7 +93,7 @@ async def load_transfers(context: Context, numbers: list[int]) -> list[Transfer 
     """Return the viewer's transfers in the order of the ids, None for ids that are not theirs."""
     wanted = [TransferId(number) for number in numbers]
     async with context.person() as conn:
-        rows = await store.by_ids(conn, context.user_id, wanted)
+        rows = await context.runtime.archive.find_anywhere(conn, context.user_id, wanted, store.by_ids)
     return [transfer_node(rows[asked]) if asked in rows else None for asked in wanted]
 
 
@@ -103,7 +103,7 @@ register_node("Transfer", load_transfers)
 async def load_transfers_of(context: Context, ids: list[TransactionId]) -> list[TransactionTransfer | None]:
     """Return what is applied or suggested of each of these transactions."""
     async with context.person() as conn:
-        rows = await store.of_transactions(conn, context.user_id, ids)
+        rows = await context.find(conn, ids, store.of_transactions)
     return [
         TransactionTransfer(
             other_id=rows[asked].other(asked), state=rows[asked].state, transfer=transfer_node(rows[asked])
@@ -112,6 +112,14 @@ async def load_transfers_of(context: Context, ids: list[TransactionId]) -> list[
         else None
         for asked in ids
     ]
+
+
+async def _bring_back(context: Context, transfer_id: TransferId) -> None:
+    """Have a transfer in the database, before it is changed."""
+    async with context.person() as conn:
+        there = await store.by_ids(conn, context.user_id, [transfer_id])
+    if not there:
+        await context.bring_back()
 
 
 @strawberry.type(description="The viewer's word was kept.")
@@ -157,12 +165,14 @@ class TransfersMutation:
     @strawberry.mutation(description="Says that a suggestion is right: both transactions become a transfer.")
     async def confirm_transfer(self, info: Info, id: TransferArgument) -> TransferPayload:
         transfer_id = _decode(id)
+        await _bring_back(info.context, transfer_id)
         await info.context.carry_out(service.confirm, transfer_id)
         return await _success(info.context, transfer_id)
 
     @strawberry.mutation(description="Says that a suggestion is wrong: it is not made again.")
     async def dismiss_transfer(self, info: Info, id: TransferArgument) -> TransferPayload:
         transfer_id = _decode(id)
+        await _bring_back(info.context, transfer_id)
         await info.context.carry_out(service.dismiss, transfer_id)
         return await _success(info.context, transfer_id)
 
@@ -172,6 +182,7 @@ class TransfersMutation:
     )
     async def undo_transfer(self, info: Info, id: TransferArgument) -> TransferPayload:
         transfer_id = _decode(id)
+        await _bring_back(info.context, transfer_id)
         await info.context.carry_out(service.undo, transfer_id)
         return await _success(info.context, transfer_id)
 
@@ -190,6 +201,7 @@ class TransfersMutation:
             TransactionId(decode_id("Transaction", out_id, field="outId")),
             TransactionId(decode_id("Transaction", in_id, field="inId")),
         )
+        await context.bring_back_of(ids)
         async with context.person() as conn:
             transfer_id, effects = await service.pair_by_hand(conn, context.user_id, *ids, context.now())
         await context.runtime.perform(effects)

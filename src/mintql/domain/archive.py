@@ -85,10 +85,11 @@ def kept_from(today: date, months_kept: int) -> date:
     return add_months(first_day(today), -months_kept)
 
 
-def movable(rows: Iterable[Row], links: Iterable[tuple[int, int]]) -> frozenset[int]:
+def movable(rows: Iterable[Row], links: Iterable[tuple[int, int]], waiting: Iterable[int] = ()) -> frozenset[int]:
     """Return the ids of rows of a month that may leave the database.
 
-    A pending row that still waits for its posting stays. So does what is linked (transfer, match, successor) with a
+    A pending row that still waits for its posting stays, and so do those of whose links the person has still to say
+    whether they are right (`waiting`). So does what is linked (transfer, match, successor) with a
     row that stays or is of another month, over however many links: a link never leads from the database to the archive.
     """
     there = {row["transaction_id"]: row for row in rows}
@@ -99,6 +100,7 @@ def movable(rows: Iterable[Row], links: Iterable[tuple[int, int]]) -> frozenset[
         linked[other].add(one)
     staying = [number for number in linked if number not in there]
     staying += [number for number, row in there.items() if row["pending"] and counts(row)]
+    staying += waiting
     stays = set(staying)
     while staying:
         near = linked[staying.pop()] - stays

@@ -33,6 +33,8 @@ from mintql.store.queries import Conn
 
 log = logging.getLogger(__name__)
 
+ANNOUNCED = timedelta(minutes=5)
+"""How long before anything is moved for the first time that is announced to all who read (`archive_use`)."""
 RESTORED_DAYS = 7
 """How long a month that was brought back stays at least."""
 OBJECT_KEPT = timedelta(hours=1)
@@ -46,9 +48,14 @@ class ArchiveDamaged(Exception):  # noqa: N818
 
 
 async def archive_due(place: Workplace, user_ids: Sequence[UserId], months_kept: int) -> int:
-    """Archive what is due of these persons, a month at a time; return how many rows were moved. May die anywhere."""
+    """Archive what is due of these persons, a month at a time; return how many rows were moved. May die anywhere.
+
+    None are the first time, and for `ANNOUNCED` after it.
+    """
     now = place.clock()
     async with place.begin() as conn:
+        if not await store.announce(conn, now, now - ANNOUNCED):
+            return 0
         due = await store.due_months(
             conn, user_ids, kept_from(now.date(), months_kept), now - timedelta(days=RESTORED_DAYS)
         )
@@ -153,14 +160,13 @@ async def bring_back(
     last: date = date.max,
     account_ids: Sequence[int] | None = None,
     category_ids: Sequence[int] | None = None,
-    tags: Sequence[str] | None = None,
 ) -> int:
     """Bring a person's archived months of a span of days back, as far as they can hold what is asked for.
 
     Returns:
         How many months came back. One statement where nothing is archived.
     """
-    found = await read.months(conn, user_id, first, last, account_ids=account_ids, category_ids=category_ids, tags=tags)
+    found = await read.months(conn, user_id, first, last, account_ids=account_ids, category_ids=category_ids)
     return await _bring_back(conn, objects, user_id, found, now)
 
 

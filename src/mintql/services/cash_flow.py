@@ -14,7 +14,7 @@ from mintql.domain.periods import Period
 from mintql.domain.rates import Conversion, RateBook, convert
 from mintql.services.personal_categories import tree_of
 from mintql.services.rates import rate_book
-from mintql.services.summaries import foreign_lines, of_kind, sum_spans
+from mintql.services.summaries import foreign_lines, of_kind, sum_spans, summed_days
 from mintql.store.queries import Conn
 from mintql.store.summaries import Line
 
@@ -51,6 +51,12 @@ class FlowPeriod:
     span: Period
     flows: list[Flow] = field(default_factory=list)
     converted: ConvertedFlow | None = None
+
+
+def days_read(first: date, last: date, interval: Interval, in_currency: str | None) -> list[Period]:
+    """Return the days of which `cash_flow` reads transactions; raise `InvalidInput` when the range cannot be used."""
+    span = check_span(first, last)
+    return [span] if in_currency else summed_days(periods_of(span, interval), "category")
 
 
 async def cash_flow(

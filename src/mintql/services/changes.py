@@ -10,6 +10,7 @@ from typing import Final
 
 from mintql.domain.errors import InvalidInput, ResyncNeeded
 from mintql.domain.ids import ChangeSeq, TransactionId, UserId
+from mintql.services.archive_reading import Finder
 from mintql.store import changes as store
 from mintql.store import transactions_read
 from mintql.store.queries import Conn
@@ -63,11 +64,19 @@ class Changes:
     has_more: bool
 
 
-async def list_changes(conn: Conn, user_id: UserId, since: Place | None, size: int, today: date) -> Changes:
+async def list_changes(
+    conn: Conn,
+    user_id: UserId,
+    since: Place | None,
+    size: int,
+    today: date,
+    by_ids: Finder[TransactionRow] = transactions_read.by_ids,
+) -> Changes:
     """Return the next changes after a place, or the beginning of everything without one.
 
     Rows are as they are now, which may be later than the mention that names them: what changed in between is mentioned
-    again further on, so that whoever reads until nothing is left has exactly what holds.
+    again further on, so that whoever reads until nothing is left has exactly what holds. `by_ids` finds rows; while a
+    client reads everything, all are read from the database.
 
     Raises:
         InvalidInput: The place is another person's.
@@ -84,7 +93,7 @@ async def list_changes(conn: Conn, user_id: UserId, since: Place | None, size: i
     has_more = len(mentions) > size
     mentions = mentions[:size]
     first_said = {mention.transaction_id: mention for mention in reversed(mentions)}
-    rows = await transactions_read.by_ids(conn, user_id, sorted(first_said)) if first_said else {}
+    rows = await by_ids(conn, user_id, sorted(first_said)) if first_said else {}
     if has_more:
         place = replace(since, seq=mentions[-1].seq, position=mentions[-1].position)
     else:

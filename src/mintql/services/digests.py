@@ -28,7 +28,7 @@ from mintql.services.budgets import list_budgets
 from mintql.services.net_worth import net_worth
 from mintql.services.personal_categories import tree_of
 from mintql.services.recurring import expected_between
-from mintql.services.summaries import of_kind, standard_expense_ids, sum_spans
+from mintql.services.summaries import of_kind, standard_expense_ids, sum_spans, summed_days
 from mintql.store import digests_read as store
 from mintql.store import summaries
 from mintql.store.queries import Conn
@@ -43,6 +43,13 @@ BILLS_MAX = 50
 UNKNOWN_SHARE_MAX = 4
 """A quarter of a period may lie before the person's first transaction for it to be compared with."""
 NEWS_KINDS = (NoticeKind.RECURRING_NEW, NoticeKind.RECURRING_RAISED)
+
+
+def days_read(period: DigestPeriod, on: date) -> list[Period]:
+    """Return the days of which `digest` may read transactions; raise `InvalidInput` when the day is out of range."""
+    check_day(on, field="on")
+    span = period.around(on)
+    return [span, *summed_days(period.earlier(span), "category")]
 
 
 async def digest(conn: Conn, user: UserRow, period: DigestPeriod, on: date, now: datetime) -> Digest:

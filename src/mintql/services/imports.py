@@ -18,14 +18,16 @@ from typing import Any
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import AccountId, ImportId, SyncRunId, UserId
+from mintql.domain.periods import Period
 from mintql.gateways.objects import ObjectConflict, ObjectMissing, ObjectStore, ObjectStoreDown
 from mintql.institutions.files.base import FILE_BYTES_MAX, FileUnreadable
 from mintql.institutions.files.reading import Preview, ReadOptions
 from mintql.institutions.imported import ImportPlan, statements_of
+from mintql.services import archive
 from mintql.services.effects import Effects
-from mintql.services.extract import Begin
+from mintql.services.extract import Begin, utc_now
 from mintql.services.imports_ending import doom, locked, run_again
-from mintql.services.imports_preview import Previewed, build
+from mintql.services.imports_preview import BringBack, Previewed, build
 from mintql.services.imports_reading import pack, read, unpack
 from mintql.services.imports_targets import FILES, Correction, Targets, brought_up_to_date, memory_of
 from mintql.services.sync import CARRY_SECONDS, open_or_join_run
@@ -135,8 +137,15 @@ async def _preview_new(
         effects = Effects(changed={user_id})
         for old_id, object_key in await store.previewed_beyond(conn, user_id, PREVIEWED_MAX):
             await doom(conn, user_id, old_id, object_key, now)
-        previewed = await build(conn, user_id, row, plan, done.found, done.targets)
+        previewed = await build(conn, user_id, row, plan, done.found, done.targets, _bring_back(place))
     return previewed, effects
+
+
+def _bring_back(place: ImportPlace) -> BringBack:
+    async def days(conn: Conn, user_id: UserId, span: Period) -> int:
+        return await archive.bring_back(conn, place.objects, user_id, utc_now(), first=span.first, last=span.last)
+
+    return days
 
 
 def _all_into(account_id: AccountId, found: Preview) -> list[Correction]:
@@ -228,9 +237,10 @@ async def correct(
     )
     changed = _as_read(row, done.found, plan)
     async with place.begin() as conn:
+        await lock_users(conn, [user_id])
         await _waiting(conn, user_id, import_id)
         await store.change_plan(conn, user_id, import_id, changed.kind, changed.signature, changed.plan)
-        previewed = await build(conn, user_id, changed, plan, done.found, done.targets)
+        previewed = await build(conn, user_id, changed, plan, done.found, done.targets, _bring_back(place))
     return previewed, Effects(changed={user_id})
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import TypeAlias
 
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AccountId, CategoryId, ImportId, TransactionId, UserId
@@ -12,6 +13,7 @@ from mintql.domain.ingest import StoredRow, fold
 from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
 from mintql.domain.matching import SAME_PURCHASE_DAYS, Coverage, match_same_purchase, with_run
 from mintql.domain.merchants import remembered
+from mintql.domain.periods import Period
 from mintql.domain.rules import RuleClues
 from mintql.institutions.files.base import ParsedFile, Statement
 from mintql.institutions.files.reading import PREVIEW_ROWS, Preview, ReadOptions
@@ -112,6 +114,9 @@ class _Part:
     duplicates: dict[str, Duplicate]
 
 
+BringBack: TypeAlias = Callable[[Conn, UserId, Period], Awaitable[int]]
+
+
 async def build(
     conn: Conn,
     user_id: UserId,
@@ -119,10 +124,13 @@ async def build(
     plan: ImportPlan,
     found: Preview,
     targets: Targets,
+    bring_back: BringBack,
 ) -> Previewed:
-    """Return what an import would do. Reads the database and changes nothing."""
+    """Return what an import would do. Changes nothing, but that archived months of its days are brought back first."""
     parts = await beside(_parts, plan, found.parsed, targets.accounts)
-    await _find_duplicates(conn, user_id, row.import_id, [part for part in parts if part.account is not None])
+    await _find_duplicates(
+        conn, user_id, row.import_id, [part for part in parts if part.account is not None], bring_back
+    )
     knowledge = await _knowledge(conn, user_id, parts)
     return Previewed(
         row=row,
@@ -160,13 +168,17 @@ def _parts(plan: ImportPlan, parsed: ParsedFile, accounts: Sequence[TargetAccoun
     return parts
 
 
-async def _find_duplicates(conn: Conn, user_id: UserId, import_id: ImportId, parts: Sequence[_Part]) -> None:
+async def _find_duplicates(
+    conn: Conn, user_id: UserId, import_id: ImportId, parts: Sequence[_Part], bring_back: BringBack
+) -> None:
     days = [row.posted_on for part in parts for row in part.rows.values()]
     if not days:
         return
     accounts = sorted({part.account.account_id for part in parts if part.account is not None})
     margin = timedelta(days=SAME_PURCHASE_DAYS)
-    stored = await store.rows_around(conn, user_id, accounts, min(days) - margin, max(days) + margin)
+    around = Period(min(days) - margin, max(days) + margin)
+    await bring_back(conn, user_id, around)
+    stored = await store.rows_around(conn, user_id, accounts, around.first, around.last)
     covered = await rows_store.coverage(conn, [(user_id, account_id) for account_id in accounts])
     for part in parts:
         if part.account is None:

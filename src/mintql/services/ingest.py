@@ -19,7 +19,7 @@ from mintql.domain.ingest import Folded
 from mintql.domain.institutions import ProviderTransaction
 from mintql.domain.months import first_day
 from mintql.domain.transfers import TRANSFER_DAYS_MAX
-from mintql.services import alerts, examination, rawlog
+from mintql.services import alerts, archive_ingest, examination, rawlog
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events, transactions_changed
@@ -97,6 +97,7 @@ async def _ingest_batch(place: Workplace, batch: Sequence[Work]) -> None:
 
 async def _write_batch(place: Workplace, batch: Sequence[Work]) -> None:
     await take_up(place, batch)
+    await archive_ingest.bring_back(place, [(work.run, work.folded) for work in batch])
     await rawlog.write(place, batch)
     for slices in _slices(batch):
         async with place.begin() as conn:

@@ -17,7 +17,7 @@ from mintql.domain.periods import Period
 from mintql.domain.rates import Conversion, RateBook, convert
 from mintql.services.personal_categories import tree_of
 from mintql.services.rates import rate_book
-from mintql.services.summaries import EVERYTHING, Grouping, foreign_lines, of_kind, sum_spans
+from mintql.services.summaries import EVERYTHING, Grouping, foreign_lines, of_kind, sum_spans, summed_days
 from mintql.store import summaries as store
 from mintql.store.queries import Conn
 from mintql.store.summaries import Line, LineFilter
@@ -131,6 +131,26 @@ class Summary:
     compared: list[Period]
 
 
+def _spans(asked: Asked) -> tuple[Period, list[Period], list[Period]]:
+    """Return the whole span, its periods, and earlier spans to compare with; raise `InvalidInput` for none."""
+    span = check_span(asked.first, asked.last)
+    periods = periods_of(span, asked.interval, asked.week_start)
+    if not 0 <= asked.compared <= COMPARED_MAX:
+        raise InvalidInput(f"{asked.compared} earlier periods; 0 to {COMPARED_MAX} can be compared.", field="compare")
+    return (
+        span,
+        periods,
+        [earlier(span, steps + 1, asked.interval, asked.week_start) for steps in range(asked.compared)],
+    )
+
+
+def days_read(asked: Asked) -> list[Period]:
+    """Return the days of which `summarize` reads transactions; raise `InvalidInput` when the range cannot be used."""
+    span, periods, compared = _spans(asked)
+    found = summed_days([*periods, *compared], _GROUPINGS[asked.group_by], asked.wanted)
+    return [*found, span] if asked.in_currency else found
+
+
 async def summarize(conn: Conn, user_id: UserId, asked: Asked) -> Summary:
     """Return a span's spending as asked.
 
@@ -140,11 +160,7 @@ async def summarize(conn: Conn, user_id: UserId, asked: Asked) -> Summary:
     Raises:
         InvalidInput: The range cannot be used, or the answer would be too large.
     """
-    span = check_span(asked.first, asked.last)
-    periods = periods_of(span, asked.interval, asked.week_start)
-    if not 0 <= asked.compared <= COMPARED_MAX:
-        raise InvalidInput(f"{asked.compared} earlier periods; 0 to {COMPARED_MAX} can be compared.", field="compare")
-    compared = [earlier(span, steps + 1, asked.interval, asked.week_start) for steps in range(asked.compared)]
+    span, periods, compared = _spans(asked)
     spans = [*periods, *compared]
     lines = await sum_spans(conn, user_id, spans, _GROUPINGS[asked.group_by], asked.wanted)
     total_lines = lines

@@ -40,15 +40,28 @@ async def sum_spans(
     Raises:
         InvalidInput: There would be more than `LINES_MAX` lines.
     """
+    months, days = _divided(spans, grouping, wanted)
+    found = await store.month_lines(conn, user_id, months) if months else []
+    found += await store.lines(conn, user_id, days, grouping, wanted, LINES_MAX + 1) if days else []
+    return _joined(_bounded(found))
+
+
+def summed_days(spans: Sequence[Period], grouping: Grouping, wanted: LineFilter = EVERYTHING) -> list[Period]:
+    """Return the days of which `sum_spans` reads transactions."""
+    return [span for _, span in _divided(spans, grouping, wanted)[1]]
+
+
+def _divided(
+    spans: Sequence[Period], grouping: Grouping, wanted: LineFilter
+) -> tuple[list[tuple[int, Period]], list[tuple[int, Period]]]:
+    """Return what is summed from monthly sums, and what from transactions, each with its place."""
     months: list[tuple[int, Period]] = []
     days: list[tuple[int, Period]] = []
     for place, span in enumerate(spans):
         whole, edges = whole_months(span) if grouping == "category" and wanted.is_empty else (None, [span])
         months += [(place, whole)] if whole else []
         days += [(place, edge) for edge in edges]
-    found = await store.month_lines(conn, user_id, months) if months else []
-    found += await store.lines(conn, user_id, days, grouping, wanted, LINES_MAX + 1) if days else []
-    return _joined(_bounded(found))
+    return months, days
 
 
 async def foreign_lines(

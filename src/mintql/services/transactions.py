@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from mintql.domain.categories import UNCATEGORIZED_ID, CategoryTree, check_in_use
 from mintql.domain.errors import InvalidInput
@@ -39,6 +39,26 @@ __all__ = [
 
 Id = TypeVar("Id")
 
+
+class PageReader(Protocol):
+    """How rows of a page are found: `store.transactions_read.page`, or with archived months among them."""
+
+    async def __call__(
+        self,
+        conn: Conn,
+        user_id: UserId,
+        wanted: TransactionFilter,
+        /,
+        *,
+        newest: Key,
+        oldest: Key,
+        newest_first: bool,
+        limit: int,
+    ) -> list[TransactionRow]:
+        """Return at most `limit` matching transactions with keys between two bounds, both included."""
+        ...
+
+
 FILTER_IDS_MAX = 200
 FILTER_TEXT_LENGTH_MAX = 100
 FILTER_DECIMALS_MAX = 4
@@ -68,13 +88,9 @@ class Page:
 
 
 async def list_page(
-    conn: Conn,
-    user_id: UserId,
-    wanted: TransactionFilter,
-    request: PageRequest,
-    columns: frozenset[str] | None = None,
+    conn: Conn, user_id: UserId, wanted: TransactionFilter, request: PageRequest, read: PageReader = store.page
 ) -> Page:
-    """Return one page of matching transactions, with all columns of their rows unless `columns` are given.
+    """Return one page of matching transactions, as `read` finds them.
 
     One statement as a rule. The rows of the cursors themselves are fetched along with the page: if they are
     still listed, they prove that the page has neighbours; if not, each costs another statement to find out.
@@ -82,7 +98,7 @@ async def list_page(
     """
     wanted = await as_spelled(conn, user_id, wanted)
     cursors = [cursor for cursor in (request.after, request.before) if cursor is not None]
-    rows = await store.page(
+    rows = await read(
         conn,
         user_id,
         wanted,
@@ -90,7 +106,6 @@ async def list_page(
         oldest=request.before or KEY_OLDEST,
         newest_first=request.forward,
         limit=request.size + 1 + len(cursors),
-        columns=columns,
     )
     met = {row.key for row in rows} if cursors else set()
     rows = [row for row in rows if row.key not in cursors] if cursors else rows
@@ -99,10 +114,15 @@ async def list_page(
     if not request.forward:
         rows.reverse()
     has_previous, has_next = (False, more) if request.forward else (more, False)
+
+    async def any_from(*, newer_than: Key = KEY_OLDEST, older_than: Key = KEY_NEWEST) -> bool:
+        """Tell whether a row matches at or beyond a key."""
+        return bool(await read(conn, user_id, wanted, newest=older_than, oldest=newer_than, newest_first=True, limit=1))
+
     if request.after and not has_previous:
-        has_previous = request.after in met or await _any_from(conn, user_id, wanted, newer_than=request.after)
+        has_previous = request.after in met or await any_from(newer_than=request.after)
     if request.before and not has_next:
-        has_next = request.before in met or await _any_from(conn, user_id, wanted, older_than=request.before)
+        has_next = request.before in met or await any_from(older_than=request.before)
     return Page(rows, has_previous, has_next)
 
 
@@ -123,20 +143,6 @@ async def as_spelled(conn: Conn, user_id: UserId, wanted: TransactionFilter) -> 
     keys = {tag_key(text) for text in wanted.tags}
     known = await tag_counts(conn, user_id)
     return replace(wanted, tags=frozenset(text for text in known if tag_key(text) in keys))
-
-
-async def _any_from(
-    conn: Conn,
-    user_id: UserId,
-    wanted: TransactionFilter,
-    *,
-    newer_than: Key = KEY_OLDEST,
-    older_than: Key = KEY_NEWEST,
-) -> bool:
-    """Tell whether a row matches at or beyond a key."""
-    return bool(
-        await store.page(conn, user_id, wanted, newest=older_than, oldest=newer_than, newest_first=True, limit=1)
-    )
 
 
 def check_filter(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from mintql.domain.archive import Contents, Row, movable
-from mintql.domain.ids import UserId
+from mintql.domain.archive import Contents, Row, counts, movable
+from mintql.domain.ids import AccountId, ConnectionId, UserId
 from mintql.domain.months import add_months
 from mintql.store.queries import Conn, load
 
@@ -20,6 +20,12 @@ class PersonMonth:
 
     user_id: UserId
     month: date
+
+
+async def announce(conn: Conn, now: datetime, seen_before: datetime) -> bool:
+    """Note that months will be archived; tell whether that was noted before a moment."""
+    await conn.execute(SQL.announce, now)
+    return bool(await conn.fetchval(SQL.announced_before, seen_before))
 
 
 async def due_months(
@@ -35,13 +41,15 @@ async def movable_contents(conn: Conn, item: PersonMonth) -> Contents:
     user_id, month = item.user_id, item.month
     rows: list[Row] = [dict(row) for row in await conn.fetch(SQL.month_rows, user_id, month, add_months(month, 1))]
     ids = [row["transaction_id"] for row in rows]
-    links = [(row["one_id"], row["other_id"]) for row in await conn.fetch(SQL.links, user_id, ids)]
-    going = movable(rows, links)
-    found = sorted(going)
+    found = await conn.fetch(SQL.links, user_id, ids)
+    links = [(row["one_id"], row["other_id"]) for row in found]
+    waiting = {row["one_id"] for row in found if row["waits"]}
+    going = movable(rows, links, waiting)
+    moved = sorted(going)
     return Contents(
         [row for row in rows if row["transaction_id"] in going],
-        [dict(row) for row in await conn.fetch(SQL.transfers_of, user_id, found)],
-        [dict(row) for row in await conn.fetch(SQL.matches_of, user_id, found)],
+        [dict(row) for row in await conn.fetch(SQL.transfers_of, user_id, moved)],
+        [dict(row) for row in await conn.fetch(SQL.matches_of, user_id, moved)],
     )
 
 
@@ -63,6 +71,7 @@ async def note_archived(conn: Conn, item: PersonMonth, key: str, contents: Conte
         len(ids),
         min(ids),
         max(ids),
+        min((row["posted_on"] for row in contents.transactions if counts(row)), default=None),
         sorted({row["account_id"] for row in contents.transactions}),
         [tag for tag, _ in tags],
         [count for _, count in tags],
@@ -73,6 +82,14 @@ async def note_archived(conn: Conn, item: PersonMonth, key: str, contents: Conte
         [one.excluded_minor for one in sums],
         now,
     )
+
+
+async def unknown_removed(
+    conn: Conn, removed: Sequence[tuple[UserId, ConnectionId, str, str]]
+) -> list[tuple[UserId, AccountId]]:
+    """Return accounts that may have one of these rows (person, connection, account, row) in an archived month."""
+    columns = list(zip(*removed, strict=True))
+    return [(row["user_id"], row["account_id"]) for row in await conn.fetch(SQL.unknown_removed, *columns)]
 
 
 async def untidy(conn: Conn, restored_before: datetime, limit: int) -> list[PersonMonth]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 import asyncpg
 
@@ -14,6 +14,9 @@ from mintql.domain.ids import UserId
 from mintql.store.queries import Conn, load
 
 SQL = load("archive_read")
+
+TEXTS_MAX = 512
+"""Queries kept as they are asked of rows from an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ class ArchivedMonth:
     def restored(self) -> bool:
         """Whether the rows are in the database."""
         return self.state == "restored"
+
+
+async def in_use(conn: Conn) -> bool:
+    """Tell whether anything may be archived, of anybody."""
+    return bool(await conn.fetchval(SQL.in_use))
 
 
 async def months(
@@ -72,17 +80,26 @@ async def put_back(conn: Conn, user_id: UserId, month: date, rows_json: str, now
     await conn.execute(SQL.note_restored, user_id, month, now)
 
 
-async def tags(conn: Conn, user_id: UserId) -> dict[str, int]:
-    """Return how many archived transactions carry each tag."""
-    return {row["tag"]: row["count"] for row in await conn.fetch(SQL.tags, user_id)}
+def in_place(conn: Conn, rows_json: str) -> Conn:
+    """Return a connection on which reading functions of the store find the rows of an object, and no others.
+
+    Tables that are not in the object are the database's.
+    """
+    return cast("Conn", _InPlace(conn, rows_json))
 
 
-async def fetch_in_place(conn: Conn, rows_json: str, text: str, *arguments: Any) -> list[asyncpg.Record]:
-    """Ask a named query of rows that were read from an object, as if the tables held these and no others."""
-    return await conn.fetch(_in_place(text, len(arguments) + 1), *arguments, rows_json)
+class _InPlace:
+    """What of a connection reading functions use."""
+
+    def __init__(self, conn: Conn, rows_json: str) -> None:
+        self._conn = conn
+        self._rows_json = rows_json
+
+    async def fetch(self, text: str, *arguments: Any, **options: Any) -> list[asyncpg.Record]:
+        return await self._conn.fetch(_in_place(text, len(arguments) + 1), *arguments, self._rows_json, **options)
 
 
-@cache
+@lru_cache(maxsize=TEXTS_MAX)
 def _in_place(text: str, position: int) -> str:
     tables = SQL.in_place.rpartition("\nSELECT")[0].replace("$1", f"${position}")
     if text.startswith("WITH RECURSIVE "):

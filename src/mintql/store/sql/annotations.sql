@@ -24,10 +24,17 @@ RETURNING row.transaction_id
 
 -- name: tag_counts
 -- Tags of a person with how many transactions carry each, the most used first; those of some transactions left out.
-SELECT tag, count(*)::int AS transactions
-FROM transactions CROSS JOIN LATERAL unnest(tags) AS carried (tag)
-WHERE user_id = $1 AND tags IS NOT NULL AND successor_id IS NULL AND removed_at IS NULL
-  AND transaction_id <> ALL ($2::bigint[])
+SELECT tag, sum(carriers)::int AS transactions
+FROM (
+    SELECT tag, count(*)::int AS carriers
+    FROM transactions CROSS JOIN LATERAL unnest(tags) AS carried (tag)
+    WHERE user_id = $1 AND tags IS NOT NULL AND successor_id IS NULL AND removed_at IS NULL
+      AND transaction_id <> ALL ($2::bigint[])
+    GROUP BY tag
+    UNION ALL
+    SELECT tag, carriers FROM archived_months CROSS JOIN LATERAL unnest(tags, tag_counts) AS carried (tag, carriers)
+    WHERE user_id = $1 AND state = 'archived'
+) AS counted
 GROUP BY tag ORDER BY transactions DESC, tag
 
 -- name: adjust

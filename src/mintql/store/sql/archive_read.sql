@@ -1,3 +1,7 @@
+-- name: in_use
+-- Whether anything may be archived, of anybody.
+SELECT EXISTS (SELECT FROM archive_use) AS in_use
+
 -- name: months
 -- A person's months that were ever archived, of a span of days, and with any of the accounts, categories and tags asked
 -- for; newest first.
@@ -42,12 +46,6 @@ SELECT * FROM jsonb_populate_recordset(NULL::transaction_matches, $2::jsonb -> '
 -- name: note_restored
 -- Notes that a month is back in the database.
 UPDATE archived_months SET state = 'restored', restored_at = $3 WHERE user_id = $1 AND month = $2
-
--- name: tags
--- Tags of archived transactions of a person that count, with their numbers.
-SELECT carried.tag, sum(carried.count)::int AS count
-FROM archived_months CROSS JOIN LATERAL unnest(tags, tag_counts) AS carried (tag, count)
-WHERE user_id = $1 AND state = 'archived' GROUP BY carried.tag
 
 -- name: in_place
 -- Rows of an object in place of the tables they were in; what is asked of them takes the place of the last line.

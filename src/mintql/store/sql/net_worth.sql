@@ -14,7 +14,10 @@ ORDER BY account.account_id, day.place
 -- name: accounts
 -- A person's accounts with the first balance known of each, when transactions begin, and when it was no longer told of.
 SELECT account.account_id, account.kind, first.on_date AS known_on, first.balance_minor, first.currency,
-    begun.posted_on AS begun_on,
+    least(begun.posted_on, (
+        SELECT min(month) FROM archived_months
+        WHERE user_id = $1 AND state = 'archived' AND account.account_id = ANY (account_ids)
+    )) AS begun_on,
     (least(account.missing_since, link.disconnected_at) AT TIME ZONE person.time_zone)::date AS ended_on
 FROM accounts AS account
 JOIN users AS person ON person.user_id = account.user_id

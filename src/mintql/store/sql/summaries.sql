@@ -87,7 +87,9 @@ FROM ranked WHERE rank <= $5 AND posted_minor > 0
 ORDER BY place, currency, rank
 
 -- name: first_day
--- The day of a person's first counted transaction; nothing where there is none.
-SELECT posted_on FROM transactions
-WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
-ORDER BY posted_on LIMIT 1
+-- The day of a person's first counted transaction; NULL where there is none.
+SELECT least((
+    SELECT posted_on FROM transactions
+    WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
+    ORDER BY posted_on LIMIT 1
+), (SELECT min(first_on) FROM archived_months WHERE user_id = $1 AND state = 'archived')) AS posted_on

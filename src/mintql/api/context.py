@@ -186,12 +186,12 @@ class Context:
     ) -> None:
         """Have archived months of these days in the database again, for what looks through or changes rows there.
 
-        Only those with one of the accounts and categories, where such are given.
+        Only those with one of the accounts and categories, where such are given. Nothing of them is shown by that.
         """
         old = [span for span in spans if span.first < kept_for_sure(self.now().date())]
-        if not old:
+        if not old or self.runtime.archive.is_unused:
             return
-        async with self.ledger() as conn:
+        async with self.runtime.person(self.user_id) as conn:
             if not await self.runtime.archive.in_use(conn):
                 return
             for span in old:
@@ -208,7 +208,9 @@ class Context:
 
     async def bring_back_of(self, transaction_ids: Sequence[int]) -> None:
         """Have the months of these transactions in the database again, before they are changed."""
-        async with self.ledger() as conn:
+        if self.runtime.archive.is_unused:
+            return
+        async with self.runtime.person(self.user_id) as conn:
             if await self.runtime.archive.in_use(conn):
                 await archive.bring_back_of(conn, self.runtime.objects, self.user_id, transaction_ids, self.now())
 

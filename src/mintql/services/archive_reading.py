@@ -51,9 +51,14 @@ class Archive:
         self._used = False
         self._asked_at = -IN_USE_SECONDS
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether nothing was archived when that was asked a moment ago."""
+        return not self._used and monotonic() - self._asked_at < IN_USE_SECONDS
+
     async def in_use(self, conn: Conn) -> bool:
         """Tell whether anything may be archived; asks the database now and then until something is."""
-        if not self._used and monotonic() - self._asked_at >= IN_USE_SECONDS:
+        if not self._used and not self.is_unused:
             self._used = await archive_read.in_use(conn)
             self._asked_at = monotonic()
         return self._used

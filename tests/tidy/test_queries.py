@@ -50,6 +50,7 @@ API_NOUNS = (
     "rates",
     "rules",
     "rules_past",
+    "search_months",
     "runs_read",
     "sessions",
     "streams",

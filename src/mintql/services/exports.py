@@ -51,6 +51,7 @@ LEFT_OUT = {
     "kind_changes": "when anything of a kind last changed, for the same",
     "transfer_searches": "whether old transactions were searched for transfers",
     "raw_log_files": "which files of the raw log hold lines of the person",
+    "search_months": "the words of transactions once more, for searching",
     "examinations": "whether new transactions were looked at",
     "summaries_due": "whether a summary is still to be made",
 }

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Final, cast
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import UserId
+from mintql.domain.months import add_months, first_day
 from mintql.domain.spelling import meant
 from mintql.domain.wording import shown
+from mintql.services import search_months
 from mintql.services.transactions import FILTER_TEXT_LENGTH_MAX, as_spelled, check_text
 from mintql.store import transactions_search as store
 from mintql.store.queries import Conn
@@ -105,8 +108,10 @@ async def search(conn: Conn, user_id: UserId, asked: Search, after: Place | None
 
 async def count(conn: Conn, user_id: UserId, asked: Search, words: Words) -> int:
     """Return how many transactions `search` finds in all, `COUNTED_MAX` + 1 for more than `COUNTED_MAX`."""
-    wanted = await as_spelled(conn, user_id, asked.wanted)
-    return await store.count_up_to(conn, user_id, wanted, words, COUNTED_MAX + 1)
+    wanted, counted = await as_spelled(conn, user_id, asked.wanted), 0
+    for part in await search_months.narrowed(conn, user_id, wanted, words.any_of):
+        counted += await store.count_up_to(conn, user_id, part, words, COUNTED_MAX + 1 - counted)
+    return counted
 
 
 async def _read(
@@ -131,12 +136,42 @@ async def _page(
 ) -> list[tuple[Place, TransactionRow]]:
     key = None if after is None else after.key
     if asked.sort is Sort.AMOUNT:
-        found = await store.by_amount(
-            conn, user_id, asked.wanted, words, cast("AmountKey | None", key), asked.ascending, limit
-        )
+        found = await _by_amount(conn, user_id, asked, words, cast("AmountKey | None", key), limit)
         return [(Place(reading, amount_key), row) for amount_key, row in found]
-    rows = await store.by_day(conn, user_id, asked.wanted, words, cast("Key | None", key), not asked.ascending, limit)
+    rows = await _by_day(conn, user_id, asked, words, cast("Key | None", key), limit)
     return [(Place(reading, row.key), row) for row in rows]
+
+
+async def _by_day(
+    conn: Conn, user_id: UserId, asked: Search, words: Words, after: Key | None, limit: int
+) -> list[TransactionRow]:
+    """Walk the newest months at once, where most words are found, and then those that may have the words."""
+    newest = await search_months.newest_kept(conn, user_id)
+    if newest is None:
+        return await store.by_day(conn, user_id, asked.wanted, words, after, not asked.ascending, limit)
+    wanted, rows = asked.wanted, list[TransactionRow]()
+    if not asked.ascending:
+        first = add_months(first_day(after[0]) if after else newest, -1)
+        recent = search_months.between(wanted, first, None)
+        rows = await store.by_day(conn, user_id, recent, words, after, True, limit)
+        if len(rows) == limit:
+            return rows
+        wanted = search_months.between(wanted, None, first - timedelta(days=1))
+    parts = await search_months.narrowed(conn, user_id, wanted, words.any_of)
+    for part in reversed(parts) if asked.ascending else parts:
+        rows += await store.by_day(conn, user_id, part, words, after, not asked.ascending, limit - len(rows))
+        if len(rows) == limit:
+            break
+    return rows
+
+
+async def _by_amount(
+    conn: Conn, user_id: UserId, asked: Search, words: Words, after: AmountKey | None, limit: int
+) -> list[tuple[AmountKey, TransactionRow]]:
+    found: list[tuple[AmountKey, TransactionRow]] = []
+    for part in await search_months.narrowed(conn, user_id, asked.wanted, words.any_of):
+        found += await store.by_amount(conn, user_id, part, words, after, asked.ascending, limit)
+    return sorted(found, key=lambda item: item[0])[:limit]
 
 
 def _words(asked: Search, corrections: Mapping[str, Sequence[str]], *, alike: bool = False) -> Words:

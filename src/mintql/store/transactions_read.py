@@ -39,7 +39,7 @@ KEY_COLUMNS: Final = frozenset({"transaction_id", "posted_on"})
 COLUMNS: Final = frozenset(_COLUMNS_READ.findall(SQL.page_newest_first)[0].replace(",", " ").split())
 """The columns of a whole row."""
 
-_MINOR_PER_UNIT = json.dumps({currency: 10**places for currency, places in EXPONENTS.items()})
+MINOR_PER_UNIT = json.dumps({currency: 10**places for currency, places in EXPONENTS.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ def page_arguments(
         None if wanted.text is None else f"%{escape_like(wanted.text)}%",
         wanted.least,
         wanted.greatest,
-        _MINOR_PER_UNIT,
+        MINOR_PER_UNIT,
         None if wanted.tags is None else sorted(wanted.tags),
         wanted.has_note,
         wanted.excluded_from_budgets,

@@ -109,6 +109,12 @@ class Runtime:
         async with self.pool.acquire(timeout=POOL_ACQUIRE_TIMEOUT_SECONDS[self.role]) as conn, conn.transaction():
             yield conn
 
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[Conn]:
+        """Open a connection for one statement that is bound to no person and is a transaction by itself."""
+        async with self.pool.acquire(timeout=POOL_ACQUIRE_TIMEOUT_SECONDS[self.role]) as conn:
+            yield conn
+
     def soon(self, task: Coroutine[Any, Any, None]) -> None:
         """Do something small that no answer waits for; what fails, or is one too many, is logged and dropped."""
         if len(self._soon) >= SOON_MAX:

@@ -317,7 +317,7 @@ class _OneTransaction:
 
 async def find_viewer(runtime: Runtime, token: str) -> Viewer | None:
     """Return whom a token speaks for, None when its session is unknown or over."""
-    async with runtime.system() as conn:
+    async with runtime.statement() as conn:
         session = await find_session(conn, token)
     return None if session is None else Viewer(session.user_id, session.session_id, session.expires_at)
 

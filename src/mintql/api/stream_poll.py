@@ -59,7 +59,7 @@ async def _wake_those_with_news(runtime: Runtime, batch: Sequence[tuple[Listener
     asked: list[tuple[UserId, SessionId, EventSeq]] = [
         (listener.user_id, session_id, listener.seen) for listener, session_id in batch
     ]
-    async with runtime.system() as conn:
+    async with runtime.statement() as conn:
         places = await streams.with_news(conn, asked, Context.now())
     for place in places:
         batch[place][0].wake()

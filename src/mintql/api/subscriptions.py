@@ -56,14 +56,16 @@ async def follow(
     """
     session_id = context.signed_in().session_id if context.share is None else None
     with context.runtime.wakeups.listen(context.user_id, session_id) as listener:
-        position: P | None = None
+        position = after
+        is_begun = False
         while True:
             listener.clear()
             context.forget()
             async with context.following(listener) as conn:
-                if position is None:
-                    position = await _begin(conn, after, latest)
-                items = await read(conn, position)
+                items = [] if position is None else await read(conn, position)
+                if not items and not is_begun:
+                    position = await _begin(conn, position, latest)
+            is_begun = True
             is_all = len(items) < ROWS_PER_READ
             for position, item in items:  # noqa: B007 - where the next read begins
                 context.forget()  # Each item is answered from what holds now.

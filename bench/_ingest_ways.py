@@ -37,7 +37,7 @@ async def copy(conn: asyncpg.Connection, batch: Batch, table: str) -> None:
         records = [
             (
                 account[0], next(ids), account[1], item.external_id, item.posted_on, item.amount_minor, item.currency,
-                item.pending, 601, "dictionary", item.description, item.description, item.description, "", "", None,
+                False, 601, "dictionary", item.description, item.description, item.description, "", "", None,
             )
             for account, rows in batch.rows.items()
             for item in rows
@@ -59,6 +59,14 @@ async def open_runs(conn: asyncpg.Connection, batch: Batch, state: str) -> dict[
     # A refresh of the day tells of its end only, one that is asked for of every page; but it is one for each day.
     by_connection = {(row["user_id"], row["connection_id"]): row["run_id"] for row in rows}
     return {account: RunKey(UserId(account[0]), SyncRunId(by_connection[account[:2]])) for account in accounts}
+
+
+async def post(conn: asyncpg.Connection, batches: Sequence[Batch]) -> None:
+    """Let what is pending at the end of a round be posted, so that the next one does not find more of it."""
+    await conn.execute(
+        "UPDATE transactions SET pending = false WHERE user_id = ANY ($1::bigint[]) AND pending",
+        [account[0] for batch in batches for account in batch.rows],
+    )
 
 
 async def folded(conn: asyncpg.Connection, batch: Batch) -> list[tuple[Work, Slice]]:

@@ -40,13 +40,14 @@ from typing import Any
 
 import asyncpg
 from _ingest_people import ACCOUNTS_EACH, ROWS_EACH, Account, Batch, fill, first_rows, home_of, next_day
-from _ingest_ways import Worker, copy, folded, transact
+from _ingest_ways import Worker, copy, folded, post, transact
 
 from mintql.domain.merchants import remembered
 from mintql.embedded.postgres import running_postgres
 from mintql.embedded.valkey import running_valkey
 from mintql.runtime import open_runtime
 from mintql.services.categorize import Clues, default_categorizer
+from mintql.services.heap import settle_heap
 from mintql.settings import Settings
 
 CACHE = Path(".mintql/bench")
@@ -76,7 +77,7 @@ class Writer:
         self.barrier = barrier
         self.out = out
         self.round = 0
-        self.dice = random.Random(number)
+        self.dice = random.Random(time.time_ns() + number)  # Ids differ from those of earlier runs on the same data.
 
     def batch(self, persons: Iterator[int]) -> Batch:
         """Rows that nobody has seen, of the next persons."""
@@ -121,6 +122,7 @@ class Writer:
         settings = Settings(
             DATABASE_URL=urls["database"], REDIS_URL=urls["redis"], object_store=f"file:{urls['objects']}"
         )  # type: ignore[call-arg]
+        settle_heap()
         async with open_runtime(settings, role="worker") as runtime:
             worker = Worker(runtime)
             for number in range(self.options.repeat + 1):
@@ -156,6 +158,7 @@ class Writer:
                     await transact(conn, pairs)
 
             await self.timed(conn, f"sql {mix}", _rows(batches), act)
+        await post(conn, batches)
 
     async def by_worker(self, conn: asyncpg.Connection, worker: Worker) -> None:
         """All that a worker does."""
@@ -171,6 +174,7 @@ class Writer:
             done = await conn.fetchval("SELECT count(*) FROM sync_runs WHERE state NOT IN ('succeeded', 'ingesting')")
             if done:
                 raise SystemExit(f"{done} runs did not come to an end")
+        await post(conn, batches)
 
 
 def _rows(batches: list[Batch]) -> int:

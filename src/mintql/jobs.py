@@ -46,6 +46,7 @@ from mintql.services.changes import CHANGES_KEPT_DAYS
 from mintql.services.deletion import Desk
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, utc_now
+from mintql.services.heap import settle_heap
 from mintql.services.notices import KEPT_DAYS as NOTICES_KEPT_DAYS
 from mintql.services.notify import KEPT_DAYS as DELIVERIES_KEPT_DAYS
 from mintql.services.notify import Notifier
@@ -348,6 +349,7 @@ async def startup(context: Context) -> None:
     context["stack"] = stack
     settings = context.get("settings") or load_settings()
     context["runtime"] = await stack.enter_async_context(open_runtime(settings, role="worker"))
+    settle_heap()
     if not context.get("alone", False):
         context["companion"] = Companion(partial(_background_worker, settings, context["redis"]))
         stack.push_async_callback(context["companion"].stop)

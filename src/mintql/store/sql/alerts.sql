@@ -18,14 +18,18 @@ RETURNING user_id, alert_id, category_id, period_first, period_last, currency, t
 -- The largest purchases of these (person, leaves, period), by what of each is in the leaves: why a limit was reached.
 SELECT asked.place::int AS place, array_agg(cause.transaction_id ORDER BY cause.amount_minor, cause.transaction_id)
     AS transaction_ids
-FROM unnest($1::bigint[], $2::text[], $3::date[], $4::date[], $5::text[])
-    WITH ORDINALITY AS asked (user_id, category_ids, first, last, currency, place)
+FROM (
+    SELECT user_id, category_ids::int[] AS category_ids, first, last, currency, place
+    FROM unnest($1::bigint[], $2::text[], $3::date[], $4::date[], $5::text[])
+        WITH ORDINALITY AS said (user_id, category_ids, first, last, currency, place)
+    OFFSET 0  -- The categories are read once, not for each row that is looked at.
+) AS asked
 CROSS JOIN LATERAL (
     SELECT counted.transaction_id, sum(counted.amount_minor) AS amount_minor FROM (
         SELECT row.transaction_id, CASE WHEN row.part_category_ids IS NULL THEN row.amount_minor
             ELSE row.amount_minor - sum_minor(row.part_amounts_minor) END AS amount_minor
         FROM transactions AS row
-        WHERE row.user_id = asked.user_id AND row.category_id = ANY (asked.category_ids::int[])
+        WHERE row.user_id = asked.user_id AND row.category_id = ANY (asked.category_ids)
           AND row.posted_on BETWEEN asked.first AND asked.last
           AND row.currency = asked.currency AND row.successor_id IS NULL AND row.removed_at IS NULL
           AND row.excluded_from_budgets IS NOT TRUE
@@ -37,7 +41,7 @@ CROSS JOIN LATERAL (
           AND row.posted_on BETWEEN asked.first AND asked.last
           AND row.currency = asked.currency AND row.successor_id IS NULL AND row.removed_at IS NULL
           AND row.excluded_from_budgets IS NOT TRUE
-          AND part.category_id = ANY (asked.category_ids::int[])
+          AND part.category_id = ANY (asked.category_ids)
     ) AS counted
     GROUP BY counted.transaction_id HAVING sum(counted.amount_minor) < 0
     ORDER BY 2, 1 LIMIT $6

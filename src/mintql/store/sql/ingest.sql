@@ -164,9 +164,14 @@ SELECT user_id, account_id, transaction_id, external_id, posted_on, amount_minor
         SELECT match.state FROM transaction_matches AS match
         WHERE match.user_id = row.user_id AND match.from_id = row.transaction_id
     ) AS match_state
-FROM transactions AS row
-JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id) USING (user_id, account_id)
-WHERE pending AND successor_id IS NULL AND (removed_at IS NULL OR posted_on >= $3)
+FROM unnest($1::bigint[], $2::bigint[]) AS asked (of_user_id, of_account_id)
+-- OFFSET 0: each account's are looked up by its key, however few pending rows the planner believes there are.
+CROSS JOIN LATERAL (
+    SELECT * FROM transactions AS waiting
+    WHERE waiting.user_id = of_user_id AND waiting.account_id = of_account_id AND waiting.pending
+      AND waiting.successor_id IS NULL AND (waiting.removed_at IS NULL OR waiting.posted_on >= $3)
+    OFFSET 0
+) AS row
 
 -- name: stored_rows
 -- Rows of these accounts with these external ids.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import array
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -61,7 +62,7 @@ _TYPES = {
 }  # fmt: skip
 _CLUES = ("seller", "currency", "merchant_category_code", "category_code")
 
-_decided: dict[tuple[str, str, str, str, bool], int] = {}
+_decided: dict[tuple[str, str, str, str, int], int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,21 +194,21 @@ def _account(batch: pa.RecordBatch) -> pa.Array:
 
 def _categories(batch: pa.RecordBatch, amounts: pa.Array) -> pa.Array:
     """Return the category of each line by what everybody knows, each distinct seller being asked for once."""
-    income = pc.cast(pc.greater(amounts, 0), pa.int64())
     clues = [batch.column(name) for name in _CLUES]
-    numbers = income
-    for clue in clues:
-        numbers = pc.add(pc.multiply(numbers, max(len(clue.dictionary), 1)), _indices(clue))
+    sizes = [max(len(clue.dictionary), 1) for clue in clues]
+    numbers = pc.cast(pc.greater(amounts, 0), pa.int64())
+    for clue, size in zip(clues, sizes, strict=True):
+        numbers = pc.add(pc.multiply(numbers, size), _indices(clue))
     distinct = numbers.dictionary_encode()
-    texts = [clue.dictionary.to_pylist() for clue in clues]
-    decided = []
-    for number in distinct.dictionary.to_pylist():
-        rest, values = number, []
-        for words in reversed(texts):
-            rest, place = divmod(rest, max(len(words), 1))
-            values.append(words[place] if words else "")
-        code, mcc, currency, seller = values
-        decided.append(_category(seller, currency, mcc, code, income=bool(rest)))
+    rest = distinct.dictionary
+    columns: list[Iterable[Any]] = []
+    for clue, size in zip(reversed(clues), reversed(sizes), strict=True):
+        before = pc.divide(rest, size)
+        columns.append(_values(clue.dictionary, pc.subtract(rest, pc.multiply(before, size))))
+        rest = before
+    keys = zip(*columns, rest.to_pylist(), strict=False)  # A value that is everywhere is repeated without end.
+    known = _decided.get
+    decided = [found if (found := known(key)) is not None else _decide(key) for key in keys]
     return pa.array(decided, pa.int32()).take(distinct.indices)
 
 
@@ -216,14 +217,19 @@ def _indices(column: pa.DictionaryArray) -> pa.Array:
     return pc.fill_null(pc.cast(column.indices, pa.int64()), 0)
 
 
-def _category(seller: str, currency: str, mcc: str, code: str, *, income: bool) -> int:
-    key = (seller, currency, mcc, code, income)
-    found = _decided.get(key)
-    if found is None:
-        found = category_of(_plain(seller), _plain(currency), _plain(mcc), _plain(code), income=income)
-        if len(_decided) >= REMEMBERED_MAX:
-            _decided.clear()
-        _decided[key] = found
+def _values(words: pa.Array, places: pa.Array) -> Iterable[str]:
+    if len(words) <= 1:
+        return repeat(words[0].as_py() if words else "")
+    listed = words.to_pylist()
+    return [listed[place] for place in places.to_pylist()]
+
+
+def _decide(key: tuple[str, str, str, str, int]) -> int:
+    code, mcc, currency, seller, income = key
+    if len(_decided) >= REMEMBERED_MAX:
+        _decided.clear()
+    found = category_of(_plain(seller), _plain(currency), _plain(mcc), _plain(code), income=bool(income))
+    _decided[key] = found
     return found
 
 

@@ -11,7 +11,6 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
 from typing import Any
@@ -127,7 +126,7 @@ def workplace(runtime: Runtime, *, background: bool = False) -> Workplace:
     """
 
     async def perform_behind(effects: Effects) -> None:
-        effects.jobs = [replace(job, background=job.background or job.name in HEAVY) for job in effects.jobs]
+        effects.jobs = [job.begun() if job.name in HEAVY else job for job in effects.jobs]
         await runtime.perform(effects)
 
     return Workplace(
@@ -232,7 +231,7 @@ async def sweep(context: Context) -> None:
     now = utc_now()
     async with runtime.system() as conn:
         effects = await sync.sweep_runs(conn, now)
-        jobs = [Job("notify"), Job("deliver_webhooks"), Job("examine", background=True)]
+        jobs = [Job("notify"), Job("deliver_webhooks"), Job("examine").begun()]
         jobs += [Job("farewell")] * await farewell_rows.any_due(conn, now)
         jobs += [Job("summarize")] * await digest_rows.any_due(conn, now)
         jobs += await link_visits.waiting(conn, now)
@@ -331,15 +330,17 @@ def cron_jobs(settings: Settings, *, background: bool) -> list[CronJob]:
         "timeout": CRON_TIMEOUT_SECONDS, "keep_result": CRON_RESULT_SECONDS, "max_tries": CARRIES_MAX, "second": 0
     }  # fmt: skip
     if not background:
-        return [cron(sweep, **(once | {"second": set(range(0, 60, settings.sweep_seconds))}))]
+        return [
+            cron(sweep, **(once | {"second": set(range(0, 60, settings.sweep_seconds))})),
+            cron(open_summaries, **once, minute=SUMMARY_MINUTES),
+            cron(fetch_rates, **once, hour={6, 15, 16, 17, 20}, minute=25),
+        ]
     return [
         cron(daily_refresh, **once, minute=5),
-        cron(open_summaries, **once, minute=SUMMARY_MINUTES),
         cron(reconcile, **once, hour=4, minute=30),
         cron(search_transfers, **once, hour=3, minute=15),
         cron(categorize_again, **once, hour=2, minute=15),
         cron(archive_months, **once, hour=1, minute=15),
-        cron(fetch_rates, **once, hour={6, 15, 16, 17, 20}, minute=25),
     ]
 
 

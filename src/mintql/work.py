@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from contextlib import suppress
 from typing import Literal
@@ -26,6 +27,8 @@ Lanes = Literal["both", "persons", "background"]
 
 REDIS_TIMEOUT_SECONDS = 5.0
 """Longer than any answer takes, so that a Redis that hangs counts as one that is away."""
+BACKGROUND_NICENESS = 10
+"""A worker for the background gives way to all others on its machine."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -36,6 +39,8 @@ async def work(settings: Settings, lanes: Lanes = "both") -> None:
     taken up again when its lease has run out. What else ends the worker, such as a database that is away when
     it starts, is raised.
     """
+    if lanes == "background":
+        os.nice(BACKGROUND_NICENESS)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:

@@ -15,7 +15,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 ENQUEUE_TIMEOUT_SECONDS = 1.0
 JOBS_PER_SCAN = 500
 JOBS_PER_COMMAND = 100
+BEGUN_FIRST_SECONDS = 86_400
 
 
 def serialize(job: dict[str, Any]) -> bytes:
@@ -56,7 +57,7 @@ class Job:
     Args:
         name: Of the function.
         args: What it is called with.
-        defer_seconds: How long it waits at least.
+        defer_seconds: How long it waits at least; below zero it goes before those that have been due for less long.
         background: Nobody waits for it: it goes into the other queue.
     """
 
@@ -64,6 +65,10 @@ class Job:
     args: tuple[Any, ...] = ()
     defer_seconds: float = 0
     background: bool = False
+
+    def begun(self) -> Job:
+        """Return it as one that goes on with what was begun in the background, before more is begun there."""
+        return replace(self, background=True, defer_seconds=-BEGUN_FIRST_SECONDS)
 
 
 class Queue:
@@ -99,7 +104,7 @@ class Queue:
                 job_id = uuid4().hex
                 defer_ms = int(job.defer_seconds * 1000)
                 packed = serialize_job(job.name, job.args, {}, None, now_ms, serializer=serialize)
-                pipe.psetex(job_key_prefix + job_id, defer_ms + expires_extra_ms, packed)
+                pipe.psetex(job_key_prefix + job_id, max(defer_ms, 0) + expires_extra_ms, packed)
                 pipe.zadd(self._background_name if job.background else self._queue_name, {job_id: now_ms + defer_ms})
             await pipe.execute()
 

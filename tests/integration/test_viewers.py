@@ -23,9 +23,9 @@ class Counting:
         self.cache = runtime.cache
         self.asked = 0
 
-    def system(self):
+    def statement(self):
         self.asked += 1
-        return self._runtime.system()
+        return self._runtime.statement()
 
 
 @pytest.fixture

@@ -67,17 +67,15 @@ def may_be_kept(operation: Operation) -> bool:
     return operation.fields <= CACHEABLE_FIELDS and not operation.arguments & UNKEPT_ARGUMENTS
 
 
-def digest_of(ask: Ask, media: str, now: datetime) -> str:
-    """Return the name of a request: the same for the same text, operation, variables and media type on one day.
+def digest_of(ask: Ask) -> str:
+    """Return the name of a request: the same for the same text, operation and variables."""
+    parts = [__version__, ask.query, ask.operation_name, ask.variables]
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def digest_in(digest: str, media: str, now: datetime) -> str:
+    """Return the name of a request for answers of one media type on one day.
 
     Wherever a person is, their day ends with a quarter of an hour.
     """
-    parts = [
-        __version__,
-        media,
-        int(now.timestamp()) // DAYS_END_EVERY_SECONDS,
-        ask.query,
-        ask.operation_name,
-        ask.variables,
-    ]
-    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return f"{digest}:{int(now.timestamp()) // DAYS_END_EVERY_SECONDS}:{media}"

@@ -29,7 +29,8 @@ from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
-from mintql.api.caching import Place, digest_of, may_be_kept
+from mintql.api.asks import KnownAsks, ReadAsk
+from mintql.api.caching import Place, digest_in
 from mintql.api.context import Context, find_viewer, request_origin
 from mintql.api.cookies import bearer, cookie_token, origin_is_trusted
 from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, INTERNAL, UNAUTHENTICATED
@@ -37,7 +38,7 @@ from mintql.api.known import KnownPersons
 from mintql.api.multipart import Gate, is_multipart, read_multipart_ask
 from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
 from mintql.api.nodes import decode_id
-from mintql.api.requests import Ask, GraphQLRequest, RefusedError, read_ask
+from mintql.api.requests import Ask, GraphQLRequest, RefusedError, ask_of_body, ask_of_url, read_body
 from mintql.api.responses import Answer, encode_result, json_answer
 from mintql.api.schema import Schema
 from mintql.api.viewers import Viewers
@@ -91,6 +92,7 @@ class GraphQLView(GraphQL[Context, None]):
         )
         schema.plans.enabled = settings.plans
         self._gate = Gate()
+        self._asks = KnownAsks(schema)
         self._viewers = Viewers()
         self._known = KnownPersons()
         self._sockets: weakref.WeakSet[WebSocket] = weakref.WeakSet()
@@ -149,13 +151,22 @@ class GraphQLView(GraphQL[Context, None]):
             raise RefusedError(406, f"Answers are {RESPONSE_JSON} or {JSON}; accept one of them.")
         if is_multipart(request):
             return await self._answer_form(request, accepted)
-        ask = await read_ask(request)
-        query = self.schema.query_of(ask.query, ask.variables, ask.operation_name)
+        read = await self._read(request)
         digest = None
-        if query is not None and accepted.json and may_be_kept(query) and SHARE_HEADER not in request.headers:
-            digest = digest_of(ask, accepted.json, Context.now())
-        context, place = await self._context(request, reading=query is not None, digest=digest)
-        return await self._answer(request, ask, accepted, context, place)
+        if read.digest is not None and accepted.json and SHARE_HEADER not in request.headers:
+            digest = digest_in(read.digest, accepted.json, Context.now())
+        context, place = await self._context(request, reading=read.query is not None, digest=digest)
+        return await self._answer(request, read.ask, accepted, context, place)
+
+    async def _read(self, request: Request) -> ReadAsk:
+        if request.method == "GET":
+            return self._asks.look_at(ask_of_url(request))
+        body = await read_body(request)
+        found = self._asks.get(body)
+        if found is None:
+            found = self._asks.look_at(ask_of_body(body))
+            self._asks.keep(body, found)
+        return found
 
     async def _answer_form(self, request: Request, accepted: Accepted) -> Response:
         """Answer a request that carries a file, which is read only for a person, and one at a time.

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope
 
 BODY_BYTES_MAX = 128 * 1024
 """Bound on the body of a request, and on a message of a WebSocket."""
 
 BAD_REQUEST = "BAD_REQUEST"
+CONTENT_TYPES_KEPT_MAX = 64
 
 
 class RefusedError(Exception):
@@ -72,12 +74,14 @@ class Ask:
     extensions: dict[str, Any] | None
 
 
-async def read_ask(request: Request) -> Ask:
-    """Read the parameters from the URL of a GET or from the body of a POST; raise `RefusedError`."""
-    if request.method == "GET":
-        return check_ask(_from_url(request))
-    _check_content_type(request.headers.get("content-type", ""))
-    return check_ask(_json(await _read_body(request), "The body"))
+def ask_of_url(request: Request) -> Ask:
+    """Read the parameters from the URL of a GET; raise `RefusedError`."""
+    return check_ask(_from_url(request))
+
+
+def ask_of_body(body: bytes) -> Ask:
+    """Read the parameters from the body of a POST; raise `RefusedError`."""
+    return check_ask(_json(body, "The body"))
 
 
 def _from_url(request: Request) -> dict[str, Any]:
@@ -88,6 +92,7 @@ def _from_url(request: Request) -> dict[str, Any]:
     return found
 
 
+@lru_cache(maxsize=CONTENT_TYPES_KEPT_MAX)
 def _check_content_type(text: str) -> None:
     """Take JSON only. Browsers send it across origins only after asking, so no other site can forge it."""
     media, *parameters = (part.strip().lower() for part in text.split(";"))
@@ -101,18 +106,23 @@ def _check_content_type(text: str) -> None:
         )
 
 
-async def _read_body(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
+    """Return the body of a POST; raise `RefusedError` when it is no JSON or too large."""
+    _check_content_type(request.headers.get("content-type", ""))
     too_large = RefusedError(413, f"The request is larger than {BODY_BYTES_MAX:,} bytes.")
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > BODY_BYTES_MAX:
         raise too_large
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > BODY_BYTES_MAX:
+    body, more = b"", True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > BODY_BYTES_MAX:
             raise too_large
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return body
 
 
 def _json(text: bytes, what: str) -> Any:

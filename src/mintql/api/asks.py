@@ -1,0 +1,58 @@
+"""What bodies of requests come to, kept for the next one that is the same to the byte.
+
+Apps send few documents, and many persons send each with the same variables: the first page of this month. Nothing of
+who asks is in a body, so what was read from it is the same for everybody.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from mintql.api.caching import digest_of, may_be_kept
+from mintql.api.documents import Operation
+from mintql.api.requests import Ask
+from mintql.api.schema import Schema
+
+BODIES_KEPT_BYTES_MAX = 256 * 1024
+"""Bound on the bodies of all that is kept. A parsed document takes some 100 times its text."""
+BODY_KEPT_BYTES_MAX = 8 * 1024
+
+
+class ReadAsk(NamedTuple):
+    """A request, the query that it would run, None for anything else, and its digest where the answer may be kept."""
+
+    ask: Ask
+    query: Operation | None
+    digest: str | None
+
+
+class KnownAsks:
+    """Reads requests for one schema, and keeps what it read; the least recently used is forgotten first."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._kept: OrderedDict[bytes, ReadAsk] = OrderedDict()
+        self._kept_bytes = 0
+
+    def get(self, body: bytes) -> ReadAsk | None:
+        """Return what was read from the same body before."""
+        found = self._kept.get(body)
+        if found is not None:
+            self._kept.move_to_end(body)
+        return found
+
+    def look_at(self, ask: Ask) -> ReadAsk:
+        """Return a request with what it would run."""
+        query = self._schema.query_of(ask.query, ask.variables, ask.operation_name)
+        return ReadAsk(ask, query, digest_of(ask) if query is not None and may_be_kept(query) else None)
+
+    def keep(self, body: bytes, found: ReadAsk) -> None:
+        """Keep what was read, if it is a query of no great size."""
+        if found.query is None or len(body) > BODY_KEPT_BYTES_MAX or body in self._kept:
+            return
+        self._kept[body] = found
+        self._kept_bytes += len(body)
+        while self._kept_bytes > BODIES_KEPT_BYTES_MAX:
+            gone, _ = self._kept.popitem(last=False)
+            self._kept_bytes -= len(gone)

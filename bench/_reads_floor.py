@@ -31,12 +31,13 @@ from mintql.domain.node_ids import node_id
 
 ROWS = (
     "SELECT row.transaction_id, row.posted_on, row.merchant, row.amount_minor, row.currency, row.category_id,"
-    " account.name FROM peer.transactions AS row JOIN peer.accounts AS account USING (user_id, account_id)"
-    " WHERE row.user_id = $1"
+    " account.name FROM (SELECT * FROM peer.transactions AS row WHERE row.user_id = $1{} ORDER BY row.posted_on DESC,"
+    f" row.transaction_id DESC LIMIT {PAGE_SIZE + 1}) AS row JOIN peer.accounts AS account"
+    " ON account.user_id = $1 AND account.account_id = row.account_id"
+    " ORDER BY row.posted_on DESC, row.transaction_id DESC"
 )
-NEWEST_FIRST = f" ORDER BY row.posted_on DESC, row.transaction_id DESC LIMIT {PAGE_SIZE + 1}"
-PAGE = ROWS + NEWEST_FIRST
-FILTERED = f"{ROWS} AND row.category_id = $2 AND row.posted_on >= $3{NEWEST_FIRST}"
+PAGE = ROWS.format("")
+FILTERED = ROWS.format(" AND row.category_id = $2 AND row.posted_on >= $3")
 ACCOUNTS = "SELECT account_id, name, kind, balance_minor, currency FROM peer.accounts WHERE user_id = $1 ORDER BY 1"
 SPENDING = (
     "SELECT category_id, spent_minor, received_minor, pending_minor, currency, count FROM peer.spending"

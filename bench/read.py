@@ -311,12 +311,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2.5, help="length of each measurement")
     parser.add_argument("--only", nargs="*", default=[], help="operations to measure, all unless given")
     parser.add_argument("--without", nargs="*", default=[], help="contestants to leave out")
-    parser.add_argument("--short", action="store_true", help="about a minute: two rounds of 0.7 s")
+    parser.add_argument("--short", action="store_true", help="about a minute: 100 persons, two rounds of 0.5 s")
     parser.add_argument("--peer-folder", type=Path, default=Path(".mintql/bench/postgraphile"),
                         help="where PostGraphile is installed, or is to be")  # fmt: skip
     options = parser.parse_args()
     if options.short:
-        options.rounds, options.seconds = 2, 0.7
+        options.persons, options.rounds, options.seconds = 100, 2, 0.5
     return options
 
 

@@ -194,9 +194,10 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
 def _pool(settings: Settings, role: Role) -> asyncpg.Pool[asyncpg.Record]:
     """Return the pool.
 
-    Workers keep generic plans and stay off sequential scans: their batches are small against the tables,
-    whatever the planner's statistics say at the moment. The API stays off bitmap scans too: its pages walk an
-    index in order and stop, where a bitmap would read and sort all rows of a person first.
+    Plans are generic ones, which are kept: a page with a filter that may be left out would otherwise be planned anew
+    each time, which takes PostgreSQL longer than to read it. Sequential scans are left alone, because what is asked for
+    is small against the tables, whatever the planner's statistics say at the moment. The API stays off bitmap scans
+    too: its pages walk an index in order and stop, where a bitmap would read and sort all rows of a person first.
     """
     server_settings = {
         "application_name": f"mintql-{role}",
@@ -204,13 +205,13 @@ def _pool(settings: Settings, role: Role) -> asyncpg.Pool[asyncpg.Record]:
         "idle_in_transaction_session_timeout": str(settings.statement_timeout_ms * 3),
         "timezone": "UTC",
         "jit": "off",
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
     }
     if role == "api" and settings.database_api_role:
         server_settings["role"] = settings.database_api_role
     if role == "api":
-        server_settings |= {"enable_bitmapscan": "off", "enable_seqscan": "off"}
-    if role == "worker":
-        server_settings |= {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+        server_settings["enable_bitmapscan"] = "off"
     return asyncpg.create_pool(
         settings.database_url.get_secret_value(),
         min_size=1,

@@ -105,7 +105,7 @@ async def _planned(conn, role):
 
 
 def _values(text: str, kinds: list[str], role: str) -> Iterator[tuple[str, list[str]]]:
-    """Give ways of planning with values: for any, and for the API, which plans anew, for some and for optional ones."""
+    """Give ways of planning with values: for any, and for the API for some and for optional ones, too."""
     yield "generic", ["NULL" for _ in kinds]
     if role == "api":
         given = [SAMPLES.get(kind, "'{}'" if kind.endswith("[]") else "1") for kind in kinds]

@@ -76,8 +76,8 @@ CALLS_PER_BYTE_MAX = 64
 """The first rows of a table are looked at from all sides; other files take some ten calls a byte at the most."""
 
 TIMED_BYTES = 400_000
-MEASURED_BYTES = 100_000
-PEAK_BYTES_MAX = 48 << 20
+MEASURED_BYTES = 50_000
+PEAK_BYTES_MAX = 24 << 20
 SECONDS_THAT_TELL = 0.4
 """Less than this says nothing about how time grows, and does no harm."""
 

@@ -269,3 +269,18 @@ async def test_a_file_has_every_column_of_transactions(pipeline):
 def test_so_many_whole_months_and_the_present_one_are_kept():
     assert kept_from(date(2026, 11, 30), 6) == MAY
     assert kept_from(date(2026, 1, 1), 24) == date(2024, 1, 1)
+
+
+async def test_a_transaction_whose_category_was_chosen_by_hand_stays_with_what_undoes_the_choice(pipeline, ada):
+    person, rows = ada
+    async with pipeline.begin() as conn:
+        await conn.execute(
+            "INSERT INTO category_choices (user_id, transaction_id, merchant_key, category_id, chosen_at,"
+            " before_category_id, before_source, before_detail) VALUES ($1, $2, 'x', $3, $4, 1, 'none', '')",
+            person.user_id, rows["plain"], category("groceries"), NOW,
+        )  # fmt: skip
+    assert await archive.archive_month(pipeline.place, PersonMonth(person.user_id, MARCH)) > 0
+    left = await ids_left(pipeline, person.user_id)
+    assert rows["plain"] in left
+    assert rows["euros"] not in left
+    assert await pipeline.value("SELECT count(*) FROM category_choices") == 1

@@ -33,7 +33,8 @@ ORDER BY person.user_id, old.month
 SELECT * FROM transactions WHERE user_id = $1 AND posted_on >= $2 AND posted_on < $3 ORDER BY transaction_id
 
 -- name: links
--- Pairs of transactions of which at least one is among these: transfers, matches, and what points to a successor.
+-- Pairs of transactions of which at least one is among these: transfers, matches, and what points to a successor. What
+-- a person chose, which would go with its transaction and could not be undone, is a pair with 0: that one stays.
 SELECT out_id AS one_id, in_id AS other_id, state = 'suggested' AS waits FROM transfers
 WHERE user_id = $1 AND out_id = ANY ($2::bigint[])
 UNION ALL
@@ -44,6 +45,8 @@ UNION ALL
 SELECT from_id, to_id, state = 'suggested' FROM transaction_matches WHERE user_id = $1 AND to_id = ANY ($2::bigint[])
 UNION ALL
 SELECT transaction_id, successor_id, false FROM transactions WHERE user_id = $1 AND successor_id = ANY ($2::bigint[])
+UNION ALL
+SELECT transaction_id, 0, false FROM category_choices WHERE user_id = $1 AND transaction_id = ANY ($2::bigint[])
 
 -- name: transfers_of
 -- Transfers between these transactions.

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from integration.test_archive_reading import put_away
 from mintql.api import sharing
 from mintql.api.nodes import encode_id
 from mintql.api.schema import build_schema
@@ -81,6 +82,7 @@ mutation Limit($categoryId: ID!, $month: Month!) {
 SPENDING = """
 query Spending($month: Month!) { monthlySpending(from: $month, to: $month) { totals { spent { amount } } } }
 """
+TAGS = "{ tags { name transactionCount } }"
 BUDGETS = "query Budgets($month: Month!) { budgets(month: $month) { category { slug } spent { amount } } }"
 
 
@@ -141,6 +143,21 @@ async def test_a_member_sees_the_budgets_chosen_with_all_that_was_spent_in_them(
     share = await join(client, bob, extent(home))
     budgets = (await through(bob, share, BUDGETS, month=MONTH))["data"]["budgets"]
     assert budgets == [{"category": {"slug": "coffee"}, "spent": {"amount": "1003.50"}}]
+
+
+async def test_tags_are_told_of_the_chosen_account_only_also_where_their_month_is_archived(
+    client, bob, conn, home, person, runtime
+):
+    await conn.execute(
+        "UPDATE transactions SET posted_on = posted_on - 1000,"
+        " tags = CASE account_id WHEN $1 THEN ARRAY['holiday'] ELSE ARRAY['surprise'] END",
+        person.account_id,
+    )
+    share = await join(client, bob, extent(home))
+    assert await put_away(runtime.system, runtime.objects, person.user_id) == 2
+    seen = await through(bob, share, TAGS)
+    assert seen == {"data": {"tags": [{"name": "holiday", "transactionCount": 1}]}}
+    assert {tag["name"] for tag in (await client.ask(TAGS))["tags"]} == {"holiday", "surprise"}
 
 
 @pytest.mark.parametrize(

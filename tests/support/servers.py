@@ -29,6 +29,8 @@ GRACE_SECONDS = 2
 POLL_SECONDS = 0.002
 TICK_SECONDS = 1
 """How often the Date of answers is set."""
+KEEP_ALIVE_SECONDS = 600
+"""Longer than any test: a server that gives a connection up just when it is used again fails the test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,14 @@ async def serving(app: Any) -> AsyncIterator[HttpServer]:
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     server = _PromptServer(
-        uvicorn.Config(app, log_level="warning", lifespan="on", ws=SocketProtocol, ws_per_message_deflate=False)
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            lifespan="on",
+            ws=SocketProtocol,
+            ws_per_message_deflate=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
     )
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

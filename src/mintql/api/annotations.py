@@ -100,8 +100,12 @@ class AnnotationsQuery:
         description=f"The tags on the viewer's transactions, the most used first, {service.TAGS_LISTED_MAX:,} at most."
     )
     async def tags(self, info: Info) -> list[Tag]:
-        async with info.context.person() as conn:
-            found = await service.list_tags(conn, info.context.user_id)
+        context = info.context
+        if context.share is not None and not context.share.extent.is_whole:
+            # What is noted of a whole archived month is also of accounts that are not shared.
+            await context.bring_back(account_ids=context.share.extent.account_ids)
+        async with context.person() as conn:
+            found = await service.list_tags(conn, context.user_id)
         return [Tag(name=name, transaction_count=count) for name, count in found]
 
 

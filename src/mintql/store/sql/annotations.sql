@@ -23,7 +23,8 @@ WHERE row.user_id = $1 AND row.transaction_id = said.transaction_id AND row.tags
 RETURNING row.transaction_id
 
 -- name: tag_counts
--- Tags of a person with how many transactions carry each, the most used first; those of some transactions left out.
+-- Tags of a person with how many transactions carry each, the most used first; those of some transactions left out. An
+-- archived month that has accounts which may not be seen tells nothing: its tags are not told apart by account.
 SELECT tag, sum(carriers)::int AS transactions
 FROM (
     SELECT tag, count(*)::int AS carriers
@@ -34,6 +35,7 @@ FROM (
     UNION ALL
     SELECT tag, carriers FROM archived_months CROSS JOIN LATERAL unnest(tags, tag_counts) AS carried (tag, carriers)
     WHERE user_id = $1 AND state = 'archived'
+      AND (SELECT bool_and(archive_shows(account_id)) FROM unnest(account_ids) AS of (account_id))
 ) AS counted
 GROUP BY tag ORDER BY transactions DESC, tag
 

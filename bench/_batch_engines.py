@@ -164,15 +164,13 @@ def pyspark(folder: Path) -> Sums:
     return {name: int(value) for name, value in found.asDict().items()}
 
 
-def mintql(folder: Path, cluster: str | None = None) -> Sums:
+def mintql(folder: Path) -> Sums:
     import daft
     from pyarrow import fs
 
     from mintql.batch import program
     from mintql.batch.log import Wanted
 
-    if cluster:
-        daft.set_runner_ray(cluster)
     files = fs.LocalFileSystem()
     lines = program.log_lines(files, [str(path) for path in _files(folder)], Wanted())
     accounts = program.parquet_table(files, [f"{folder}/accounts.parquet"], program.ACCOUNTS)
@@ -192,7 +190,18 @@ def mintql(folder: Path, cluster: str | None = None) -> Sums:
 
 
 def mintql_ray(folder: Path) -> Sums:
-    return mintql(folder, os.environ["MINTQL_BENCH_RAY"])
+    """Run on a cluster of one node for each core, all on this machine, each with processes of its own."""
+    import daft
+    import ray
+    from ray.cluster_utils import Cluster
+
+    if not ray.is_initialized():
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        for _ in range(CORES - 1):
+            cluster.add_node(num_cpus=1)
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        daft.set_runner_ray()
+    return mintql(folder) | {"nodes": len(ray.nodes())}
 
 
 ENGINES: dict[str, Callable[[Path], Sums]] = {
@@ -213,7 +222,8 @@ def main() -> None:
     ENGINES[name](warm)
     cpu, start = _cpu_seconds(), time.perf_counter()
     found: Any = ENGINES[name](folder)
-    print(json.dumps({"seconds": time.perf_counter() - start, "cpu": _cpu_seconds() - cpu, "found": found}))
+    print(json.dumps({"seconds": time.perf_counter() - start, "cpu": _cpu_seconds() - cpu, "found": found}), flush=True)
+    os._exit(0)  # Threads of an engine that are still there when the interpreter ends can abort the process.
 
 
 if __name__ == "__main__":

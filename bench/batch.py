@@ -1,6 +1,6 @@
 """How fast spending is added up from the raw log, against other engines doing the same over the same files.
 
-    ./dev bench batch [--rows 20000000] [--short] [--repeat 1] [--spark] [--ray ADDRESS] [--folder DIR]
+    ./dev bench batch [--rows 20000000] [--short] [--repeat 1] [--spark] [--ray] [--folder DIR]
 
 The log is generated: gzipped files by month of 50,000 sellers and one account for each hundred rows; of every twenty
 rows one was pending before it was posted, and of every fifty the database decided something. Every engine reads the
@@ -13,7 +13,7 @@ category and currency; all have to come to the same.
     Polars        likewise
     PySpark       local[cores], with --spark: it takes long
     mintql        `mintql spending --from raw`, on Daft in one process; it categorizes the sellers itself
-    mintql, Ray   the same program on a Ray cluster, with --ray
+    mintql, Ray   the same program on a Ray cluster of one node a core, all of them here, with --ray
 
 Rows a second and processor time are of one run each, after a small one; of several rounds the fastest. The peers are
 installed into a folder of their own (--peers), where packages can be had; else they are left out, and it says so.
@@ -44,11 +44,13 @@ from mintql.services.rawlog import COLUMNS, PREFIX
 
 ROOT = Path(__file__).parent.parent
 ENGINES = Path(__file__).parent / "_batch_engines.py"
-PEERS = {"duckdb": "duckdb==2.0.1", "polars": "polars==2.1.0", "pyspark": "pyspark==4.3.0"}
+PEERS = {"duckdb": "duckdb==2.0.1", "polars": "polars==2.1.0", "pyspark": "pyspark==4.3.0", "ray": "ray==2.60.0"}
 NAMES = {
     "read": "read", "inflate": "inflate", "duckdb": "DuckDB", "polars": "Polars", "pyspark": "PySpark",
     "mintql": "mintql", "mintql_ray": "mintql, Ray",
 }  # fmt: skip
+FOLDERS = {"duckdb": "duckdb", "polars": "polars", "pyspark": "pyspark", "mintql_ray": "ray"}
+"""What an engine needs beside `.venv`."""
 SELLERS = 50_000
 MONTHS = [f"2026-{month:02}" for month in range(1, 13)]
 ROWS_PER_FILE = 250_000
@@ -157,17 +159,16 @@ def install(folder: Path, wanted: list[str]) -> set[str]:
             command = [python, "-m", "pip", "install", "--quiet", "--target", folder / name, PEERS[name]]
             status = subprocess.run(command, check=False, timeout=INSTALL_SECONDS_MAX)
             if status.returncode:
-                print(f"{NAMES[name]} is left out: {PEERS[name]} cannot be installed")
+                print(f"{name} is left out: {PEERS[name]} cannot be installed")
                 continue
             done.touch()
         there.add(name)
     return there
 
 
-def run(name: str, folder: Path, warm: Path, peers: Path, ray: str | None) -> dict[str, Any]:
+def run(name: str, folder: Path, warm: Path, peers: Path) -> dict[str, Any]:
     """Run an engine in a process of its own; return what it took and what it came to."""
-    env = os.environ | ({"PYTHONPATH": str(peers / name)} if name in PEERS else {})
-    env |= {"MINTQL_BENCH_RAY": ray} if ray else {}
+    env = os.environ | ({"PYTHONPATH": str(peers / FOLDERS[name])} if name in FOLDERS else {})
     done = subprocess.run(
         [sys.executable, ENGINES, name, folder, warm], env=env, check=False, text=True, capture_output=True
     )
@@ -193,7 +194,9 @@ def show(found: dict[str, dict[str, Any]], rows: int) -> None:
             f"| {NAMES[name]} | {rows / item['seconds'] / 1e6:.2f} | {floor / item['seconds']:.2f} | {beside} | "
             f"{item['cpu']:.1f} | {cpu} |"
         )
-    outcomes = {json.dumps(item["found"]) for name, item in found.items() if "sums" in item["found"]}
+    named = ("sums", "minor", "rows", "weighed")
+    results = [item["found"] for item in found.values() if "sums" in item["found"]]
+    outcomes = {tuple(item[name] for name in named) for item in results}
     print("all come to the same" if len(outcomes) == 1 else f"THEY DIFFER: {outcomes}")
 
 
@@ -203,24 +206,24 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help=f"{SHORT_ROWS:,} rows")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--spark", action="store_true")
-    parser.add_argument("--ray", help="address of a Ray cluster")
+    parser.add_argument("--ray", action="store_true")
     parser.add_argument("--folder", type=Path, default=ROOT / ".mintql" / "bench" / "batch")
     parser.add_argument("--peers", type=Path, default=ROOT / ".mintql" / "bench" / "batch-peers")
     options = parser.parse_args()
     rows = SHORT_ROWS if options.short else options.rows
-    peers = install(options.peers, ["duckdb", "polars", *(["pyspark"] if options.spark else [])])
+    peers = install(
+        options.peers, ["duckdb", "polars", *(["pyspark"] if options.spark else []), *(["ray"] if options.ray else [])]
+    )
     started = time.monotonic()
     folder, warm = options.folder / str(rows), options.folder / "warm"
     generate(folder, rows)
     generate(warm, WARM_ROWS)
     print(f"the log was there, or was written, in {time.monotonic() - started:.0f} s")
-    names = [name for name in NAMES if name not in PEERS or name in peers]
-    if not options.ray:
-        names.remove("mintql_ray")
+    names = [name for name in NAMES if FOLDERS.get(name) is None or FOLDERS[name] in peers]
     found: dict[str, dict[str, Any]] = {}
     for _ in range(options.repeat):
         for name in names:
-            item = run(name, folder, warm, options.peers, options.ray)
+            item = run(name, folder, warm, options.peers)
             if name not in found or item["seconds"] < found[name]["seconds"]:
                 found[name] = item
     show(found, rows)

@@ -188,7 +188,9 @@ def spending(
     """Add up spending by person, month and category from the raw log; print, compare or rebuild the monthly sums."""
     _prepare()
     wrong = asyncio.run(_spending(source, user, ray, scratch, compare=compare or rebuild, rebuild=rebuild))
-    raise SystemExit(1 if wrong else 0)
+    sys.stdout.flush()
+    # Threads of the engine that are still there when the interpreter ends abort the process now and then.
+    os._exit(1 if wrong else 0)
 
 
 async def _spending(

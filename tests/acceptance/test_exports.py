@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 import httpx
 import pytest
 
+from integration.test_archive_reading import put_away
 from mintql.api.cookies import COOKIE
 from mintql.data import load_categories
 from mintql.institutions.files import ofx
@@ -70,6 +71,15 @@ async def test_the_table_shows_each_transaction_as_a_person_understands_it(clien
         "excluded_from_budgets": "no", "tags": "", "note": "", "categorized_by": "manual",
         "transaction": str(transaction_id),
     }  # fmt: skip
+
+
+async def test_archived_transactions_are_in_an_export_as_they_were(client, conn, person, runtime):
+    for day in (date(2024, 3, 4), date(2024, 4, 5), date(2026, 11, 10)):
+        await create_transaction(conn, person.user_id, person.account_id, posted_on=day)
+    before = await table_of(client)
+    assert len(before) == 3
+    assert await put_away(runtime.system, runtime.objects, person.user_id) == 3
+    assert await table_of(client) == before
 
 
 async def test_a_text_that_would_run_as_a_formula_is_defused_and_a_number_stays_one(client, conn, person):

@@ -77,7 +77,8 @@ PERSON = (
     "DELETE FROM {table} WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} WHERE user_id = $1 LIMIT 2000)"
 )
 SIZE = """
-SELECT sum(pg_indexes_size(relid))::bigint FROM pg_partition_tree($1::regclass) WHERE isleaf
+SELECT coalesce(sum(pg_indexes_size(relid)), pg_indexes_size($1::regclass))::bigint
+FROM pg_partition_tree($1::regclass) WHERE isleaf
 """
 
 

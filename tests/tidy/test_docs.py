@@ -84,7 +84,7 @@ def test_the_readme_signs_in_as_the_demo_person():
 async def test_the_queries_of_the_operations_page_run(database_url):
     blocks = re.findall(r"^```sql\n(.*?)^```", PAGES["docs/operations.md"], re.DOTALL | re.MULTILINE)
     queries = [query for block in blocks for query in re.split(r";$", block, flags=re.MULTILINE) if query.strip()]
-    assert len(queries) == 11
+    assert len(queries) == 12
     conn = await asyncpg.connect(database_url)
     try:
         for query in queries:

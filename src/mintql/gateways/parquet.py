@@ -57,7 +57,7 @@ def _encode(contents: Contents) -> bytes:
         "matches": orjson.dumps([dict(row) for row in contents.matches]),
     }
     sink = pa.BufferOutputStream()
-    # Statistics and Arrow's own schema would be a quarter of a small file, and nobody here reads them.
+    # Statistics and Arrow's own schema would be a third of a file of 50 rows, and nobody here reads them.
     with pq.ParquetWriter(
         sink, table.schema, compression=COMPRESSION, write_statistics=False, store_schema=False
     ) as writer:

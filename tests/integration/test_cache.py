@@ -186,3 +186,16 @@ async def test_a_reader_that_goes_away_takes_nobody_elses_answer_along(cache):
     await asyncio.sleep(0)
     readers[0].cancel()
     assert await readers[1] == b"answer"
+
+
+async def test_an_answer_goes_to_redis_when_the_same_is_asked_for_again(cache, redis):
+    version = await cache.version(ADA)
+    cache.keep(ADA, version, "digest", b"first")
+    await asyncio.sleep(0.05)
+    assert await redis.exists("1:digest") == 0
+    assert await cache.find(ADA, "digest") == (version, b"first")
+    await cache.bump({ADA})
+    renewed, _ = await cache.find(ADA, "digest")
+    cache.keep(ADA, renewed, "digest", b"second")
+    await eventually(lambda: redis.exists("1:digest"))
+    assert await cache.get(ADA, renewed, "digest") == b"second"

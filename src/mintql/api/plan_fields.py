@@ -21,6 +21,7 @@ from graphql import (
     GraphQLOutputType,
     GraphQLResolveInfo,
     GraphQLSchema,
+    GraphQLUnionType,
     OperationDefinitionNode,
     VariableNode,
     get_named_type,
@@ -33,6 +34,7 @@ from graphql.execution.values import VariableValues, get_argument_values
 from graphql.language import Visitor, visit
 from graphql.pyutils import Path
 from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
 from mintql.api.batches import batch_of
@@ -116,8 +118,8 @@ class Compiler:
         declared: StrawberryField,
         found: list[FieldDetails],
     ) -> Complete:
-        """Return a call as graphql-core makes it: of the schema's resolver with coerced arguments and the info."""
-        details, resolve = found[0], field.resolve
+        """Return a call as graphql-core makes it: of the resolver with coerced arguments and the info."""
+        details, resolve = found[0], self._direct(field, declared) or field.resolve
         if resolve is None:
             raise NotPlannedError(f"field {declared.name} has no resolver")
         info_of = self._info(parent, key, field, found)
@@ -132,6 +134,32 @@ class Compiler:
             return resolve(source, info_of(run), **arguments)
 
         return call
+
+    def _direct(self, field: GraphQLField, declared: StrawberryField) -> Callable[..., Any] | None:
+        """Return the resolver behind what strawberry puts around it, where that does no more than convert arguments.
+
+        Errors that become members of a union are strawberry's to make.
+        """
+        resolver = declared.base_resolver
+        if resolver is None or declared.extensions or isinstance(get_named_type(field.type), GraphQLUnionType):
+            return None
+        function, arguments = resolver.wrapped_func, declared.arguments
+        if not resolver.self_parameter or resolver.parent_parameter or resolver.root_parameter:
+            return None
+        if isinstance(function, staticmethod | classmethod):
+            return None
+        strawberry = self._schema._strawberry_schema  # type: ignore[attr-defined]  # noqa: SLF001 - its own place for it
+        config, scalars = strawberry.config, strawberry.schema_converter.scalar_registry
+        info_name = resolver.info_parameter.name if resolver.info_parameter else None
+
+        def resolve(source: Any, raw_info: Any, **given: Any) -> Any:
+            info = config.info_class(_raw_info=raw_info, _field=declared)
+            converted = convert_arguments(given, arguments, scalars, config, info) if given else {}
+            if info_name is not None:
+                converted[info_name] = info
+            return function(source, **converted)
+
+        return resolve
 
     def _info(
         self, parent: GraphQLObjectType, key: str, field: GraphQLField, found: list[FieldDetails]

@@ -43,13 +43,15 @@ class LocalAnswers:
         self._kept.move_to_end((user_id, digest))
         return found
 
-    def put(self, user_id: UserId, version: str, digest: str, body: bytes) -> None:
-        """Keep an answer in the place of another one to the same request."""
+    def put(self, user_id: UserId, version: str, digest: str, body: bytes) -> bool:
+        """Keep an answer in the place of another one to the same request; tell whether there was one."""
+        known = (user_id, digest) in self._kept
         self._remove((user_id, digest))
         self._kept[user_id, digest] = KeptAnswer(version, body, time.monotonic() + self._ttl_seconds)
         self._bytes += len(body) + ENTRY_BYTES
         while self._bytes > self._bytes_max:
             self._remove(next(iter(self._kept)))
+        return known
 
     def forget(self, user_id: UserId) -> None:
         """Remove everything kept for a person."""

@@ -123,18 +123,28 @@ class Cache:
         return _body_of(read[0] if read else None, version)
 
     def keep(self, user_id: UserId, version: str, digest: str, body: bytes) -> None:
-        """Keep an answer under the version that was read before the answer was made; it goes to Redis soon."""
+        """Keep an answer under the version that was read before the answer was made.
+
+        It goes to Redis soon if the same was asked for lately: most answers are never wanted again, and those that are
+        cost each process one more time.
+        """
         if self._ttl_seconds == 0 or user_id in self._unbumped or len(body) > BODY_BYTES_MAX:
             return
-        self._local.put(user_id, version, digest, body)
+        if self._local.put(user_id, version, digest, body):
+            self._leave(user_id, version, digest, body)
+
+    def _leave(self, user_id: UserId, version: str, digest: str, body: bytes) -> None:
         if len(self._leaving) < LEAVING_MAX:
             self._leaving[_answer_key(user_id, digest)] = version.encode() + VERSION_END + body
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send(), name="cache-answers")
 
     async def put(self, user_id: UserId, version: str, digest: str, body: bytes) -> None:
-        """Keep an answer as `keep` does, and wait until Redis has it or has failed."""
-        self.keep(user_id, version, digest, body)
+        """Keep an answer in Redis too, whatever was asked for before; wait until it is there or Redis has failed."""
+        if self._ttl_seconds == 0 or user_id in self._unbumped or len(body) > BODY_BYTES_MAX:
+            return
+        self._local.put(user_id, version, digest, body)
+        self._leave(user_id, version, digest, body)
         if self._sending is not None:
             await asyncio.shield(self._sending)
 

@@ -188,6 +188,8 @@ async def test_months_in_the_archive_say_what_was_decided_of_their_rows(bank):
     said = [row("t1", -450, old), row("t2", -99, old), row("t3", -1, DAY)]
     await bank.refresh(user_id, connection_id, page(*said, window=(old, DAY)))
     await bank.fetch("UPDATE transactions SET category_id = 603, category_source = 'manual' WHERE external_id = 't2'")
+    assert await archive.archive_due(bank.place, [user_id], 3) == 0  # It is only announced.
+    bank.now += 2 * archive.ANNOUNCED
     assert await archive.archive_due(bank.place, [user_id], 3) == 2
     assert sorted(line[2] for line in await month_by_month(bank)) == [-450, -99, -1]
     assert await differences(bank) == []

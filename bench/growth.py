@@ -59,8 +59,8 @@ PAGE = 50
 OTHERS_ROWS = 1_000
 REFRESHED_ROWS = 40
 NEW_ROWS = 2
-API = {"jit": "off", "enable_seqscan": "off", "enable_bitmapscan": "off"}
 WORKER = {"jit": "off", "enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
+API = WORKER | {"enable_bitmapscan": "off"}
 NAMES = ("page", "filtered", "search", "rare", "nowhere", "dashboard", "refresh", "examine")
 
 

@@ -1,14 +1,12 @@
 """Every query of the store finds its rows by an index, in a database where every table has rows.
 
-Queries are planned as the processes plan them: those of the API under its role, row-level security and settings, with
-plans for any values and for given ones; all of them as a worker's. Tables are found in the catalogue, queries in their
+Queries are planned as the processes plan them, for any values: those of the API under its role, row-level security and
+settings, all of them as a worker's. Tables are found in the catalogue, queries in their
 files, so that new ones are looked at without being named here.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -54,19 +52,6 @@ SELECT conrelid::regclass::text AS table,
      JOIN pg_attribute ON attrelid = conrelid AND attnum = key.number) AS columns
 FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace AND conparentid = 0
 """
-SAMPLES = {
-    "bool": "true",
-    "date": "'2026-06-01'",
-    "timestamptz": "'2026-06-01'",
-    "text": "'{}'",
-    "jsonb": "'{}'",
-    "bytea": "'a'",
-    "bpchar": "'USD'",
-    "time": "'12:00'",
-    "int4[]": "'{1,2}'",
-    "int8[]": "'{1,2}'",
-}
-OPTIONAL = re.compile(r"\$(\d+)(?:::[a-z0-9]+(?:\[\])?)? IS NULL")
 
 
 @dataclass
@@ -97,27 +82,14 @@ async def _planned(conn, role):
             query = f"{noun}.{name}"
             if role == "api" and query in WORKERS:
                 continue
-            kinds = [kind.name for kind in (await conn.prepare(text)).get_parameters()]
-            for mode, values in _values(text, kinds, role):
-                await conn.execute(f"SET plan_cache_mode = force_{mode}_plan")
-                for scan in scans(await plan(conn, text, values)):
-                    yield query, scan
-
-
-def _values(text: str, kinds: list[str], role: str) -> Iterator[tuple[str, list[str]]]:
-    """Give ways of planning with values: for any, and for the API for some and for optional ones, too."""
-    yield "generic", ["NULL" for _ in kinds]
-    if role == "api":
-        given = [SAMPLES.get(kind, "'{}'" if kind.endswith("[]") else "1") for kind in kinds]
-        left_out = {int(number) for number in OPTIONAL.findall(text)}
-        yield "custom", given
-        yield "custom", ["NULL" if place in left_out else value for place, value in enumerate(given, 1)]
+            values = ["NULL" for _ in (await conn.prepare(text)).get_parameters()]
+            for scan in scans(await plan(conn, text, values)):
+                yield query, scan
 
 
 async def _deleting(conn, reference) -> list[Scan]:
     """Plan what PostgreSQL asks when a row that others refer to is deleted."""
     conditions = " AND ".join(f"{column} = ${place}" for place, column in enumerate(reference["columns"], 1))
-    await conn.execute("SET plan_cache_mode = force_generic_plan")
     text = f"SELECT 1 FROM ONLY {reference['table']} AS x WHERE {conditions} FOR KEY SHARE OF x"
     return list(scans(await plan(conn, text, ["NULL" for _ in reference["columns"]])))
 

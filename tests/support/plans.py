@@ -19,10 +19,10 @@ ROWS_EACH = 20
 """Of every table, for every person; two of transactions have more."""
 TRANSACTIONS = {1: 100_000, 2: 30_000}
 TRANSACTIONS_EACH = 500
+_PLANS = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off;"
 SETTINGS = {
-    "api": "SET ROLE mintql_api; SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off;"
-    " SELECT set_config('mintql.user_id', '1', false)",
-    "worker": "RESET ROLE; SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = on",
+    "api": f"{_PLANS} SET enable_bitmapscan = off; SET ROLE mintql_api; SELECT set_config('mintql.user_id', '1', false)",
+    "worker": f"{_PLANS} SET enable_bitmapscan = on; RESET ROLE",
 }
 """How each role plans, as in runtime.py."""
 

@@ -272,7 +272,8 @@ class Context:
         if following:
             found.viewer = self.viewer
         elif self.token is not None:
-            found.viewer = await find_viewer(self.runtime, self.token)
+            async with self.runtime.stream_turns:
+                found.viewer = await find_viewer(self.runtime, self.token)
         if self.share is not None:
             await found.enter(self.share.share_id)
         return found

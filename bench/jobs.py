@@ -33,6 +33,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
+import redis
 from _jobs_carriers import arq_as_it_comes, arq_as_mintql_runs_it, bare
 from _processes import cpu_seconds, free_port, running
 from arq.connections import ArqRedis
@@ -52,11 +53,11 @@ LOGINS = 20
 """Histories at the bank; many connections show the same one."""
 PEER_JOBS = 2_000
 PATIENCE_SECONDS = 120.0
-CLICK_GAP_SECONDS = 0.5
+CLICK_GAP_SECONDS = 0.2
 STATEMENT_TIMEOUT_MS = 300_000
 """For adding persons, which takes longer than any statement of the server."""
-SETTLE_SECONDS = 6.0
-"""A worker has started, and has swept once."""
+SETTLE_SECONDS = 2.0
+"""For what a worker does first."""
 PEOPLE = """WITH people AS (
     INSERT INTO users (email, password_hash, name, last_active_on)
     SELECT $1 || n, '', '', current_date - $3::int FROM generate_series(1, $2::int) AS n RETURNING user_id
@@ -91,22 +92,24 @@ async def plan(runtime: Runtime, now: datetime) -> int:
     return count
 
 
-async def enqueue(runtime: Runtime, connections: int) -> None:
+async def enqueue(runtime: Runtime, connections: int, postgres_pid: int) -> None:
     """Print the first table."""
     async with runtime.system() as conn:
         floor = await timed(conn.fetchval("SELECT count(*) FROM connections JOIN users USING (user_id)"))
-    seconds, peaks, used = [], [], 0
+    seconds, processor, peaks, used = [], [], [], 0
     for _ in range(3):
-        await runtime.redis.flushall()
+        await flush(runtime)
         before = await memory(runtime)
         tracemalloc.start()
         await plan(runtime, datetime.now(UTC))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         used = await memory(runtime) - before
-        await runtime.redis.flushall()
+        await flush(runtime)
+        busy = cpu_seconds(postgres_pid) + time.process_time()
         seconds.append(await timed(plan(runtime, datetime.now(UTC))))
-    await runtime.redis.flushall()
+        processor.append(cpu_seconds(postgres_pid) + time.process_time() - busy)
+    await flush(runtime)
     before = await memory(runtime)
     client = ArqRedis(runtime.redis.connection_pool)
     began = time.perf_counter()
@@ -114,12 +117,13 @@ async def enqueue(runtime: Runtime, connections: int) -> None:
         await client.enqueue_job("extract", [[number, number]])
     peer = (time.perf_counter() - began) * connections / PEER_JOBS
     peer_used = (await memory(runtime) - before) / PEER_JOBS
-    await runtime.redis.flushall()
+    await flush(runtime)
     mine = statistics.median(seconds)
     print(f"\nenqueue: {connections} connections, median of {len(seconds)}")
-    print(f"{'':34}{'seconds':>10}{'times mintql':>14}{'Redis bytes each':>18}{'peak MiB':>10}")
+    print(f"{'':34}{'seconds':>10}{'times mintql':>14}{'Redis bytes each':>18}{'peak MiB':>10}{'CPU s':>8}")
     print(f"{'count them (floor)':34}{floor:10.2f}{floor / mine:14.2f}")
-    print(f"{'mintql, ranges of 100':34}{mine:10.2f}{1:14.2f}{used / connections:18.1f}{max(peaks) / 2**20:10.1f}")
+    told = f"{used / connections:18.1f}{max(peaks) / 2**20:10.1f}{statistics.median(processor):8.2f}"
+    print(f"{'mintql, ranges of 100':34}{mine:10.2f}{1:14.2f}{told}")
     print(f"{'arq, one by one':34}{peer:10.2f}{peer / mine:14.2f}{peer_used:18.1f}")
 
 
@@ -127,6 +131,11 @@ async def timed(work: object) -> float:
     began = time.perf_counter()
     await work  # type: ignore[misc]
     return time.perf_counter() - began
+
+
+async def flush(runtime: Runtime) -> None:
+    """Forget all jobs, and give their memory back before it is measured."""
+    await runtime.redis.execute_command("FLUSHALL", "SYNC")
 
 
 async def memory(runtime: Runtime) -> int:
@@ -173,6 +182,14 @@ def workers(environment: dict[str, str], *lanes: str) -> Iterator[list[int]]:
             process = spawn(command, log_path=log_path, env=os.environ | environment)
             stack.callback(stop, process, 15, 15)
             processes.append(process.pid)
+        names = {"both": ["", ":background"], "persons": [""], "background": [":background"]}
+        marks = [f"mintql:queue{name}:health-check" for lane in lanes for name in names[lane]]
+        with redis.from_url(environment["REDIS_URL"]) as client:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while client.exists(*marks) < len(marks):
+                if time.monotonic() > deadline:
+                    raise SystemExit("a worker did not start")
+                time.sleep(0.1)
         time.sleep(SETTLE_SECONDS)
         yield processes
 
@@ -192,6 +209,7 @@ async def click(runtime: Runtime, persons: list[tuple[UserId, ConnectionId]], *,
             run_id, effects = await sync.open_or_join_run(conn, user_id, connection_id, "request", datetime.now(UTC))
         clicked[run_id] = datetime.now(UTC)
         await runtime.perform(effects)
+        await ended(runtime, run_id)  # The next person clicks when this one is served: starts are timed, not a crowd.
     rate = (await done(runtime) - before) / (time.perf_counter() - began)
     waiting = await runtime.redis.zcard(f"{runtime.settings.queue_name}:background")
     if background and not waiting:
@@ -209,6 +227,17 @@ async def click(runtime: Runtime, persons: list[tuple[UserId, ConnectionId]], *,
     return Click([(found[run_id] - at).total_seconds() * 1000 for run_id, at in clicked.items()], rate)
 
 
+async def ended(runtime: Runtime, run_id: int) -> None:
+    """Wait until a run has come to its end."""
+    query = "SELECT state IN ('succeeded', 'failed') FROM sync_runs WHERE run_id = $1"
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            async with runtime.system() as conn:
+                if await conn.fetchval(query, run_id):
+                    return
+            await asyncio.sleep(0.1)
+
+
 async def done(runtime: Runtime) -> int:
     """How many connections the daily refresh has done."""
     async with runtime.system() as conn:
@@ -217,7 +246,7 @@ async def done(runtime: Runtime) -> int:
 
 async def clear(runtime: Runtime) -> None:
     """Forget all runs and jobs."""
-    await runtime.redis.flushall()
+    await flush(runtime)
     async with runtime.system() as conn:
         await conn.execute("DELETE FROM sync_runs")
 
@@ -228,7 +257,7 @@ async def clicks(runtime: Runtime, environment: dict[str, str], options: argpars
     persons = await people(runtime, "click", options.clicks, 60)
     with workers(environment, "both"):
         await click(runtime, persons, background=0)  # Their first refresh, which is another one than those to come.
-    print(f"\nclick: {options.clicks} refreshes, {1 / CLICK_GAP_SECONDS:.0f} a second")
+    print(f"\nclick: {options.clicks} refreshes, one after the other")
     print(f"{'':34}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}{'in the background':>22}")
     idle = {}
     for name, lanes in (("one worker", ["both"]), ("one of each queue", ["persons", "background"])):
@@ -269,7 +298,7 @@ async def measure(runtime: Runtime, environment: dict[str, str], options: argpar
     await analyzing.execute("VACUUM ANALYZE")
     await analyzing.close()
     print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} at the start")
-    await enqueue(runtime, options.connections)
+    await enqueue(runtime, options.connections, int(environment["BENCH_POSTGRES_PID"]))
     await carry(environment["REDIS_URL"], runtime.settings, short=options.short)
     async with runtime.system() as conn:
         await conn.execute("UPDATE connections SET status = 'disconnected'")
@@ -296,6 +325,7 @@ async def main(folder: Path) -> None:
             # What a refresh reads, so that the first one of a connection is none of two years.
             "MINTQL_HISTORY_DAYS": "30",
             "BENCH_LOGS": str(folder),
+            "BENCH_POSTGRES_PID": str(postgres.process.pid),
         }
         settings = Settings(
             DATABASE_URL=SecretStr(environment["DATABASE_URL"]),

@@ -144,9 +144,10 @@ async def _database(postgres: PostgresServer) -> str:
 
 
 async def _start(supervisor: Supervisor, environment: dict[str, str], port: int, bank_port: int) -> None:
-    """Start the bank, the worker and the API, and wait until the two that listen answer."""
+    """Start the bank, the workers and the API, and wait until the two that listen answer."""
     bank = supervisor.start("sandbox", ["sandbox", "--port", str(bank_port)], environment)
     api = supervisor.start("api", ["api", "--port", str(port)], environment)
-    supervisor.start("worker", ["worker"], environment)
+    supervisor.start("worker", ["worker", "--only", "persons"], environment)
+    supervisor.start("worker-background", ["worker", "--only", "background"], environment)
     await supervisor.until_ready(bank, f"http://{LOCAL_HOST}:{bank_port}/health")
     await supervisor.until_ready(api, f"http://{LOCAL_HOST}:{port}/readyz")

@@ -1,7 +1,7 @@
 """How a selection becomes a plan: one closure for each field and each type, composed once for a document.
 
-A closure takes what graphql-core would have at that place, the source or the resolved value, and the `Run`, and returns
-what goes into the answer. Fields that have to wait (their resolvers are coroutines, or declared as a batch with
+A closure takes what graphql-core would have at that place, sources or resolved values, for all objects of a list at
+once, and the `Run`, and returns what goes into the answers. Fields that have to wait (their resolvers are coroutines, or declared as a batch with
 `api/batches.py`) leave their place in the answer open and are settled together, level by level, so that a batch asks
 once for a whole page.
 """
@@ -9,7 +9,7 @@ once for a whole page.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeGuard, cast
 
 from graphql import (
@@ -40,7 +40,7 @@ from strawberry.types.field import StrawberryField
 from mintql.api.batches import batch_of
 from mintql.api.columns import reader_of
 from mintql.api.plan_run import AwaitedField, BatchField, Complete, NotPlannedError, Run, Waiting
-from mintql.api.plan_values import is_shared, leaf, listed, not_null, nullable, once_each, read_leaf, whole_object
+from mintql.api.plan_values import is_shared, leaf, listed, not_null, nullable, once_each, whole_objects
 
 TYPENAME: Final = "__typename"
 _NO_HELPERS: Final[Any] = None
@@ -73,14 +73,14 @@ class Compiler:
         compiled = {key: self._field(parent, key, found) for key, found in collected.grouped_field_set.items()}
         fields = [(key, _later if isinstance(field, Waiting) else field) for key, field in compiled.items()]
         waiting = [field for field in compiled.values() if isinstance(field, Waiting)]
-        return whole_object(parent, fields, waiting)
+        return whole_objects(parent, fields, waiting)
 
     # Fields
 
     def _field(self, parent: GraphQLObjectType, key: str, found: list[FieldDetails]) -> Complete | Waiting:
         name = found[0].node.name.value
         if name == TYPENAME:
-            return lambda _source, _run: parent.name
+            return lambda sources, _run: [parent.name] * len(sources)
         field = parent.fields.get(name)
         declared = None if field is None else field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
         if field is None or not isinstance(declared, StrawberryField):
@@ -88,14 +88,14 @@ class Compiler:
         complete = self._type(field.type, parent, field, found)
         batch = batch_of(declared)
         if batch is not None:
-            return BatchField(key, complete, batch)
+            return BatchField(key, once_each(complete), batch)
         read = self._read(declared)
         if read is not None:
-            return _read_field(read, field.type, complete)
+            return _read_field(read, complete)
         resolve = self._full_call(parent, key, field, declared, found)
         if declared.is_async:
             return AwaitedField(key, complete, resolve, self._asked_of_nodes(field.type, found))
-        return lambda source, run: complete(resolve(source, run), run)
+        return lambda sources, run: complete([resolve(source, run) for source in sources], run)
 
     def _read(self, declared: StrawberryField) -> Callable[[Any], Any] | None:
         """Return what reads a field from its source alone: a column, or a function of the row; None for others."""
@@ -117,7 +117,7 @@ class Compiler:
         field: GraphQLField,
         declared: StrawberryField,
         found: list[FieldDetails],
-    ) -> Complete:
+    ) -> Callable[[Any, Run], Any]:
         """Return a call as graphql-core makes it: of the resolver with coerced arguments and the info."""
         details, resolve = found[0], self._direct(field, declared) or field.resolve
         if resolve is None:
@@ -198,19 +198,20 @@ class Compiler:
     def _type(
         self, type_: GraphQLOutputType, parent: GraphQLObjectType, field: GraphQLField, found: list[FieldDetails]
     ) -> Complete:
-        """Return what makes the answer of a resolved value of this type."""
-        if isinstance(type_, GraphQLNonNull):
-            complete = self._value(type_.of_type, parent, field, found)
-            return complete if is_object_type(type_.of_type) else not_null(complete)  # An object's says so itself.
-        return nullable(self._value(type_, parent, field, found))
+        """Return what makes the answers of resolved values of this type."""
+        inner: Any = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
+        if is_leaf_type(inner):
+            return leaf(inner, may_be_null=inner is type_)
+        complete = self._value(inner, parent, field, found)
+        if inner is type_:
+            return nullable(complete)
+        return complete if is_object_type(inner) else not_null(complete)  # Those of objects say so themselves.
 
     def _value(self, type_: Any, parent: GraphQLObjectType, field: GraphQLField, found: list[FieldDetails]) -> Complete:
-        if is_leaf_type(type_):
-            return leaf(type_)
         if isinstance(type_, GraphQLList):
             return listed(self._type(type_.of_type, parent, field, found))
         if is_object_type(type_):
-            return self._object(type_, found)
+            return once_each(self._object(type_, found)) if is_shared(type_) else self._object(type_, found)
         if is_abstract_type(type_):
             return self._abstract(type_, self._info(parent, found[0].node.name.value, field, found), found)
         raise NotPlannedError(f"type {type_}")
@@ -252,32 +253,37 @@ class Compiler:
         if resolve_type is None:
             raise NotPlannedError(f"type {type_.name} does not tell what a value is")
 
-        def complete(value: Any, run: Run) -> Any:
-            name = resolve_type(value, info(run), type_)
+        def compiled(name: Any) -> Complete:
             if not isinstance(name, str):
                 raise NotPlannedError(f"a value of {type_.name} is of no type that can be told")
-            compiled = met.get(name)
-            if compiled is None:
+            known = met.get(name)
+            if known is None:
                 concrete = self._schema.get_type(name)
                 if not isinstance(concrete, GraphQLObjectType) or not self._schema.is_sub_type(type_, concrete):
                     raise NotPlannedError(f"{name} is no {type_.name}")
-                compiled = met[name] = self._object(concrete, found)
-            return compiled(value, run)
+                known = met[name] = self._object(concrete, found)
+            return known
+
+        def complete(values: Sequence[Any], run: Run) -> Sequence[Any]:
+            names = [resolve_type(value, info(run), type_) for value in values]
+            answers: list[Any] = [None] * len(values)
+            for name in dict.fromkeys(names):
+                places = [place for place, other in enumerate(names) if other == name]
+                made = compiled(name)([values[place] for place in places], run)
+                for place, answer in zip(places, made, strict=True):
+                    answers[place] = answer
+            return answers
 
         return complete
 
 
-def _later(_source: Any, _run: Run) -> None:
-    """Keep a field's place in the answer until it is settled."""
+def _later(sources: Sequence[Any], _run: Run) -> Sequence[None]:
+    """Keep a field's place in the answers until it is settled."""
+    return [None] * len(sources)
 
 
-def _read_field(read: Callable[[Any], Any], type_: GraphQLOutputType, complete: Complete) -> Complete:
-    inner = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
-    if is_leaf_type(inner):
-        return read_leaf(read, inner, may_be_null=inner is type_)
-    if is_object_type(inner) and is_shared(inner):
-        return once_each(read, complete)
-    return lambda source, run: complete(read(source), run)
+def _read_field(read: Callable[[Any], Any], complete: Complete) -> Complete:
+    return lambda sources, run: complete(list(map(read, sources)), run)
 
 
 def _is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:

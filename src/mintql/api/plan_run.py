@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, TypeAlias
 
 from graphql import GraphQLResolveInfo
@@ -12,8 +12,8 @@ from graphql.execution.values import VariableValues
 from mintql.api.batches import Batch
 from mintql.api.context import BATCH_SIZE_MAX, Context
 
-Complete: TypeAlias = Callable[[Any, "Run"], Any]
-"""Makes what goes into the answer from a source or a value."""
+Complete: TypeAlias = Callable[[Sequence[Any], "Run"], Sequence[Any]]
+"""Makes what goes into the answer from sources or values: for each of them, in their order."""
 
 
 class NotPlannedError(Exception):
@@ -23,55 +23,60 @@ class NotPlannedError(Exception):
 class Run:
     """One execution of a plan: its context and variables, and the fields that wait to be settled."""
 
-    __slots__ = ("_loaded", "context", "infos", "made", "variables", "waiting")
+    __slots__ = ("_loaded", "context", "infos", "variables", "waiting")
 
     def __init__(self, context: Context, variables: VariableValues) -> None:
         self.context = context
         self.variables = variables
         self.infos: dict[object, GraphQLResolveInfo[Context]] = {}
-        self.made: dict[object, dict[int, tuple[Any, Any]]] = {}
-        self.waiting: list[tuple[Waiting, Any, dict[str, Any]]] = []
+        self.waiting: list[tuple[Waiting, Sequence[Any], Sequence[dict[str, Any]]]] = []
         self._loaded: dict[object, dict[Hashable, Any]] = {}
 
     async def finish(self) -> None:
         """Settle what waits, and what that in turn lets wait."""
         while self.waiting:
-            fields: dict[Waiting, list[tuple[Any, dict[str, Any]]]] = {}
-            for field, source, answer in self.waiting:
-                fields.setdefault(field, []).append((source, answer))
+            places: dict[Waiting, tuple[list[Any], list[dict[str, Any]]]] = {}
+            for field, sources, answers in self.waiting:
+                found = places.setdefault(field, ([], []))
+                found[0].extend(sources)
+                found[1].extend(answers)
             self.waiting = []
-            await self._load([(field, places) for field, places in fields.items() if isinstance(field, BatchField)])
-            for field, places in fields.items():
-                await field.settle(places, self)
+            await self._load(
+                {field: sources for field, (sources, _) in places.items() if isinstance(field, BatchField)}
+            )
+            for field, (sources, answers) in places.items():
+                key = field.key
+                values = field.complete(await field.values(sources, self), self)
+                for answer, value in zip(answers, values, strict=True):
+                    answer[key] = value
 
-    async def _load(self, fields: Sequence[tuple[BatchField, list[tuple[Any, dict[str, Any]]]]]) -> None:
+    async def _load(self, fields: dict[BatchField, list[Any]]) -> None:
         """Ask for the keys of all fields that the same function loads at once, for each key once in a run."""
         wanted: dict[Any, dict[Hashable, None]] = {}
-        for field, places in fields:
-            batch = field.batch
-            self._loaded.setdefault(batch.load, {})
-            wanted.setdefault(batch.load, {}).update(dict.fromkeys([batch.key(source) for source, _ in places]))
+        for field, sources in fields.items():
+            wanted.setdefault(field.batch.load, {}).update(dict.fromkeys(map(field.batch.key, sources)))
         for load, keys in wanted.items():
-            asked = [key for key in keys if key not in self._loaded[load]]
+            loaded = self._loaded.setdefault(load, {})
+            asked = [key for key in keys if key not in loaded]
             for start in range(0, len(asked), BATCH_SIZE_MAX):
                 some = asked[start : start + BATCH_SIZE_MAX]
-                values = await load(self.context, some)
-                self._loaded[load] |= zip(some, values, strict=True)
+                loaded |= zip(some, await load(self.context, some), strict=True)
 
-    def loaded(self, batch: Batch) -> Mapping[Hashable, Any]:
-        """Return what a batch found, by key."""
-        return self._loaded[batch.load]
+    def loaded(self, batch: Batch, sources: Sequence[Any]) -> list[Any]:
+        """Return what a batch found, for each source."""
+        loaded = self._loaded[batch.load]
+        return [batch.value(source, loaded[batch.key(source)]) for source in sources]
 
 
 class Waiting:
-    """A field whose value has to be waited for."""
+    """A field whose values have to be waited for, and what makes their answers."""
 
     def __init__(self, key: str, complete: Complete) -> None:
         self.key = key
         self.complete = complete
 
-    async def settle(self, places: Sequence[tuple[Any, dict[str, Any]]], run: Run) -> None:
-        """Put the value of the field into each answer, given with the source it belongs to."""
+    async def values(self, sources: Sequence[Any], run: Run) -> Sequence[Any]:
+        """Return the value of the field for each source."""
         raise NotImplementedError
 
 
@@ -82,15 +87,8 @@ class BatchField(Waiting):
         super().__init__(key, complete)
         self.batch = batch
 
-    async def settle(self, places: Sequence[tuple[Any, dict[str, Any]]], run: Run) -> None:
-        batch, key, complete, loaded = self.batch, self.key, self.complete, run.loaded(self.batch)
-        made: dict[int, tuple[Any, Any]] = {}
-        for source, answer in places:
-            value = batch.value(source, loaded[batch.key(source)])
-            known = made.get(id(value))
-            if known is None:
-                known = made[id(value)] = (value, complete(value, run))  # Kept, so that no other one gets its id.
-            answer[key] = known[1]
+    async def values(self, sources: Sequence[Any], run: Run) -> Sequence[Any]:
+        return run.loaded(self.batch, sources)
 
 
 class AwaitedField(Waiting):
@@ -107,19 +105,16 @@ class AwaitedField(Waiting):
         self._resolve = resolve
         self._asked = asked
 
-    async def settle(self, places: Sequence[tuple[Any, dict[str, Any]]], run: Run) -> None:
-        if len(places) == 1:
+    async def values(self, sources: Sequence[Any], run: Run) -> Sequence[Any]:
+        if len(sources) == 1:
             run.context.asked = self._asked
             try:
-                values = [await self._resolve(places[0][0], run)]
+                return [await self._resolve(sources[0], run)]
             finally:
                 run.context.asked = None
-        else:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(_awaited(self._resolve(source, run))) for source, _ in places]
-            values = [task.result() for task in tasks]
-        for (_, answer), value in zip(places, values, strict=True):
-            answer[self.key] = self.complete(value, run)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_awaited(self._resolve(source, run))) for source in sources]
+        return [task.result() for task in tasks]
 
 
 async def _awaited(value: Awaitable[Any]) -> Any:

@@ -1,12 +1,13 @@
-"""How resolved values become what goes into an answer, by the type of their field.
+"""How resolved values become what goes into an answer, by the type of their field: whole columns of values at a time.
 
-Each function takes what is known when a document is compiled and returns a closure. What graphql-core would turn into
-an error raises.
+Each function takes what is known when a document is compiled and returns a closure over lists. What graphql-core would
+turn into an error raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any, Final
 
 from graphql import (
@@ -25,59 +26,90 @@ from mintql.api.plan_run import Complete, NotPlannedError, Run, Waiting
 
 SAME_CLASS: Final = {GraphQLString.name: str, GraphQLID.name: str, GraphQLBoolean.name: bool}
 """Scalars of the specification that leave values of this class as they are."""
-
-
-def not_null(complete: Complete) -> Complete:
-    """Return what makes the answer of a value that may not be null."""
-
-    def checked(value: Any, run: Run) -> Any:
-        if value is None:
-            raise NotPlannedError("a null where none may be")
-        return complete(value, run)
-
-    return checked
+NOTHING: Final = type(None)
 
 
 def nullable(complete: Complete) -> Complete:
-    """Return what makes the answer of a value that may be null."""
-    return lambda value, run: None if value is None else complete(value, run)
+    """Return what makes the answers of values that may be null, given what makes those of the others."""
+
+    def completed(values: Sequence[Any], run: Run) -> Sequence[Any]:
+        there = [value for value in values if value is not None]
+        if len(there) == len(values):
+            return complete(values, run)
+        made = iter(complete(there, run) if there else ())
+        return [None if value is None else next(made) for value in values]
+
+    return completed
+
+
+def not_null(complete: Complete) -> Complete:
+    """Return what makes the answers of values that may not be null."""
+
+    def completed(values: Sequence[Any], run: Run) -> Sequence[Any]:
+        for value in values:
+            if value is None:
+                raise NotPlannedError("a null where none may be")
+        return complete(values, run)
+
+    return completed
 
 
 def listed(item: Complete) -> Complete:
-    """Return what makes the answer of a list, whose items `item` makes."""
+    """Return what makes the answers of lists, whose items `item` makes, those of all lists at once."""
 
-    def complete(value: Any, run: Run) -> list[Any]:
-        if not isinstance(value, list | tuple):
-            raise NotPlannedError(f"{type(value).__name__} is no list")
-        return [item(each, run) for each in value]
+    def completed(values: Sequence[Any], run: Run) -> Sequence[Any]:
+        items: list[Any] = []
+        for value in values:
+            if not isinstance(value, list | tuple):
+                raise NotPlannedError(f"{type(value).__name__} is no list")
+            items += value
+        made = item(items, run)
+        if len(values) == 1:
+            return [made]
+        answers, start = [], 0
+        for value in values:
+            answers.append(made[start : start + len(value)])
+            start += len(value)
+        return answers
 
-    return complete
+    return completed
 
 
-def leaf(type_: GraphQLLeafType) -> Complete:
-    """Return what writes a scalar or an enum."""
-    write, same = writer(type_), same_class(type_)
-    return lambda value, _run: value if value.__class__ is same else write(value)
+def leaf(type_: GraphQLLeafType, *, may_be_null: bool) -> Complete:
+    """Return what writes the values of a scalar or an enum; most are of a class that is written as it is."""
+    if isinstance(type_, GraphQLEnumType):
+        return _enum(type_, may_be_null=may_be_null)
+    write, same = _writer(type_), _same_class(type_)
+    as_they_are = set() if same is None else {same} | ({NOTHING} if may_be_null else set())
 
-
-def read_leaf(read: Callable[[Any], Any], type_: GraphQLLeafType, *, may_be_null: bool) -> Complete:
-    """Return what reads a scalar or an enum from a source and writes it, in one step: most of an answer is this."""
-    write, same = writer(type_), same_class(type_)
-
-    def complete(source: Any, _run: Run) -> Any:
-        value = read(source)
-        if value.__class__ is same:
-            return value
-        if value is None:
-            if may_be_null:
-                return None
+    def completed(values: Sequence[Any], _run: Run) -> Sequence[Any]:
+        classes = set(map(type, values))
+        if classes <= as_they_are:
+            return values
+        if NOTHING not in classes:
+            return list(map(write, values))
+        if not may_be_null:
             raise NotPlannedError("a null where none may be")
-        return write(value)
+        return [None if value is None else write(value) for value in values]
 
-    return complete
+    return completed
 
 
-def same_class(type_: GraphQLLeafType) -> type | None:
+def _enum(type_: GraphQLEnumType, *, may_be_null: bool) -> Complete:
+    write = _writer(type_)
+    names: dict[Any, Any] = {None: None} if may_be_null else {}
+
+    def completed(values: Sequence[Any], _run: Run) -> Sequence[Any]:
+        try:
+            return [names[value] for value in values]
+        except KeyError:
+            names.update((value, write(value)) for value in set(values) - names.keys())
+        return [names[value] for value in values]
+
+    return completed
+
+
+def _same_class(type_: GraphQLLeafType) -> type | None:
     """Return the class of values that are written as they are; None where there is none."""
     write = type_.coerce_output_value
     if write is str or write is int:
@@ -85,9 +117,11 @@ def same_class(type_: GraphQLLeafType) -> type | None:
     return SAME_CLASS.get(type_.name)
 
 
-def writer(type_: GraphQLLeafType) -> Callable[[Any], Any]:
-    """Return what writes a value that is not null, or raises. The members of an enum are written once."""
-    coerce = type_.coerce_output_value
+def _writer(type_: GraphQLLeafType) -> Callable[[Any], Any]:
+    """Return what writes a value that is not null, or raises."""
+    coerce: Callable[[Any], Any] = type_.coerce_output_value
+    if coerce == date.isoformat:
+        return coerce
 
     def write(value: Any) -> Any:
         found = coerce(value)
@@ -95,28 +129,19 @@ def writer(type_: GraphQLLeafType) -> Callable[[Any], Any]:
             raise NotPlannedError(f"{type_.name} cannot be written")
         return found
 
-    if not isinstance(type_, GraphQLEnumType):
-        return write
-    names: dict[Any, Any] = {}
-
-    def write_member(value: Any) -> Any:
-        name = names.get(value)
-        if name is None:
-            name = names[value] = write(value)
-        return name
-
-    return write_member
+    return write
 
 
-def whole_object(
+def whole_objects(
     type_: GraphQLObjectType, fields: Sequence[tuple[str, Complete]], waiting: Sequence[Waiting]
 ) -> Complete:
-    """Return what makes the answer of an object: its fields, of which the waiting ones are left open.
+    """Return what makes the answers of objects: field by field for all of them, the waiting ones left open.
 
     Only values that the type says are its own pass, as with graphql-core; it is asked once for a class.
     """
     is_type_of = type_.is_type_of
     own: set[type] = set()
+    keys = [key for key, _ in fields]
 
     def check(value: Any) -> None:
         if value is None:
@@ -127,21 +152,18 @@ def whole_object(
             raise NotPlannedError(f"{type(value).__name__} is no {type_.name}")
         own.add(value.__class__)
 
-    def complete(value: Any, run: Run) -> dict[str, Any]:
-        if value.__class__ not in own:
-            check(value)
-        answer = {}
-        for key, field in fields:
-            answer[key] = field(value, run)
-        return answer
-
-    def complete_and_wait(value: Any, run: Run) -> dict[str, Any]:
-        answer = complete(value, run)
+    def completed(values: Sequence[Any], run: Run) -> Sequence[Any]:
+        if not set(map(type, values)) <= own:
+            for value in values:
+                check(value)
+        columns = [field(values, run) for _, field in fields]
+        rows = zip(*columns, strict=True) if columns else ((),) * len(values)
+        answers = [dict(zip(keys, row, strict=True)) for row in rows]
         for field in waiting:
-            run.waiting.append((field, value, answer))
-        return answer
+            run.waiting.append((field, values, answers))
+        return answers
 
-    return complete_and_wait if waiting else complete
+    return completed
 
 
 def is_shared(type_: GraphQLObjectType) -> bool:
@@ -150,17 +172,13 @@ def is_shared(type_: GraphQLObjectType) -> bool:
     return getattr(getattr(declared, "origin", None), "plan_once", False) is True
 
 
-def once_each(read: Callable[[Any], Any], complete: Complete) -> Complete:
-    """Return what reads an object from a source and makes its answer, for each object once in a run."""
-    mark = object()
+def once_each(complete: Complete) -> Complete:
+    """Return what makes the answer of each object once, however often it is among the values."""
 
-    def completed(source: Any, run: Run) -> Any:
-        value = read(source)
-        try:
-            return run.made[mark][id(value)][1]
-        except KeyError:
-            answer = complete(value, run)
-            run.made.setdefault(mark, {})[id(value)] = value, answer  # Kept, so that no other one gets its id.
-            return answer
+    def completed(values: Sequence[Any], run: Run) -> Sequence[Any]:
+        names = list(map(id, values))
+        different = dict(zip(names, values, strict=True))
+        made = dict(zip(different, complete(list(different.values()), run), strict=True))
+        return [made[name] for name in names]
 
     return completed

@@ -73,7 +73,7 @@ class Plans:
         try:
             async with context.one_transaction():
                 run = Run(context, coerced)
-                data: dict[str, Any] = plan.complete(ROOT, run)
+                data: dict[str, Any] = plan.complete([ROOT], run)[0]
                 await run.finish()
         except Exception as error:  # noqa: BLE001 - whatever it is, graphql-core finds it again and says it well
             log.debug("a plan gave up: %r", error)

@@ -25,7 +25,7 @@ README = (ROOT / "README.md").read_text()
 PAGES = {str(path): text for path, text in text_files(".md") if path.parts[0] != "src"}
 
 
-def dev_commands() -> set[str]:
+def load_dev():
     loader = importlib.machinery.SourceFileLoader("dev", str(ROOT / "dev"))
     dev = importlib.util.module_from_spec(importlib.util.spec_from_loader("dev", loader))
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
@@ -33,6 +33,11 @@ def dev_commands() -> set[str]:
         loader.exec_module(dev)
     finally:
         sys.dont_write_bytecode = writes
+    return dev
+
+
+def dev_commands() -> set[str]:
+    dev = load_dev()
     return {*dev.MINTQL_COMMANDS, *dev.OWN_COMMANDS, "help"}
 
 
@@ -97,3 +102,9 @@ def test_every_decision_is_in_the_list():
     folder = ROOT / "docs" / "decisions"
     listed = set(re.findall(r"\]\(([\w-]+\.md)\)", (folder / "README.md").read_text()))
     assert listed == {path.name for path in folder.glob("*.md")} - {"README.md"}
+
+
+def test_every_benchmark_is_run_where_all_are_run_and_has_its_section():
+    programs = {path.stem for path in (ROOT / "bench").glob("*.py") if not path.stem.startswith("_")}
+    assert load_dev().SHORT_BENCHES.keys() == programs
+    assert {name for name in programs if f"./dev bench {name}" not in PAGES["docs/performance.md"]} == set()

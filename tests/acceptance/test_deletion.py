@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from redis.asyncio import Redis
 
 from mintql.domain.deletion import STEPS_TOTAL
 from support.clients import PASSWORD, client_of, eventually, socket_of
@@ -121,6 +122,10 @@ async def test_a_deleted_person_leaves_nothing_but_the_proof(
     await owner.execute("INSERT INTO seller_votes VALUES ($1, 'whole foods', 11, now())", ADA_ID)
     await owner.execute("INSERT INTO seller_memories VALUES ($1, $2, 11)", ADA_ID, CANARY)
     await ada.ask(ACCOUNTS)
+    async with Redis.from_url(redis_url) as redis:
+        await redis.delete(f"version:{ADA_ID}")  # What is asked for again after a change is kept in Redis.
+        await ada.ask(ACCOUNTS)
+        await eventually(lambda: redis.keys(f"{ADA_ID}:*"))
     words = [str(ADA_ID), CANARY]
     traces = await in_tables(owner, words)
     assert len(traces) > 15

@@ -139,6 +139,23 @@ async def test_moving_is_done_once_and_again_a_week_after_a_month_came_back(pipe
     assert len(await objects(pipeline)) == 2
 
 
+async def test_nothing_moves_while_a_run_is_open_that_may_tell_of_it(pipeline, ada):
+    person, rows = ada
+    async with pipeline.place.begin() as conn:
+        run_id = await conn.fetchval(
+            "INSERT INTO sync_runs (user_id, connection_id, reason, day, state) "
+            "SELECT user_id, connection_id, 'request', '2026-11-26', 'ingesting' FROM connections "
+            "WHERE user_id = $1 LIMIT 1 "
+            "RETURNING run_id",
+            person.user_id,
+        )
+    assert await archive.archive_due(pipeline.place, [person.user_id], KEPT) == 0
+    assert len(await ids_left(pipeline, person.user_id)) == len(rows)
+    async with pipeline.place.begin() as conn:
+        await conn.execute("UPDATE sync_runs SET state = 'succeeded' WHERE run_id = $1", run_id)
+    assert await archive.archive_due(pipeline.place, [person.user_id], KEPT) == 8
+
+
 async def test_reconciling_counts_what_is_archived(pipeline, ada):
     person, _ = ada
     await archive.archive_due(pipeline.place, [person.user_id], KEPT)

@@ -187,10 +187,15 @@ class Context:
         """Have archived months of these days in the database again, for what looks through or changes rows there.
 
         Only those with one of the accounts and categories, where such are given. Nothing of them is shown by that.
+
+        Raises:
+            HoldsConnection: The reads of a plan hold a connection; the operation has to run without one.
         """
         old = [span for span in spans if span.first < kept_for_sure(self.now().date())]
         if not old or self.runtime.archive.is_unused:
             return
+        if self._together is not None and self._together.is_open:
+            raise HoldsConnection
         async with self.runtime.person(self.user_id) as conn:
             if not await self.runtime.archive.in_use(conn):
                 return
@@ -289,6 +294,10 @@ class Context:
         return datetime.now(UTC)
 
 
+class HoldsConnection(Exception):  # noqa: N818 - the plan that holds it gives up, and nobody else sees this
+    """A second connection of the pool is wanted by who holds one: enough of them would wait for each other."""
+
+
 class _OneTransaction:
     """A transaction on one person's rows that several readers take turns in; one may be inside another."""
 
@@ -298,6 +307,11 @@ class _OneTransaction:
         self._turn = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None
         self._conn: Conn | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has begun."""
+        return self._conn is not None
 
     @asynccontextmanager
     async def connection(self, user_id: UserId) -> AsyncIterator[Conn]:

@@ -1,9 +1,9 @@
 """How a selection becomes a plan: one closure for each field and each type, composed once for a document.
 
 A closure takes what graphql-core would have at that place, sources or resolved values, for all objects of a list at
-once, and the `Run`, and returns what goes into the answers. Fields that have to wait (their resolvers are coroutines, or declared as a batch with
-`api/batches.py`) leave their place in the answer open and are settled together, level by level, so that a batch asks
-once for a whole page.
+once, and the `Run`, and returns what goes into the answers. Fields that have to wait (their resolvers are coroutines,
+or declared as a batch with `api/batches.py`) leave their place in the answers open and are settled together, level by
+level, so that a batch asks once for a whole page.
 """
 
 from __future__ import annotations

@@ -81,6 +81,8 @@ async def archive_month(place: Workplace, item: PersonMonth) -> int:
         await lock_users(conn, [item.user_id])
         if await read.hold_month(conn, item.user_id, item.month) is not None:
             return 0
+        if await store.has_open_runs(conn, item.user_id):
+            return 0  # It may tell of these rows, and has looked already whether they are away.
         there = await store.movable_contents(conn, item)
         if there.digest() != contents.digest():
             return 0

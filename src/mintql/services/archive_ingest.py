@@ -15,6 +15,7 @@ from mintql.services import archive
 from mintql.services.archive_reading import kept_for_sure
 from mintql.services.extract import Workplace
 from mintql.store import archive as store
+from mintql.store.locks import lock_users
 from mintql.store.sync import Ingestion
 
 MARGIN = timedelta(days=31)
@@ -24,7 +25,8 @@ MARGIN = timedelta(days=31)
 async def bring_back(place: Workplace, runs: Sequence[tuple[Ingestion, Folded]]) -> None:
     """Bring back the months that these runs tell of, each person's in a transaction of its own.
 
-    What comes back stays for days, which is longer than any run takes.
+    The person is locked first, which waits for a month that is being moved; none is moved while a run of theirs is
+    open, and what comes back stays for days, which is longer than any run takes.
     """
     kept = kept_for_sure(place.clock().date())
     spans: dict[UserId, tuple[date, date]] = {}
@@ -36,6 +38,7 @@ async def bring_back(place: Workplace, runs: Sequence[tuple[Ingestion, Folded]])
             spans[run.key.user_id] = (min(first, *old), max(last, *old))
     for user_id, (first, last) in spans.items():
         async with place.begin() as conn:
+            await lock_users(conn, [user_id])
             await archive.bring_back(
                 conn, place.objects, user_id, place.clock(), first=_earlier(first), last=last + MARGIN
             )
@@ -46,6 +49,7 @@ async def bring_back(place: Workplace, runs: Sequence[tuple[Ingestion, Folded]])
         unknown = await store.unknown_removed(conn, removed)
     for user_id, account_id in unknown:
         async with place.begin() as conn:
+            await lock_users(conn, [user_id])
             await archive.bring_back(conn, place.objects, user_id, place.clock(), account_ids=[account_id])
 
 

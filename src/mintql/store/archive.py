@@ -28,6 +28,11 @@ async def announce(conn: Conn, now: datetime, seen_before: datetime) -> bool:
     return bool(await conn.fetchval(SQL.announced_before, seen_before))
 
 
+async def has_open_runs(conn: Conn, user_id: UserId) -> bool:
+    """Tell whether a run of the person's is under way."""
+    return bool(await conn.fetchval(SQL.has_open_runs, user_id))
+
+
 async def due_months(
     conn: Conn, user_ids: Sequence[UserId], kept_from: date, restored_before: datetime
 ) -> list[PersonMonth]:

@@ -101,3 +101,9 @@ CROSS JOIN LATERAL (
 ) AS archived
 WHERE NOT known.is_there AND archived.is_there
 ORDER BY account.user_id, account.account_id
+
+-- name: has_open_runs
+-- Whether a run of a person is under way.
+SELECT EXISTS (
+    SELECT 1 FROM sync_runs WHERE user_id = $1 AND state NOT IN ('succeeded', 'failed')
+) AS has_open_runs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -26,6 +25,7 @@ from mintql.api.try_page import try_routes
 from mintql.api.unsubscribe import unsubscribe_routes
 from mintql.api.webhooks import webhook_routes
 from mintql.runtime import Runtime, open_runtime
+from mintql.services.heap import freeze_heap
 from mintql.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
@@ -65,11 +65,10 @@ def serve_app() -> Starlette:
     """Return the app for a process that does nothing else, which keeps what is loaded by now for good.
 
     The schema is more than a hundred thousand objects that never change: the collector need not go through them again
-    and again, which took an eighth of the time of a page.
+    and again.
     """
     app = create_app()
-    gc.collect()
-    gc.freeze()
+    freeze_heap()
     return app
 
 

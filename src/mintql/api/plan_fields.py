@@ -217,8 +217,7 @@ class Compiler:
         raise NotPlannedError(f"type {type_}")
 
     def _object(self, type_: GraphQLObjectType, found: list[FieldDetails]) -> Complete:
-        collected = collect_subfields(self._schema, self._fragments, self._variables, self._operation, type_, found)
-        return self.selection(type_, collected)
+        return self.selection(type_, self._collected(type_, found))
 
     def _asked_of_nodes(self, type_: GraphQLOutputType, found: list[FieldDetails]) -> frozenset[str] | None:
         """Return the names of the fields that are asked for of the nodes of a page; None when this is no page."""
@@ -228,24 +227,23 @@ class Compiler:
         if not isinstance(get_named_type(page.fields["nodes"].type), GraphQLObjectType):
             return None
         names: set[str] = set()
-        for of_page in self._collected(page, found).values():
+        for of_page in self._collected(page, found).grouped_field_set.values():
             name = of_page[0].node.name.value
             if name == "nodes":
                 names |= self._names(page.fields[name], of_page)
             elif name == "edges":
                 edge = cast("GraphQLObjectType", get_named_type(page.fields[name].type))
-                for of_edge in self._collected(edge, of_page).values():
+                for of_edge in self._collected(edge, of_page).grouped_field_set.values():
                     if of_edge[0].node.name.value == "node":
                         names |= self._names(edge.fields["node"], of_edge)
         return frozenset(names)
 
     def _names(self, field: GraphQLField, found: list[FieldDetails]) -> set[str]:
         node = cast("GraphQLObjectType", get_named_type(field.type))
-        return {below[0].node.name.value for below in self._collected(node, found).values()}
+        return {below[0].node.name.value for below in self._collected(node, found).grouped_field_set.values()}
 
-    def _collected(self, type_: GraphQLObjectType, found: list[FieldDetails]) -> dict[str, list[FieldDetails]]:
-        collected = collect_subfields(self._schema, self._fragments, self._variables, self._operation, type_, found)
-        return collected.grouped_field_set
+    def _collected(self, type_: GraphQLObjectType, found: list[FieldDetails]) -> CollectedFields:
+        return collect_subfields(self._schema, self._fragments, self._variables, self._operation, type_, found)
 
     def _abstract(self, type_: GraphQLAbstractType, info: Callable[[Run], Any], found: list[FieldDetails]) -> Complete:
         """Return what makes the answer of an interface or union; the types it comes to are compiled when met."""

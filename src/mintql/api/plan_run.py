@@ -23,7 +23,7 @@ class NotPlannedError(Exception):
 class Run:
     """One execution of a plan: its context and variables, and the fields that wait to be settled."""
 
-    __slots__ = ("_loaded", "context", "infos", "variables", "waiting")
+    __slots__ = ("_keys", "_loaded", "context", "infos", "variables", "waiting")
 
     def __init__(self, context: Context, variables: VariableValues) -> None:
         self.context = context
@@ -31,6 +31,7 @@ class Run:
         self.infos: dict[object, GraphQLResolveInfo[Context]] = {}
         self.waiting: list[tuple[Waiting, Sequence[Any], Sequence[dict[str, Any]]]] = []
         self._loaded: dict[object, dict[Hashable, Any]] = {}
+        self._keys: dict[BatchField, list[Hashable]] = {}
 
     async def finish(self) -> None:
         """Settle what waits, and what that in turn lets wait."""
@@ -53,19 +54,21 @@ class Run:
     async def _load(self, fields: dict[BatchField, list[Any]]) -> None:
         """Ask for the keys of all fields that the same function loads at once, for each key once in a run."""
         wanted: dict[Any, dict[Hashable, None]] = {}
-        for field, sources in fields.items():
-            wanted.setdefault(field.batch.load, {}).update(dict.fromkeys(map(field.batch.key, sources)))
-        for load, keys in wanted.items():
+        self._keys = {field: list(map(field.batch.key, sources)) for field, sources in fields.items()}
+        for field, keys in self._keys.items():
+            wanted.setdefault(field.batch.load, {}).update(dict.fromkeys(keys))
+        for load, different in wanted.items():
             loaded = self._loaded.setdefault(load, {})
-            asked = [key for key in keys if key not in loaded]
+            asked = [key for key in different if key not in loaded]
             for start in range(0, len(asked), BATCH_SIZE_MAX):
                 some = asked[start : start + BATCH_SIZE_MAX]
                 loaded |= zip(some, await load(self.context, some), strict=True)
 
-    def loaded(self, batch: Batch, sources: Sequence[Any]) -> list[Any]:
-        """Return what a batch found, for each source."""
+    def loaded(self, field: BatchField, sources: Sequence[Any]) -> list[Any]:
+        """Return what was loaded for a batch field, made into its value for each source."""
+        batch = field.batch
         loaded = self._loaded[batch.load]
-        return [batch.value(source, loaded[batch.key(source)]) for source in sources]
+        return [batch.value(source, loaded[key]) for source, key in zip(sources, self._keys[field], strict=True)]
 
 
 class Waiting:
@@ -88,7 +91,7 @@ class BatchField(Waiting):
         self.batch = batch
 
     async def values(self, sources: Sequence[Any], run: Run) -> Sequence[Any]:
-        return run.loaded(self.batch, sources)
+        return run.loaded(self, sources)
 
 
 class AwaitedField(Waiting):

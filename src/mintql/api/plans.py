@@ -44,13 +44,6 @@ class PlanCounts:
     unplanned: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A compiled query: `complete` makes the answer's data from the root value."""
-
-    complete: Complete
-
-
 class Plans:
     """The plans of one schema. `enabled` is there for comparing the two ways."""
 
@@ -73,7 +66,7 @@ class Plans:
         try:
             async with context.one_transaction():
                 run = Run(context, coerced)
-                data: dict[str, Any] = plan.complete([ROOT], run)[0]
+                data: dict[str, Any] = plan([ROOT], run)[0]
                 await run.finish()
         except Exception as error:  # noqa: BLE001 - whatever it is, graphql-core finds it again and says it well
             log.debug("a plan gave up: %r", error)
@@ -83,17 +76,18 @@ class Plans:
         self.counts.answered += 1
         return data
 
-    def _plan(self, operation: Operation, variables: VariableValues) -> Plan | None:
+    def _plan(self, operation: Operation, variables: VariableValues) -> Complete | None:
         key = tuple(variables.coerced.get(name) for name in operation.switches)
         if key in operation.plans:
-            found: Plan | None = operation.plans[key]
+            found: Complete | None = operation.plans[key]
             return found
         if len(operation.plans) >= PLANS_PER_OPERATION_MAX:
             return None
         plan = operation.plans[key] = self._compile(operation, variables)
         return plan
 
-    def _compile(self, operation: Operation, variables: VariableValues) -> Plan | None:
+    def _compile(self, operation: Operation, variables: VariableValues) -> Complete | None:
+        """Return what makes the data of the answer from the root value; None where a plan does not cover the query."""
         root = self._schema.query_type
         if root is None:
             return None
@@ -101,7 +95,7 @@ class Plans:
         compiler = Compiler(self._schema, operation.node, fragments, variables)
         try:
             collected = collect_fields(self._schema, fragments, variables, root, operation.node)
-            return Plan(compiler.selection(root, collected))
+            return compiler.selection(root, collected)
         except (NotPlannedError, GraphQLError) as reason:
             log.debug("a query has no plan: %s", reason)
             return None

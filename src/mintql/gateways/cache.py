@@ -128,10 +128,11 @@ class Cache:
         It goes to Redis soon if the same was asked for lately: most answers are never wanted again, and those that are
         cost each process one more time.
         """
-        if self._ttl_seconds == 0 or user_id in self._unbumped or len(body) > BODY_BYTES_MAX:
-            return
-        if self._local.put(user_id, version, digest, body):
+        if self._may_keep(user_id, body) and self._local.put(user_id, version, digest, body):
             self._leave(user_id, version, digest, body)
+
+    def _may_keep(self, user_id: UserId, body: bytes) -> bool:
+        return self._ttl_seconds > 0 and user_id not in self._unbumped and len(body) <= BODY_BYTES_MAX
 
     def _leave(self, user_id: UserId, version: str, digest: str, body: bytes) -> None:
         if len(self._leaving) < LEAVING_MAX:
@@ -141,7 +142,7 @@ class Cache:
 
     async def put(self, user_id: UserId, version: str, digest: str, body: bytes) -> None:
         """Keep an answer in Redis too, whatever was asked for before; wait until it is there or Redis has failed."""
-        if self._ttl_seconds == 0 or user_id in self._unbumped or len(body) > BODY_BYTES_MAX:
+        if not self._may_keep(user_id, body):
             return
         self._local.put(user_id, version, digest, body)
         self._leave(user_id, version, digest, body)

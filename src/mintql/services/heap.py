@@ -15,5 +15,10 @@ def settle_heap() -> None:
     """
     default_categorizer()
     load_template()
+    freeze_heap()
+
+
+def freeze_heap() -> None:
+    """Keep what is loaded by now out of the garbage collector's rounds."""
     gc.collect()
     gc.freeze()

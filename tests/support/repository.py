@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-_MADE_FOLDERS = frozenset({".git", ".venv", ".mintql", "__pycache__", "dist"})
+_MADE_FOLDERS = frozenset({".git", ".venv", ".venv-judges", ".mintql", "__pycache__", "dist"})
 _MADE_ENDINGS = ("_cache", ".egg-info")
 
 

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from mintql.domain.errors import Failure
 from mintql.gateways.objects import ObjectConflict, ObjectMissing, ObjectStoreDown, open_object_store
 from mintql.settings import DEVELOPMENT_SECRET_KEYS, Settings
+from mintql.store.hosts import connect
 from mintql.store.migrate import CONNECT_TIMEOUT_SECONDS, MigrationError, pending_names
 
 OLDEST_POSTGRES = 150_000
@@ -56,7 +57,7 @@ async def _secret_keys(settings: Settings) -> str:
 
 
 async def _database(settings: Settings) -> str:
-    conn = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=CONNECT_TIMEOUT_SECONDS)
+    conn = await connect(settings.database_url.get_secret_value(), seconds=CONNECT_TIMEOUT_SECONDS)
     try:
         version = int(await conn.fetchval("SHOW server_version_num"))
         if version < OLDEST_POSTGRES:

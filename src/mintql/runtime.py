@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import asyncpg
 from arq.connections import ArqRedis
@@ -16,11 +16,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from mintql.domain.ids import UserId
+from mintql.domain.positions import Position
 from mintql.gateways.cache import Cache
 from mintql.gateways.channel import Channel, Wakeups
 from mintql.gateways.http import GuardedClient, open_http
 from mintql.gateways.objects import ObjectStore, open_object_store
 from mintql.gateways.passwords import Passwords
+from mintql.gateways.placing import Placing
 from mintql.gateways.queue import Queue, deserialize, serialize
 from mintql.gateways.vault import Vault
 from mintql.institutions.base import Connector
@@ -31,16 +33,14 @@ from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects
 from mintql.settings import Settings
 from mintql.store.queries import Conn
+from mintql.store.replicas import Replica
+from mintql.store.servers import Role, Servers, open_servers
 
 log = logging.getLogger(__name__)
 
-Role = Literal["api", "worker"]
+T = TypeVar("T")
 
-POOL_ACQUIRE_TIMEOUT_SECONDS: dict[Role, float] = {"api": 5.0, "worker": 120.0}
-"""A person waits for an answer; a worker's jobs, of which there may be more than connections, wait their turn."""
-POOL_CONNECT_TIMEOUT_SECONDS = 5.0
 REDIS_CONNECTIONS_MAX = 64
-STATEMENTS_CACHED_MAX = 512
 SOON_MAX = 100
 """Small tasks under way after their answer; more are dropped. None of them is needed for anything to be right."""
 SOON_SECONDS_MAX = 10.0
@@ -52,7 +52,7 @@ class Runtime:
 
     settings: Settings
     role: Role
-    pool: asyncpg.Pool[asyncpg.Record]
+    servers: Servers
     redis: Redis
     cache: Cache
     channel: Channel
@@ -71,49 +71,62 @@ class Runtime:
     crowd: CrowdCache = field(default_factory=CrowdCache)
     _soon: set[asyncio.Task[None]] = field(default_factory=set)
 
-    @asynccontextmanager
-    async def person(self, user_id: UserId) -> AsyncIterator[Conn]:
+    def person(self, user_id: UserId) -> AbstractAsyncContextManager[Conn]:
         """Open a transaction in which row-level security shows and takes rows of this person only."""
-        async with self.system() as conn:
-            await conn.execute("SELECT set_config('mintql.user_id', $1, true)", str(user_id))
-            yield conn
+        return self.servers.database.transaction(user_id)
 
-    @asynccontextmanager
-    async def reading(self, user_id: UserId) -> AsyncIterator[Conn]:
+    def reading(self, user_id: UserId, position: Position | None = None) -> AbstractAsyncContextManager[Conn]:
         """Open a transaction as `person` does that cannot write, in one way to the database and back.
 
-        A savepoint is refused in it, asyncpg not knowing of the transaction.
+        On a replica, where one has everything up to `position`. A savepoint is refused in it, asyncpg not knowing of
+        the transaction.
         """
-        async with self.pool.acquire(timeout=POOL_ACQUIRE_TIMEOUT_SECONDS[self.role]) as conn:
-            await conn.execute(f"BEGIN READ ONLY; SET LOCAL mintql.user_id = '{int(user_id)}'")
-            try:
-                yield conn
-            except BaseException:
-                await conn.execute("ROLLBACK")
-                raise
-            await conn.execute("COMMIT")
+        replica = None if position is None else self.servers.replicas.at(position)
+        if replica is None or position is None:
+            return self.servers.database.reading(user_id)
+        return self._reading_from(replica, user_id, position)
+
+    @asynccontextmanager
+    async def _reading_from(self, replica: Replica, user_id: UserId, position: Position) -> AsyncIterator[Conn]:
+        async with replica.reading(user_id, position) as found:
+            if found is not None:
+                yield found
+                return
+        async with self.servers.database.reading(user_id) as conn:
+            yield conn
 
     @asynccontextmanager
     async def snapshot(self, user_id: UserId) -> AsyncIterator[Conn]:
-        """Open a transaction that sees this person's rows as they are at one moment, and writes nothing."""
-        async with (
-            self.pool.acquire(timeout=POOL_ACQUIRE_TIMEOUT_SECONDS[self.role]) as conn,
-            conn.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            await conn.execute("SELECT set_config('mintql.user_id', $1, true)", str(user_id))
+        """Open a transaction that sees this person's rows as they are at one moment, and writes nothing.
+
+        On a replica, where one has soon what was written until now.
+        """
+        caught_up = await self.servers.replicas.caught_up()
+        if caught_up is not None:
+            replica, position = caught_up
+            async with replica.snapshot(user_id, position) as found:
+                if found is not None:
+                    yield found
+                    return
+        async with self.servers.database.transaction(user_id, isolation="repeatable_read", readonly=True) as conn:
             yield conn
 
-    @asynccontextmanager
-    async def system(self) -> AsyncIterator[Conn]:
+    def system(self) -> AbstractAsyncContextManager[Conn]:
         """Open a transaction that is bound to no person: a worker's, or one for signing in."""
-        async with self.pool.acquire(timeout=POOL_ACQUIRE_TIMEOUT_SECONDS[self.role]) as conn, conn.transaction():
-            yield conn
+        return self.servers.database.transaction()
 
-    @asynccontextmanager
-    async def statement(self) -> AsyncIterator[Conn]:
+    def statement(self) -> AbstractAsyncContextManager[Conn]:
         """Open a connection for one statement that is bound to no person and is a transaction by itself."""
-        async with self.pool.acquire(timeout=POOL_ACQUIRE_TIMEOUT_SECONDS[self.role]) as conn:
-            yield conn
+        return self.servers.database.connection()
+
+    async def ask(self, read: Callable[[Conn], Awaitable[T]]) -> T:
+        """Return what one statement reads that is bound to no person, sent again where a server is lost."""
+        return await self.servers.database.ask(read)
+
+    @property
+    def pool(self) -> asyncpg.Pool[asyncpg.Record]:
+        """The connections to the server that takes writes."""
+        return self.servers.database.pool
 
     def soon(self, task: Coroutine[Any, Any, None]) -> None:
         """Do something small that no answer waits for; what fails, or is one too many, is logged and dropped."""
@@ -156,7 +169,7 @@ async def _bounded(task: Coroutine[Any, Any, None]) -> None:
 async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runtime]:
     """Open pools, Redis, object store and connectors; close them in reverse order."""
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(_pool(settings, role))
+        servers = await stack.enter_async_context(open_servers(settings, role))
         redis = _redis(settings)
         stack.push_async_callback(redis.aclose)
         http = await stack.enter_async_context(open_http(settings))
@@ -168,12 +181,13 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
         if role == "api":
             await wakeups.start()
             stack.push_async_callback(wakeups.stop)
-        cache = Cache(redis, settings.cache_ttl_seconds)
+        placing = Placing(redis, servers.replicas.written) if servers.replicas else None
+        cache = Cache(redis, settings.cache_ttl_seconds, placing)
         stack.push_async_callback(cache.close)
         runtime = Runtime(
             settings=settings,
             role=role,
-            pool=pool,
+            servers=servers,
             redis=redis,
             cache=cache,
             channel=Channel(redis),
@@ -189,46 +203,6 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
         )
         stack.push_async_callback(runtime.finish)
         yield runtime
-
-
-def _pool(settings: Settings, role: Role) -> asyncpg.Pool[asyncpg.Record]:
-    """Return the pool.
-
-    Plans are generic ones, which are kept: a page with a filter that may be left out would otherwise be planned anew
-    each time, which takes PostgreSQL longer than to read it. Sequential scans are left alone, because what is asked for
-    is small against the tables, whatever the planner's statistics say at the moment. The API stays off bitmap scans
-    too: its pages walk an index in order and stop, where a bitmap would read and sort all rows of a person first.
-    """
-    server_settings = {
-        "application_name": f"mintql-{role}",
-        "statement_timeout": str(settings.statement_timeout_ms),
-        "idle_in_transaction_session_timeout": str(settings.statement_timeout_ms * 3),
-        "timezone": "UTC",
-        "jit": "off",
-        "plan_cache_mode": "force_generic_plan",
-        "enable_seqscan": "off",
-    }
-    if role == "api" and settings.database_api_role:
-        server_settings["role"] = settings.database_api_role
-    if role == "api":
-        server_settings["enable_bitmapscan"] = "off"
-    return asyncpg.create_pool(
-        settings.database_url.get_secret_value(),
-        min_size=1,
-        max_size=settings.database_pool_size,
-        timeout=POOL_CONNECT_TIMEOUT_SECONDS,
-        command_timeout=settings.statement_timeout_ms / 1000 + 1,
-        statement_cache_size=STATEMENTS_CACHED_MAX,
-        server_settings=server_settings,
-        reset=_nothing_left if role == "api" else None,
-    )
-
-
-async def _nothing_left(_: object) -> None:
-    """Leave out what would reset a connection of the API: whatever its code sets ends with the transaction.
-
-    asyncpg itself has ended a transaction that was left open by then. Its own query would cost a way to the database.
-    """
 
 
 def _redis(settings: Settings) -> ArqRedis:

@@ -38,6 +38,10 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = Field(validation_alias="DATABASE_URL", default=SecretStr("postgresql:///mintql"))
     """Login of the owner of the tables; workers and migrations use it as it is."""
+    database_replica_url: SecretStr | None = Field(validation_alias="DATABASE_REPLICA_URL", default=None)
+    """Servers that replay what the one in `DATABASE_URL` writes, for reads; none without it."""
+    database_replica_lag_seconds: float = Field(default=10.0, ge=1, le=300)
+    """How far behind a replica may be that is asked at all, whatever a read needs."""
     database_api_role: str = "mintql_api"
     """Role the API switches to after connecting, so that row-level security binds it. Empty: stay the login."""
     database_pool_size: int = Field(default=10, ge=1, le=200)

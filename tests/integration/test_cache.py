@@ -12,8 +12,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from mintql.domain.ids import UserId
+from mintql.domain.positions import Position
 from mintql.gateways import cache as module
-from mintql.gateways.cache import BODY_BYTES_MAX, Cache
+from mintql.gateways.cache import BODY_BYTES_MAX, Cache, Found
+from mintql.gateways.placing import Placing
 from support.clients import eventually
 
 ADA, BOB = UserId(1), UserId(2)
@@ -108,7 +110,7 @@ async def test_a_life_of_nothing_keeps_no_answers_and_versions_all_the_same(redi
     cache = Cache(redis, 0)
     version = (await cache.find(ADA, "digest")).version
     await cache.put(ADA, version, "digest", b"answer")
-    assert await cache.find(ADA, "digest") == (version, None)
+    assert await cache.find(ADA, "digest") == Found(version, None)
     await cache.bump({ADA})
     assert await cache.version(ADA) != version
     assert await redis.keys() == [b"version:1"]
@@ -157,10 +159,10 @@ async def test_two_processes_find_each_others_answers_and_each_sees_the_others_b
     one, other = (Cache(client, 60) for client in clients)
     version = (await one.find(ADA, "digest")).version
     await one.put(ADA, version, "digest", b"answer")
-    assert await other.find(ADA, "digest") == (version, b"answer")
-    assert await other.find(ADA, "digest") == (version, b"answer")  # Now from its own memory.
+    assert await other.find(ADA, "digest") == Found(version, b"answer")
+    assert await other.find(ADA, "digest") == Found(version, b"answer")  # Now from its own memory.
     await one.bump({ADA})
-    renewed, body = await other.find(ADA, "digest")
+    renewed, body, _ = await other.find(ADA, "digest")
     assert renewed != version
     assert body is None
     for cache, client in zip((one, other), clients, strict=True):
@@ -193,9 +195,66 @@ async def test_an_answer_goes_to_redis_when_the_same_is_asked_for_again(cache, r
     cache.keep(ADA, version, "digest", b"first")
     await asyncio.sleep(0.05)
     assert await redis.exists("1:digest") == 0
-    assert await cache.find(ADA, "digest") == (version, b"first")
+    assert await cache.find(ADA, "digest") == Found(version, b"first")
     await cache.bump({ADA})
-    renewed, _ = await cache.find(ADA, "digest")
+    renewed, *_ = await cache.find(ADA, "digest")
     cache.keep(ADA, renewed, "digest", b"second")
     await eventually(lambda: redis.exists("1:digest"))
     assert await cache.get(ADA, renewed, "digest") == b"second"
+
+
+async def test_a_version_is_placed_after_what_was_asked_and_only_while_it_holds(redis):
+    """A bump that comes between the asking and the placing lets the position go: it may be too old by then."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def ask():
+        asked.set()
+        await answered.wait()
+        return Position(1, 0x16)
+
+    placing = Placing(redis, ask)
+    cache = Cache(redis, 60, placing)
+    first = await cache.find(ADA, "digest")
+    assert first.position is None
+    await asked.wait()
+    await cache.bump({ADA})
+    plain = Cache(redis, 60)  # Of a process that knows of no replicas.
+    second = await plain.find(ADA, "digest")
+    answered.set()
+    await placing.finish()
+    assert await plain.find(ADA, "digest") == Found(second.version, None, None)
+    assert (await cache.find(ADA, "digest")).position is None
+    await placing.finish()
+    assert await cache.find(ADA, "digest") == Found(second.version, None, Position(1, 0x16))
+    assert 0 < await redis.ttl(f"version:{ADA}") <= module.VERSION_TTL_SECONDS
+    await cache.bump({ADA})
+    assert (await plain.find(ADA, "digest")).position is None
+    await cache.close()
+    await plain.close()
+
+
+async def test_an_answer_is_kept_under_its_version_before_and_after_that_is_placed(redis):
+    async def ask():
+        return Position(2, 0xABC0)
+
+    placing = Placing(redis, ask)
+    cache, other = Cache(redis, 60, placing), Cache(redis, 60, placing)
+    version = (await cache.find(ADA, "digest")).version
+    await cache.put(ADA, version, "digest", b"answer")
+    await placing.finish()
+    assert await cache.find(ADA, "digest") == Found(version, b"answer", Position(2, 0xABC0))
+    assert await other.find(ADA, "digest") == Found(version, b"answer", Position(2, 0xABC0))
+    await cache.close()
+    await other.close()
+
+
+async def test_a_version_stays_unplaced_while_the_database_does_not_answer(redis):
+    async def ask():
+        raise ConnectionRefusedError
+
+    placing = Placing(redis, ask)
+    cache = Cache(redis, 60, placing)
+    version = (await cache.find(ADA, "digest")).version
+    await placing.finish()
+    assert await cache.find(ADA, "digest") == Found(version, None, None)
+    await cache.close()

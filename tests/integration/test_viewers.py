@@ -8,6 +8,7 @@ import pytest
 
 from mintql.api import viewers as module
 from mintql.api.viewers import Viewers
+from mintql.gateways.cache import Found
 from mintql.services.identity import begin_session
 from mintql.store import sessions
 from support.factories import create_user
@@ -23,9 +24,9 @@ class Counting:
         self.cache = runtime.cache
         self.asked = 0
 
-    def statement(self):
+    def ask(self, read):
         self.asked += 1
-        return self._runtime.statement()
+        return self._runtime.ask(read)
 
 
 @pytest.fixture
@@ -93,5 +94,5 @@ async def test_an_answer_comes_with_the_viewer(runtime, signed_in):
     version = (await viewers.find(runtime, token, "digest"))[1].version
     await runtime.cache.put(user_id, version, "digest", b"answer")
     viewer, found = await viewers.find(runtime, token, "digest")
-    assert (viewer.user_id, found) == (user_id, (version, b"answer"))
-    assert (await viewers.find(runtime, token, "another"))[1] == (version, None)
+    assert (viewer.user_id, found) == (user_id, Found(version, b"answer"))
+    assert (await viewers.find(runtime, token, "another"))[1] == Found(version, None)

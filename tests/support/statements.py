@@ -18,8 +18,8 @@ class CountingRuntime:
     def person(self, user_id):
         return self._counted(self.runtime.person(user_id))
 
-    def reading(self, user_id):
-        return self._counted(self.runtime.reading(user_id))
+    def reading(self, user_id, position=None):
+        return self._counted(self.runtime.reading(user_id, position))
 
     @asynccontextmanager
     async def _counted(self, opened):

@@ -157,7 +157,7 @@ def test_every_query_names_the_person():
     blind = [f"{noun}.{name}" for noun in nouns() for name, text in load(noun) if "user_id" not in text]
     # The crowd is everybody's, as channels and rounds are; numbers that are taken belong to nobody yet; the functions
     # for members of a household ask themselves who it is; and a deletion is found by its token. What is said of a
-    # transaction of the database, or stands before another query, names nobody.
+    # transaction of the database or of a server, or stands before another query, names nobody.
     assert set(blind) == {
         "archive.announce",
         "archive.announced_before",
@@ -179,6 +179,8 @@ def test_every_query_names_the_person():
         "imports.take_id",
         "ingest.take_ids",
         "outbox.channels_due",
+        "positions.replayed",
+        "positions.written",
         "rates.between",
         "rates_feed.save",
     }

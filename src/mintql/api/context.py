@@ -23,6 +23,7 @@ from mintql.domain.errors import NotShared, NotSignedIn
 from mintql.domain.household import Entered
 from mintql.domain.ids import CategoryId, SessionId, ShareId, TransactionId, UserId
 from mintql.domain.periods import Period
+from mintql.domain.positions import Position
 from mintql.gateways.channel import Listener
 from mintql.services import archive, household
 from mintql.services.archive_reading import Finder, kept_for_sure
@@ -65,6 +66,8 @@ class Context:
     `share` is what a request of a member goes through (`api/sharing.py`). Only what is shared is seen, but for the one
     transaction of a manager's change, before which `fenced` is taken down.
 
+    `position` is what a replica must have replayed to be read for this operation; None when none may be.
+
     `known` is what this process remembers of the person, for a read under the version that holds. `asked` are the names
     of the fields that are asked for of each node of a page while a plan calls its resolver, which may read it until it
     first waits; None where nobody knows.
@@ -80,6 +83,7 @@ class Context:
     tree: CategoryTree | None = None
     share: Entered | None = None
     fenced: bool = True
+    position: Position | None = None
     known: Known | None = None
     asked: frozenset[str] | None = None
     shows_old: bool = False
@@ -171,7 +175,7 @@ class Context:
         For reads that end, if one of them fails, all together.
         """
         async with AsyncExitStack() as stack:
-            self._together = _OneTransaction(self.runtime, stack)
+            self._together = _OneTransaction(self.runtime, stack, self.position)
             try:
                 yield
             finally:
@@ -301,9 +305,10 @@ class HoldsConnection(Exception):  # noqa: N818 - the plan that holds it gives u
 class _OneTransaction:
     """A transaction on one person's rows that several readers take turns in; one may be inside another."""
 
-    def __init__(self, runtime: Runtime, stack: AsyncExitStack) -> None:
+    def __init__(self, runtime: Runtime, stack: AsyncExitStack, position: Position | None) -> None:
         self._runtime = runtime
         self._stack = stack
+        self._position = position
         self._turn = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None
         self._conn: Conn | None = None
@@ -322,7 +327,7 @@ class _OneTransaction:
             return
         async with self._turn:
             if self._conn is None:
-                self._conn = await self._stack.enter_async_context(self._runtime.reading(user_id))
+                self._conn = await self._stack.enter_async_context(self._runtime.reading(user_id, self._position))
             self._holder = task
             try:
                 yield self._conn
@@ -332,8 +337,7 @@ class _OneTransaction:
 
 async def find_viewer(runtime: Runtime, token: str) -> Viewer | None:
     """Return whom a token speaks for, None when its session is unknown or over."""
-    async with runtime.statement() as conn:
-        session = await find_session(conn, token)
+    session = await runtime.ask(lambda conn: find_session(conn, token))
     return None if session is None else Viewer(session.user_id, session.session_id, session.expires_at)
 
 

@@ -271,7 +271,9 @@ class GraphQLView(GraphQL[Context, None]):
                 context.viewer, found = await self._viewers.find(runtime, token, digest)
                 if context.viewer is not None and found.version is not None and SHARE_HEADER not in request.headers:
                     context.known = self._known.of(context.viewer.user_id, found.version)
-                    place = Place(context.viewer.user_id, found.version, digest, found.body) if digest else None
+                    if digest:
+                        place = Place(context.viewer.user_id, found.version, digest, found.body)
+                        context.position = found.position
             else:
                 context.viewer = await find_viewer(runtime, token)
             await self._mark_active(context)

@@ -190,7 +190,15 @@ class Schema(strawberry.Schema):
             data = await self.plans.answer(planned, variable_values, context_value)
             if data is not None:
                 return ExecutionResult(data, None)
-        return await super().execute(query, variable_values, context_value, *args, **kwargs)
+        if planned is None or not isinstance(context_value, Context):
+            return await super().execute(query, variable_values, context_value, *args, **kwargs)
+        database = context_value.runtime.servers.database
+        losses = database.losses
+        result = await super().execute(query, variable_values, context_value, *args, **kwargs)
+        if result.errors and database.losses > losses:  # A server was lost meanwhile; a query can be asked again.
+            context_value.forget()
+            result = await super().execute(query, variable_values, context_value, *args, **kwargs)
+        return result
 
     def query_of(
         self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None

@@ -22,13 +22,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from mintql.domain.ids import UserId
+from mintql.domain.positions import Position
 from mintql.gateways.answers import LocalAnswers
+from mintql.gateways.placing import Placing, split, version_key
 
 log = logging.getLogger(__name__)
 
@@ -59,17 +61,29 @@ _Asked: TypeAlias = "tuple[tuple[str, ...], asyncio.Future[Sequence[bytes | None
 
 
 class Found(NamedTuple):
-    """The version of a person's data, None when nothing of theirs may be cached now, and an answer made from it."""
+    """The version of a person's data, None when nothing of theirs may be cached now, and an answer made from it.
+
+    `position` is what a server must have replayed to answer under this version, None when only the one that takes
+    writes can (`gateways/placing.py`).
+    """
 
     version: str | None
     body: bytes | None
+    position: Position | None = None
+
+
+NOTHING: Final = Found(None, None)
 
 
 class Cache:
-    """Cache-aside of answers. `ttl_seconds` bounds the life of an answer; 0 keeps none, and versions all the same."""
+    """Cache-aside of answers. `ttl_seconds` bounds the life of an answer; 0 keeps none, and versions all the same.
 
-    def __init__(self, redis: Redis, ttl_seconds: int) -> None:
+    `placing` places versions, where there are replicas to be asked.
+    """
+
+    def __init__(self, redis: Redis, ttl_seconds: int, placing: Placing | None = None) -> None:
         self._redis = redis
+        self._placing = placing
         self._ttl_seconds = ttl_seconds
         self._paused_until = 0.0
         self._failing = False
@@ -84,37 +98,46 @@ class Cache:
     async def find(self, user_id: UserId, digest: str) -> Found:
         """Return the version of a person's data, None as for `version`, and the answer to a request kept under it."""
         if self._ttl_seconds == 0 or user_id in self._unbumped:
-            return Found(await self.version(user_id), None)
+            return await self._version(user_id)
         local = self._local.get(user_id, digest)
         if local is not None:
-            version = await self.version(user_id)
-            return Found(version, local.body if version == local.version else None)
-        read = await self._read(_version_key(user_id), _answer_key(user_id, digest))
-        version = await self._known(user_id, read)
-        body = _body_of(read[1] if read else None, version)
-        if version is not None and body is not None:
-            self._local.put(user_id, version, digest, body)
-        return Found(version, body)
+            found = await self._version(user_id)
+            return found._replace(body=local.body) if found.version == local.version else found
+        read = await self._read(version_key(user_id), _answer_key(user_id, digest))
+        found = await self._known(user_id, read)
+        body = _body_of(read[1] if read else None, found.version)
+        if found.version is None or body is None:
+            return found
+        self._local.put(user_id, found.version, digest, body)
+        return found._replace(body=body)
 
     async def version(self, user_id: UserId) -> str | None:
         """Return the version of a person's data; None when nothing of theirs may be trusted to be what it was."""
-        if user_id in self._unbumped:
-            return None
-        return await self._known(user_id, await self._read(_version_key(user_id)))
+        return (await self._version(user_id)).version
 
-    async def _known(self, user_id: UserId, read: Sequence[bytes | None] | None) -> str | None:
-        """Return the version that was read, a new one where there is none, None when Redis failed."""
+    async def _version(self, user_id: UserId) -> Found:
+        if user_id in self._unbumped:
+            return NOTHING
+        return await self._known(user_id, await self._read(version_key(user_id)))
+
+    async def _known(self, user_id: UserId, read: Sequence[bytes | None] | None) -> Found:
+        """Return the version that was read, a new one where there is none, nothing when Redis failed."""
         if read is None or user_id in self._unbumped:
-            return None
+            return NOTHING
         found = read[0]
         if found is None:
             token = secrets.token_urlsafe(VERSION_BYTES).encode()
             found = await self._ask(lambda: self._begin_version(user_id, token))
-        return None if found is None else bytes(found).decode()
+        if found is None:
+            return NOTHING
+        version, position = split(bytes(found).decode())
+        if position is None and self._placing is not None:
+            self._placing.want(user_id, version)
+        return Found(version, None, position)
 
     async def _begin_version(self, user_id: UserId, token: bytes) -> bytes:
         """Keep `token` as the version unless another reader was faster; return the one that holds."""
-        kept = await self._redis.set(_version_key(user_id), token, ex=VERSION_TTL_SECONDS, nx=True, get=True)
+        kept = await self._redis.set(version_key(user_id), token, ex=VERSION_TTL_SECONDS, nx=True, get=True)
         return token if kept is None else bytes(kept)
 
     async def get(self, user_id: UserId, version: str, digest: str) -> bytes | None:
@@ -202,7 +225,7 @@ class Cache:
 
     async def _forget(self, user_id: UserId) -> int:
         self._local.forget(user_id)
-        gone = int(await self._redis.unlink(_version_key(user_id)))
+        gone = int(await self._redis.unlink(version_key(user_id)))
         async for key in self._redis.scan_iter(match=f"{user_id}:*", count=KEYS_PER_SCAN):
             gone += int(await self._redis.unlink(key))
         return gone
@@ -218,7 +241,7 @@ class Cache:
         for start in range(0, len(user_ids), BUMPS_PER_COMMAND):
             batch = user_ids[start : start + BUMPS_PER_COMMAND]
             noted = {user_id: self._unbumped.get(user_id) for user_id in batch}
-            if await self._ask(partial(self._redis.unlink, *map(_version_key, batch))) is None:
+            if await self._ask(partial(self._redis.unlink, *map(version_key, batch))) is None:
                 return False
             for user_id, moment in noted.items():
                 if self._unbumped.get(user_id) == moment:
@@ -255,10 +278,6 @@ class Cache:
             log.warning("the cache is reachable again")
         self._failing, self._paused_until = False, 0.0
         return result
-
-
-def _version_key(user_id: UserId) -> str:
-    return f"version:{user_id}"
 
 
 def _answer_key(user_id: UserId, digest: str) -> str:

@@ -14,6 +14,8 @@ from typing import TypeAlias
 
 import asyncpg
 
+from mintql.store.hosts import connect
+
 LOCK_ID = 0x6D696E74716C
 """Any constant will do; these bytes spell the project's name."""
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -100,7 +102,7 @@ async def migrate(
         MigrationError: An applied file was changed or is missing, a file fails, or the lock stays taken.
     """
     migrations = read_migrations(directory or migrations_directory())
-    conn: _Connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_SECONDS)
+    conn = await connect(database_url, seconds=CONNECT_TIMEOUT_SECONDS)
     try:
         async with _lock(conn, lock_timeout_seconds):
             await conn.execute(_MAKE_TABLE)
@@ -115,7 +117,7 @@ async def migrate(
 async def pending_names(database_url: str, directory: Path | None = None) -> list[str]:
     """Return the names of the files not applied yet, without changing anything."""
     migrations = read_migrations(directory or migrations_directory())
-    conn: _Connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_SECONDS)
+    conn = await connect(database_url, seconds=CONNECT_TIMEOUT_SECONDS)
     try:
         if await conn.fetchval("SELECT to_regclass('schema_migrations')") is None:
             return [migration.name for migration in migrations]

@@ -1,0 +1,156 @@
+"""Connections to the server that takes writes, and transactions on them that survive losing it where that is safe.
+
+A transaction that could not begin is begun on another connection: nothing was done by then. What is lost later is the
+caller's to know: a query asks again (`api/schema.py`), a job comes again, and of a change nobody can tell whether its
+commit arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, TypeVar
+
+import asyncpg
+
+from mintql.domain.ids import UserId
+from mintql.store.hosts import is_lost
+from mintql.store.queries import Conn
+
+T = TypeVar("T")
+
+BEGINNINGS_MAX: Final = 3
+"""How many connections a transaction is tried to begin on."""
+LOSSES_BEFORE_EXPIRY: Final = 2
+"""One connection may be lost by itself; after two in a row all are made anew."""
+
+_BE_PERSON: Final = "SELECT set_config('mintql.user_id', $1, true), set_config('transaction_read_only', 'off', true)"
+"""Bind a transaction that may write to a person. A server that was demoted refuses the second half, at once."""
+_SEE_PERSON: Final = "SELECT set_config('mintql.user_id', $1, true)"
+
+
+class Database:
+    """The pool of one process. `losses` counts connections that were lost while something was done on them."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], acquire_seconds: float) -> None:
+        self.pool = pool
+        self.losses = 0
+        self._acquire_seconds = acquire_seconds
+
+    @asynccontextmanager
+    async def transaction(self, user_id: UserId | None = None, **kind: Any) -> AsyncIterator[Conn]:
+        """Open a transaction, bound to a person where one is given; `kind` is what asyncpg's `transaction` takes."""
+
+        async def begin(conn: Conn) -> Any:
+            transaction = conn.transaction(**kind)
+            await transaction.start()
+            if user_id is None:
+                return transaction
+            try:
+                await conn.execute(_SEE_PERSON if kind.get("readonly") else _BE_PERSON, str(user_id))
+            except BaseException:
+                await _roll_back(conn, transaction)
+                raise
+            return transaction
+
+        conn, transaction = await self.opened(begin)
+        try:
+            try:
+                yield conn
+            except BaseException as error:
+                await self.note(error, conn)
+                await _roll_back(conn, transaction)
+                raise
+            try:
+                await transaction.commit()
+            except BaseException as error:
+                await self.note(error, conn)
+                raise
+        finally:
+            await self.give_back(conn)
+
+    @asynccontextmanager
+    async def reading(self, user_id: UserId) -> AsyncIterator[Conn]:
+        """Open a transaction on a person's rows that cannot write, in one way to the database and back."""
+        text = f"BEGIN READ ONLY; SET LOCAL mintql.user_id = '{int(user_id)}'"
+        conn, _ = await self.opened(lambda conn: conn.execute(text))
+        try:
+            try:
+                yield conn
+            except BaseException as error:
+                if not is_lost(error):
+                    await conn.execute("ROLLBACK")
+                self.count(error, conn)
+                raise
+            await conn.execute("COMMIT")
+        finally:
+            await self.give_back(conn)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Conn]:
+        """Lend a connection that no transaction is open on."""
+        conn = await self.pool.acquire(timeout=self._acquire_seconds)
+        try:
+            yield conn
+        except BaseException as error:
+            await self.note(error, conn)
+            raise
+        finally:
+            await self.give_back(conn)
+
+    async def opened(self, begin: Callable[[Conn], Awaitable[T]]) -> tuple[Conn, T]:
+        """Return a connection and what `begin` made of it; where one turns out to be lost, `begin` gets another.
+
+        Whoever calls gives the connection back.
+        """
+        for attempt in range(1, BEGINNINGS_MAX + 1):
+            conn = await self.pool.acquire(timeout=self._acquire_seconds)
+            try:
+                return conn, await begin(conn)
+            except BaseException as error:
+                await self.note(error, conn)
+                lost = is_lost(error) or isinstance(error, asyncpg.ActiveSQLTransactionError)
+                if lost and attempt >= LOSSES_BEFORE_EXPIRY - 1:
+                    await self.pool.expire_connections()
+                await self.give_back(conn)
+                if not lost or attempt == BEGINNINGS_MAX:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    async def ask(self, read: Callable[[Conn], Awaitable[T]]) -> T:
+        """Return what one statement reads that is a transaction by itself; it is sent again where a server is lost."""
+        conn, found = await self.opened(read)
+        await self.give_back(conn)
+        return found
+
+    async def note(self, error: BaseException, conn: Conn) -> None:
+        """Count a lost connection; where a server turned out to take no writes, make all connections anew."""
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            await self.pool.expire_connections()
+            self.losses += 1
+        else:
+            self.count(error, conn)
+
+    def count(self, error: BaseException, conn: Conn) -> None:
+        """Count a lost connection."""
+        if is_lost(error) and is_gone(conn):
+            self.losses += 1
+
+    async def give_back(self, conn: Conn) -> None:
+        """Give a connection back to the pool, a lost one too."""
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await self.pool.release(conn)  # type: ignore[arg-type]  # what `acquire` gave
+
+
+async def _roll_back(conn: Conn, transaction: Any) -> None:
+    if not is_gone(conn):
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await transaction.rollback()
+
+
+def is_gone(conn: Conn) -> bool:
+    """Tell whether a connection has been closed; one of a pool that has is taken from its holder at once."""
+    try:
+        return conn.is_closed()
+    except asyncpg.InterfaceError:
+        return True

@@ -43,10 +43,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_runtime(chosen, role="api") as runtime:
             app.state.runtime = runtime
-            runtime.wakeups.on_end = partial(view.end_person, runtime)
+            runtime.wakeups.on_end = partial(view.sockets.end_person, runtime)
+            runtime.wakeups.on_session_end = partial(view.sockets.end_session, runtime)
             async with polling(runtime):
                 yield
-            await view.close_sockets()
+            await view.sockets.close_all()
 
     routes = [
         Route("/graphql", view),

@@ -171,8 +171,8 @@ async def _find_user(conn: Conn, user: str) -> UserId:
         person = await users.get(conn, UserId(int(user))) if int(user) <= USER_ID_MAX else None
         if person:
             return person.user_id
-    elif credentials := await users.credentials_by_email(conn, user.strip()):
-        return credentials[0]
+    elif (found := await users.credentials_of(conn, user.strip())).user_id is not None:
+        return found.user_id
     raise NotFound(f"there is no person {user!r}; give the number or the e-mail address of one")
 
 

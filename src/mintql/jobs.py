@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from functools import partial, wraps
 from typing import Any
 
@@ -26,7 +26,6 @@ from mintql.gateways.queue import background_of, deserialize, serialize
 from mintql.nightly import archive_all, categorize_all, reconcile_all
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import (
-    audit,
     daily,
     deletion,
     digest_rounds,
@@ -41,28 +40,16 @@ from mintql.services import (
 from mintql.services import extract as extraction
 from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
-from mintql.services.changes import CHANGES_KEPT_DAYS
 from mintql.services.deletion import Desk
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, utc_now
 from mintql.services.heap import settle_heap
-from mintql.services.notices import KEPT_DAYS as NOTICES_KEPT_DAYS
-from mintql.services.notify import KEPT_DAYS as DELIVERIES_KEPT_DAYS
 from mintql.services.notify import Notifier
-from mintql.services.outgoing_webhooks_sending import KEPT_DAYS as WEBHOOKS_KEPT_DAYS
 from mintql.services.outgoing_webhooks_sending import Sender
+from mintql.services.purging import PURGES
 from mintql.settings import Settings, load_settings
-from mintql.store import audit as audit_rows
-from mintql.store import changes as change_rows
 from mintql.store import digests as digest_rows
-from mintql.store import events as event_rows
 from mintql.store import farewells as farewell_rows
-from mintql.store import link_answers as visit_rows
-from mintql.store import notices as notice_rows
-from mintql.store import outbox
-from mintql.store import outgoing_webhooks_sending as webhook_rows
-from mintql.store import sync as sync_rows
-from mintql.store.queries import Conn
 from mintql.store.sync import RunKey
 from mintql.workers import SHUTDOWN_SECONDS, Companion, redis_settings
 
@@ -75,21 +62,6 @@ CRON_RESULT_SECONDS = 60
 """arq's mark that a cron job has run at its moment, for workers whose clocks are a little behind."""
 CARRIES_MAX = 5
 """How many workers one after another may go away with a job in hand before it is dropped and left to the sweeper."""
-EVENTS_KEPT_DAYS = 400
-"""Clients may come back with a cursor a year old."""
-PURGE_ROWS_MAX = 5_000
-PURGES: tuple[tuple[Callable[[Conn, datetime, int], Awaitable[object]], int], ...] = (
-    (event_rows.purge, EVENTS_KEPT_DAYS),
-    (outbox.purge, DELIVERIES_KEPT_DAYS),
-    (notice_rows.purge, NOTICES_KEPT_DAYS),
-    (webhook_rows.purge, WEBHOOKS_KEPT_DAYS),
-    (change_rows.purge, CHANGES_KEPT_DAYS),
-    (sync_rows.purge_sessions, 0),
-    (visit_rows.purge, 0),
-    (audit_rows.purge, audit.KEPT_DAYS),
-)
-"""What forgets old rows, and after how many days; 0 where each row says itself when it ends."""
-
 SUMMARY_MINUTES = {0, 15, 30, 45}
 """Somewhere it is eight o'clock at each of them."""
 
@@ -240,9 +212,9 @@ async def sweep(context: Context) -> None:
     await runtime.perform(effects)
     await webhooks.open_wanted(workplace(runtime))
     await removal.remove_doomed(workplace(runtime))
-    for purge, kept_days in PURGES:
+    for purge in PURGES:
         async with runtime.system() as conn:
-            await purge(conn, now - timedelta(days=kept_days), PURGE_ROWS_MAX)
+            await purge(conn, now)
 
 
 @guarded

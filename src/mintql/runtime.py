@@ -150,6 +150,8 @@ class Runtime:
             await self.channel.publish(effects.told)
         if effects.ended:
             await self.channel.publish_end(effects.ended)
+        if effects.ended_sessions:
+            await self.channel.publish_session_end(effects.ended_sessions)
         await self.queue.enqueue_all(effects.jobs)
 
 

@@ -19,9 +19,9 @@ from mintql.api.nodes import encode_id
 from mintql.api.schema import build_schema
 from mintql.domain.errors import Failure
 from mintql.domain.months import MONTHS_PER_RANGE_MAX
-from mintql.jobs import EVENTS_KEPT_DAYS
 from mintql.services import alerts, category_changes, connections, sync, transactions
 from mintql.services.choices import RECATEGORIZED_MAX
+from mintql.services.purging import EVENTS_KEPT_DAYS
 from mintql.settings import Settings
 from support.examples import Example, fill, matching, read_examples
 from support.local import local_client

@@ -240,13 +240,8 @@ async def test_signing_out_ends_the_streams_of_the_session_at_once(client):
         await begun()
         ended_at = time.monotonic()
         await client.ask("mutation { signOut { __typename } }")
-        message = await socket.receive()
-        assert message["payload"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
-        assert (await socket.receive())["type"] == "complete"
+        assert await socket.closed() == 4403
         assert time.monotonic() - ended_at < POLL_SECONDS
-        await socket.subscribe("{ viewer { name } }", operation_id="2")
-        answer = await socket.receive()
-        assert answer["payload"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
 async def test_a_session_that_runs_out_ends_its_streams_within_the_poll(client, database_url):

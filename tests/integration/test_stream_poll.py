@@ -11,6 +11,7 @@ import pytest
 from mintql.api.context import Context, Viewer
 from mintql.api.stream_poll import STREAMS_PER_QUERY, poll_once
 from mintql.api.subscriptions import follow_alerts, follow_events
+from mintql.domain.audit import NOWHERE
 from mintql.domain.errors import NotSignedIn
 from mintql.services.events import NewEvent, append_events
 from mintql.services.identity import hash_token
@@ -27,7 +28,7 @@ async def viewer_of(runtime, token, *, email):
     async with runtime.system() as conn:
         user_id = await create_user(conn, email=email)
         expires_at = now + timedelta(hours=1)
-        session_id = await sessions.insert(conn, user_id, hash_token(token), now, expires_at, "")
+        session_id = await sessions.insert(conn, user_id, hash_token(token), now, expires_at, NOWHERE)
     return Viewer(user_id, session_id, expires_at)
 
 

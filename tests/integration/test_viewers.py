@@ -8,6 +8,7 @@ import pytest
 
 from mintql.api import viewers as module
 from mintql.api.viewers import Viewers
+from mintql.domain.audit import Origin
 from mintql.gateways.cache import Found
 from mintql.services.identity import begin_session
 from mintql.store import sessions
@@ -37,7 +38,7 @@ async def runtime(api_runtime):
 @pytest.fixture
 async def signed_in(conn):
     user_id = await create_user(conn)
-    token, _ = await begin_session(conn, user_id, NOW, 1, "test")
+    token, _ = await begin_session(conn, user_id, NOW, 1, Origin(user_agent="test"))
     return user_id, token
 
 
@@ -72,7 +73,7 @@ async def test_without_a_bump_a_session_that_ended_is_trusted_for_a_bounded_time
 
 async def test_a_session_that_runs_out_is_not_trusted_beyond_its_end(conn, runtime):
     user_id = await create_user(conn)
-    token, _ = await begin_session(conn, user_id, NOW - timedelta(days=1), 1, "test")
+    token, _ = await begin_session(conn, user_id, NOW - timedelta(days=1), 1, Origin(user_agent="test"))
     await conn.execute("UPDATE sessions SET expires_at = now() + interval '0.5 s' WHERE user_id = $1", user_id)
     viewers = Viewers()
     for _ in range(3):

@@ -34,6 +34,7 @@ API_NOUNS = (
     "examinations",
     "exports",
     "exports_tables",
+    "guesses",
     "household",
     "imports",
     "link_visits",
@@ -156,8 +157,9 @@ async def test_the_api_may_not_read_bank_secrets(database_url):
 def test_every_query_names_the_person():
     blind = [f"{noun}.{name}" for noun in nouns() for name, text in load(noun) if "user_id" not in text]
     # The crowd is everybody's, as channels and rounds are; numbers that are taken belong to nobody yet; the functions
-    # for members of a household ask themselves who it is; and a deletion is found by its token. What is said of a
-    # transaction of the database or of a server, or stands before another query, names nobody.
+    # for members of a household ask themselves who it is; a deletion is found by its token; and guesses are counted by
+    # keyed hashes. What is said of a transaction of the database or of a server, or stands before another query, names
+    # nobody.
     assert set(blind) == {
         "archive.announce",
         "archive.announced_before",
@@ -172,6 +174,11 @@ def test_every_query_names_the_person():
         "deletions.entries_by_token",
         "digests.begin_round",
         "digests.finished",
+        "guesses.begin",
+        "guesses.lock",
+        "guesses.write",
+        "guesses.forget",
+        "guesses.purge",
         "digests.purge_rounds",
         "household.answer",
         "household.fence",

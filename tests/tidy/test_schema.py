@@ -10,7 +10,7 @@ from support.repository import ROOT
 
 # Tables that hold nothing of a person; those of the crowd count everybody's votes together, rates are published, and
 # the rounds of summaries are of everybody's, as is since when months are archived. A deletion names its person while it is under way; then it is nobody's,
-# and found by a token.
+# and found by a token. Guesses at passwords are counted by keyed hashes, of addresses that nobody has as of others.
 OF_NOBODY = {
     "schema_migrations",
     "crowd_counts",
@@ -20,6 +20,7 @@ OF_NOBODY = {
     "deletions",
     "deletion_entries",
     "archive_use",
+    "guesses",
 }
 
 # Unique over all persons, because they are looked up before it is known whose they are.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
+
+import argon2
 
 from mintql.domain.errors import RateLimited
 from mintql.gateways import passwords as module
@@ -20,19 +23,38 @@ async def test_a_password_matches_its_own_hash_only():
 
 async def test_nobody_and_a_broken_hash_match_nothing():
     passwords = Passwords(1)
-    assert not await passwords.verify(None, "a password that nobody has")
+    assert not await passwords.verify("", "a password that nobody has")
     assert not await passwords.verify("not a hash", "x")
 
 
-async def test_the_same_work_is_done_for_an_address_that_nobody_has(monkeypatch):
+async def test_the_same_work_is_done_for_nobody_from_the_first_time_on(monkeypatch):
+    worked = []
+    real = argon2.low_level.verify_secret
+
+    def counting(stored, secret, kind):
+        worked.append(argon2.extract_parameters(stored.decode()))
+        return real(stored, secret, kind)
+
+    monkeypatch.setattr("argon2._password_hasher.verify_secret", counting)
     passwords = Passwords(1)
-    await passwords.verify(None, "warm up")
-    checked = []
-    real = passwords._matches
-    monkeypatch.setattr(passwords, "_matches", lambda stored, word: checked.append(stored) or real(stored, word))
-    await passwords.verify(None, "guess")
-    assert len(checked) == 1
-    assert checked[0].startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    stored = await passwords.hash("correct horse battery")
+    await passwords.verify("", "a guess")
+    await passwords.verify(stored, "a guess")
+    assert worked == [module.PARAMETERS, module.PARAMETERS], "one hash each, at the same cost"
+
+
+async def test_a_guess_costs_as_much_for_nobody_as_for_somebody():
+    """By the time the process works, of which the machine's other work is no part; the cheapest of several."""
+    passwords = Passwords(1)
+    stored = await passwords.hash("correct horse battery")
+
+    async def cost(of):
+        begun = time.process_time()
+        assert not await passwords.verify(of, "a wrong password")
+        return time.process_time() - begun
+
+    nobody, somebody = [min([await cost(of) for _ in range(3)]) for of in ("", stored)]
+    assert 0.6 < nobody / somebody < 1.67
 
 
 async def test_no_more_are_worked_out_at_once_than_allowed(monkeypatch):

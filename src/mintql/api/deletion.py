@@ -9,15 +9,12 @@ import strawberry
 
 from mintql.api.context import Info
 from mintql.api.cookies import clear_cookie
-from mintql.api.errors import BadCredentialsError, NotSignedInError, RateLimitedError
+from mintql.api.errors import BadCredentialsError, NotSignedInError, RateLimitedError, TooManyAttemptsError
+from mintql.api.passwords import check_own_password
 from mintql.api.scalars import BigInt
 from mintql.domain.audit import DELETION_REFUSED
 from mintql.domain.deletion import STEPS_TOTAL, DeletionStep, steps_done
-from mintql.domain.errors import BadCredentials
-from mintql.services import audit
 from mintql.services import deletion as service
-from mintql.services.identity import PASSWORD_LENGTH_MAX
-from mintql.store import deletions as store
 from mintql.store.deletions import DeletionEntry as EntryRow
 from mintql.store.deletions import DeletionState
 
@@ -97,7 +94,7 @@ class DeleteAccountSuccess:
 
 
 DeleteAccountPayload: TypeAlias = Annotated[
-    DeleteAccountSuccess | BadCredentialsError | NotSignedInError | RateLimitedError,
+    DeleteAccountSuccess | BadCredentialsError | TooManyAttemptsError | NotSignedInError | RateLimitedError,
     strawberry.union("DeleteAccountPayload", description="What became of `deleteAccount`."),
 ]
 
@@ -136,12 +133,7 @@ class DeletionMutation:
     ) -> DeleteAccountPayload:
         context = info.context
         viewer, runtime, now = context.signed_in(), context.runtime, context.now()
-        async with runtime.person(viewer.user_id) as conn:
-            stored = await store.password_hash(conn, viewer.user_id)
-        if len(password) > PASSWORD_LENGTH_MAX or not await runtime.passwords.verify(stored, password):
-            async with runtime.person(viewer.user_id) as conn:
-                await audit.record_failure(conn, viewer.user_id, now, DELETION_REFUSED)
-            raise BadCredentials("This is not your password; nothing was deleted.", field="password")
+        await check_own_password(context, password, refused=DELETION_REFUSED, so="nothing was deleted")
         farewells = [one.institution_id for one in runtime.connectors.values() if one.capabilities.farewell]
         async with runtime.person(viewer.user_id) as conn:
             token, effects = await service.ask(conn, viewer.user_id, viewer.session_id, farewells, now)

@@ -86,6 +86,16 @@ class RateLimitedError(Error):
 
 
 @strawberry.type(
+    name="TooManyAttempts",
+    description="A password or code was tried too often. Says nothing of whether there is such an account.",
+)
+class TooManyAttemptsError(Error):
+    """See `domain.errors.TooManyAttempts`."""
+
+    retry_after_seconds: int = strawberry.field(description="How many seconds until the next attempt is taken.")
+
+
+@strawberry.type(
     name="InstitutionError",
     description="The institution refused or could not be used: AUTH_REQUIRED (login or password refused), "
     "INSTITUTION_DOWN (not reachable), PROTOCOL_ERROR (answered nonsense) and others.",
@@ -116,6 +126,16 @@ class _RateLimitedHandler(ExceptionHandler[failures.RateLimited, RateLimitedErro
         )
 
 
+class _TooManyAttemptsHandler(ExceptionHandler[failures.TooManyAttempts, TooManyAttemptsError]):
+    def handle(self, exception: failures.TooManyAttempts, *, field: Any, info: Any) -> TooManyAttemptsError:  # noqa: ARG002
+        return TooManyAttemptsError(
+            code=exception.code,
+            message=exception.message,
+            field=exception.field,
+            retry_after_seconds=exception.retry_after_seconds,
+        )
+
+
 class _InstitutionHandler(ExceptionHandler[failures.InstitutionFailure, InstitutionError]):
     def handle(self, exception: failures.InstitutionFailure, *, field: Any, info: Any) -> InstitutionError:  # noqa: ARG002
         return InstitutionError(
@@ -135,6 +155,7 @@ HANDLERS: tuple[ExceptionHandler[Any], ...] = (
     _PlainHandler(failures.BadCredentials, BadCredentialsError),
     _PlainHandler(failures.EmailTaken, EmailTakenError),
     _RateLimitedHandler(),
+    _TooManyAttemptsHandler(),
     _InstitutionHandler(),
 )
 

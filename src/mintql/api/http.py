@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import weakref
 from datetime import date, timedelta
 from typing import cast
 
@@ -35,6 +34,8 @@ from mintql.api.context import Context, find_viewer, request_origin
 from mintql.api.cookies import bearer, cookie_token, origin_is_trusted
 from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, INTERNAL, UNAUTHENTICATED
 from mintql.api.known import KnownPersons
+from mintql.api.last_used import LastUsed
+from mintql.api.live import LiveSockets
 from mintql.api.multipart import Gate, is_multipart, read_multipart_ask
 from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
 from mintql.api.nodes import decode_id
@@ -42,7 +43,7 @@ from mintql.api.requests import Ask, GraphQLRequest, RefusedError, ask_of_body, 
 from mintql.api.responses import Answer, encode_result, json_answer
 from mintql.api.schema import Schema
 from mintql.api.viewers import Viewers
-from mintql.api.websocket import GOING_AWAY, SESSION_ENDED, SocketAdapter, TransportHandler, close_socket
+from mintql.api.websocket import SocketAdapter, TransportHandler
 from mintql.domain.errors import InvalidInput, NotShared, NotSignedIn
 from mintql.domain.ids import ShareId, UserId
 from mintql.runtime import Runtime
@@ -95,8 +96,8 @@ class GraphQLView(GraphQL[Context, None]):
         self._asks = KnownAsks(schema)
         self._viewers = Viewers()
         self._known = KnownPersons()
-        self._sockets: weakref.WeakSet[WebSocket] = weakref.WeakSet()
-        self._persons: weakref.WeakKeyDictionary[WebSocket, UserId] = weakref.WeakKeyDictionary()
+        self.sockets = LiveSockets()
+        self._last_used = LastUsed()
         self._active: set[UserId] = set()
         self._active_on = date.min
 
@@ -112,16 +113,6 @@ class GraphQLView(GraphQL[Context, None]):
             except ClientDisconnect:
                 return
             await response(scope, receive, send)
-
-    async def close_sockets(self) -> None:
-        """Tell everybody who is connected that this process goes away; they connect to another one."""
-        for socket in list(self._sockets):
-            await close_socket(socket, GOING_AWAY, "Going away")
-
-    def end_person(self, runtime: Runtime, user_id: UserId) -> None:
-        """Cut off who is connected as a person whose sessions have all ended."""
-        for socket in [socket for socket, person in self._persons.items() if person == user_id]:
-            runtime.soon(close_socket(socket, SESSION_ENDED, "Session ended"))
 
     # HTTP
 
@@ -285,7 +276,7 @@ class GraphQLView(GraphQL[Context, None]):
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
         """Return the context of a WebSocket before `connection_init`."""
         if isinstance(request, WebSocket):
-            self._sockets.add(request)
+            self.sockets.add(request)
             audit.begin_hearing(request_origin(request))
         return Context(_runtime(request), None, request, None, {})
 
@@ -308,8 +299,8 @@ class GraphQLView(GraphQL[Context, None]):
                 if context.viewer is None:
                     raise ConnectionRejectionError
                 await self._mark_active(context)
-            if isinstance(context.request, WebSocket):
-                self._persons[context.request] = context.viewer.user_id
+            if isinstance(context.request, WebSocket) and not self.sockets.seat(context.request, context.viewer):
+                raise ConnectionRejectionError
         share = (context.connection_params or {}).get("share")
         if share is not None:
             try:
@@ -322,6 +313,7 @@ class GraphQLView(GraphQL[Context, None]):
         """Note once a day and process that the viewer was here: the daily refresh is for active people."""
         if context.viewer is None:
             return
+        self._last_used.note(context.runtime, context.viewer)
         today = context.now().date()
         if self._active_on != today or len(self._active) > ACTIVE_REMEMBERED_MAX:
             self._active, self._active_on = set(), today

@@ -1,4 +1,4 @@
-"""Signing up, in and out, and the viewer."""
+"""The viewer, and what they say about themselves."""
 
 from __future__ import annotations
 
@@ -8,25 +8,14 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from mintql.api.context import Context, Info
-from mintql.api.cookies import clear_cookie, set_cookie
-from mintql.api.errors import (
-    BadCredentialsError,
-    EmailTakenError,
-    InvalidInputError,
-    NotSignedInError,
-    RateLimitedError,
-)
+from mintql.api.errors import InvalidInputError, NotSignedInError
 from mintql.api.money import Money, MoneyInput, money, money_or_none
 from mintql.api.nodes import Node, encode_id, register_node
 from mintql.api.scalars import CurrencyCode
-from mintql.domain.audit import SIGNED_IN, SIGNED_OUT, SIGNED_OUT_EVERYWHERE, SIGNED_UP
-from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import UserId
-from mintql.services import audit
 from mintql.services import identity as service
-from mintql.services.effects import Effects
-from mintql.services.identity import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, ProfileChanges
-from mintql.store import recurring, sessions, users
+from mintql.services.identity import ProfileChanges
+from mintql.store import recurring, users
 from mintql.store.users import UserRow
 
 
@@ -92,25 +81,6 @@ async def _nodes(context: Context, numbers: list[int]) -> list[User | None]:
 register_node("User", _nodes)
 
 
-@strawberry.type(description="A session has begun.")
-class SignInSuccess:
-    """What signing up and in give when they worked."""
-
-    token: str = strawberry.field(
-        description='The session\'s token, told only now. Send it as "Authorization: Bearer <token>", and on a '
-        'WebSocket in the payload of connection_init as {"authorization": "Bearer <token>"}.'
-    )
-    expires_at: datetime = strawberry.field(description="When the session ends by itself.")
-    viewer: User = strawberry.field(description="Who signed in.")
-
-
-@strawberry.type(description="The session has ended.")
-class SignOutSuccess:
-    """What signing out gives when it worked."""
-
-    signed_out: bool = strawberry.field(description="Always true.")
-
-
 @strawberry.type(description="The profile is changed.")
 class UpdateProfileSuccess:
     """What changing the profile gives when it worked."""
@@ -132,31 +102,9 @@ class UpdateProfileInput:
     )
 
 
-SignUpPayload: TypeAlias = Annotated[
-    SignInSuccess | InvalidInputError | EmailTakenError | RateLimitedError,
-    strawberry.union("SignUpPayload", description="What became of `signUp`."),
-]
-SignInPayload: TypeAlias = Annotated[
-    SignInSuccess | BadCredentialsError | RateLimitedError,
-    strawberry.union("SignInPayload", description="What became of `signIn`."),
-]
-SignOutPayload: TypeAlias = Annotated[
-    SignOutSuccess | NotSignedInError,
-    strawberry.union("SignOutPayload", description="What became of `signOut`."),
-]
 UpdateProfilePayload: TypeAlias = Annotated[
     UpdateProfileSuccess | InvalidInputError | NotSignedInError,
     strawberry.union("UpdateProfilePayload", description="What became of `updateProfile`."),
-]
-
-CURRENCY_DEFAULT = CurrencyCode("USD")
-
-EmailArgument = Annotated[str, strawberry.argument(description="The e-mail address to sign in with.")]
-SetCookieArgument = Annotated[
-    bool,
-    strawberry.argument(
-        description="Whether to set the token as the cookie __Host-mintql too, for pages in a browser. Over HTTP only."
-    ),
 ]
 
 
@@ -172,88 +120,7 @@ class IdentityQuery:
 
 @strawberry.type
 class IdentityMutation:
-    """Changes of who is signed in."""
-
-    @strawberry.mutation(description="Signs a new person up and in.")
-    async def sign_up(
-        self,
-        info: Info,
-        email: EmailArgument,
-        password: Annotated[
-            str,
-            strawberry.argument(
-                description=f"The password, {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters."
-            ),
-        ],
-        name: Annotated[str, strawberry.argument(description="What to call them.")],
-        time_zone: Annotated[str, strawberry.argument(description='Their time zone, as in "Europe/Berlin".')] = "UTC",
-        currency: Annotated[
-            CurrencyCode, strawberry.argument(description="The currency of their budgets.")
-        ] = CURRENCY_DEFAULT,
-        annual_income: Annotated[
-            MoneyInput | None, strawberry.argument(description="What they earn in a year, if they like to say.")
-        ] = None,
-        set_cookie: SetCookieArgument = False,
-    ) -> SignUpPayload:
-        context = info.context
-        _check_cookie(context, set_cookie)
-        income = None if annual_income is None else annual_income.minor_in(currency, field="annualIncome")
-        new = service.check_new_user(email, password, name, time_zone, currency, income)
-        password_hash = await context.runtime.passwords.hash(password)
-        now = context.now()
-        async with context.runtime.system() as conn:
-            user_id = await users.new_id(conn)
-        async with context.runtime.person(user_id) as conn:
-            await service.sign_up(conn, user_id, new, password_hash, now)
-        return await _begin_session(context, user_id, SIGNED_UP, with_cookie=set_cookie)
-
-    @strawberry.mutation(description="Signs a person in.")
-    async def sign_in(
-        self,
-        info: Info,
-        email: EmailArgument,
-        password: Annotated[str, strawberry.argument(description="The password.")],
-        set_cookie: SetCookieArgument = False,
-    ) -> SignInPayload:
-        context, passwords = info.context, info.context.runtime.passwords
-        _check_cookie(context, set_cookie)
-        # PostgreSQL cannot even look for U+0000, nor for half a surrogate pair.
-        if len(password) > PASSWORD_LENGTH_MAX or not email.strip().isprintable():
-            raise service.bad_credentials()
-        async with context.runtime.system() as conn:
-            found = await users.credentials_by_email(conn, email.strip())
-        user_id, stored = found or (None, None)
-        if not await passwords.verify(stored, password) or user_id is None or stored is None:
-            context.runtime.soon(_note_failure(context, user_id))
-            raise service.bad_credentials()
-        if passwords.is_outdated(stored):
-            renewed = await passwords.hash(password)
-            async with context.runtime.person(user_id) as conn:
-                await users.update_password_hash(conn, user_id, renewed)
-        return await _begin_session(context, user_id, SIGNED_IN, with_cookie=set_cookie)
-
-    @strawberry.mutation(description="Ends the session, at once and everywhere it is used.")
-    async def sign_out(
-        self,
-        info: Info,
-        everywhere: Annotated[
-            bool, strawberry.argument(description="Whether to end all sessions of the viewer.")
-        ] = False,
-    ) -> SignOutPayload:
-        context = info.context
-        viewer = context.signed_in()
-        async with context.person() as conn:
-            if everywhere:
-                await sessions.delete_all(conn, viewer.user_id)
-            else:
-                await sessions.delete(conn, viewer.user_id, viewer.session_id)
-            act = SIGNED_OUT_EVERYWHERE if everywhere else SIGNED_OUT
-            await audit.record(conn, viewer.user_id, act, context.now())
-        # The new version lets no process trust the ended session, and the wake-up lets its live subscriptions notice.
-        await context.runtime.perform(Effects(changed={viewer.user_id}, told={viewer.user_id}))
-        if context.response is not None:
-            clear_cookie(context.response)
-        return SignOutSuccess(signed_out=True)
+    """Changes of what is said about the viewer."""
 
     @strawberry.mutation(
         description="Changes what the viewer said about themselves. A new income or currency gives new budgets where "
@@ -284,27 +151,3 @@ def _changes(input: UpdateProfileInput, currency: str) -> ProfileChanges:
         annual_income_minor=None if given is None else given.minor_in(currency, field="annualIncome"),
         clear_income=input.annual_income is None,
     )
-
-
-def _check_cookie(context: Context, with_cookie: bool) -> None:
-    """Refuse a wish for a cookie that cannot be set, before anything is done."""
-    if with_cookie and context.response is None:
-        raise InvalidInput("A cookie can be set over HTTP only.", field="setCookie")
-
-
-async def _note_failure(context: Context, user_id: UserId | None) -> None:
-    """Write down that a password was wrong, for who has an account: after the answer, whose time must not tell it."""
-    if user_id is not None:
-        async with context.runtime.person(user_id) as conn:
-            await audit.record_failure(conn, user_id, context.now())
-
-
-async def _begin_session(context: Context, user_id: UserId, act: str, *, with_cookie: bool) -> SignInSuccess:
-    days, agent = context.runtime.settings.session_days, audit.current_origin().user_agent
-    async with context.runtime.person(user_id) as conn:
-        token, expires_at = await service.begin_session(conn, user_id, context.now(), days, agent)
-        await audit.record(conn, user_id, act, context.now())
-        user = await service.get_user(conn, user_id)
-    if with_cookie and context.response is not None:
-        set_cookie(context.response, token, days)
-    return SignInSuccess(token=token, expires_at=expires_at, viewer=user_node(user))

@@ -46,6 +46,7 @@ from mintql.api.nodes import NodesQuery
 from mintql.api.notification_settings import NotificationSettingsMutation, NotificationSettingsQuery
 from mintql.api.notifications import NotificationsMutation, NotificationsQuery, NotificationsSubscription
 from mintql.api.outgoing_webhooks import OutgoingWebhooksMutation, OutgoingWebhooksQuery
+from mintql.api.passwords import PasswordsMutation
 from mintql.api.plans import Plans
 from mintql.api.rates import RatesMutation, RatesQuery
 from mintql.api.recommendations import RecommendationsQuery
@@ -55,6 +56,7 @@ from mintql.api.rules_past import RulesPastMutation, RulesPastQuery
 from mintql.api.scalars import SCALARS
 from mintql.api.search import SearchQuery
 from mintql.api.sessions import SessionsMutation, SessionsQuery
+from mintql.api.signing_in import SigningInMutation
 from mintql.api.spending import SpendingQuery
 from mintql.api.spending_groups import SpendingGroupsQuery
 from mintql.api.subscriptions import SubscriptionsSubscription
@@ -104,7 +106,9 @@ class Query(
 
 @strawberry.type(description="What can be changed. Expected failures are members of each result, with words to show.")
 class Mutation(
+    SigningInMutation,
     IdentityMutation,
+    PasswordsMutation,
     SessionsMutation,
     ExportsMutation,
     DeletionMutation,

@@ -29,6 +29,10 @@ class Session:
     id: strawberry.ID = strawberry.field(description="Names the session, for `revokeSession`. Opaque.")
     created_at: datetime = strawberry.field(description="When it began.")
     expires_at: datetime = strawberry.field(description="When it ends by itself.")
+    last_used_at: datetime = strawberry.field(description="When it was used last, to within five minutes.")
+    address: str | None = strawberry.field(
+        description="The network address it was used from last, as far as the server could know it."
+    )
     user_agent: str | None = strawberry.field(description="The program that signed in, by its own words.")
     is_current: bool = strawberry.field(description="Whether this request is of it.")
 
@@ -39,6 +43,8 @@ def session_of(row: SessionListed, current: SessionId) -> Session:
         id=encode_id("Session", row.session_id),
         created_at=row.created_at,
         expires_at=row.expires_at,
+        last_used_at=row.last_used_at or row.created_at,
+        address=row.address or None,
         user_agent=row.user_agent or None,
         is_current=row.session_id == current,
     )
@@ -84,8 +90,7 @@ class SessionsMutation:
                 raise NotFound("There is no such session, or it has ended.", field="id")
             await audit.record(conn, viewer.user_id, SESSION_ENDED, context.now())
             rows = await store.listed(conn, viewer.user_id, context.now(), SESSIONS_SHOWN_MAX)
-        # The new version lets no process trust the ended session, and the wake-up lets its live subscriptions notice.
-        await context.runtime.perform(Effects(changed={viewer.user_id}, told={viewer.user_id}))
+        await context.runtime.perform(Effects.of_ended(viewer.user_id, {session_id}))
         if session_id == viewer.session_id and context.response is not None:
             clear_cookie(context.response)
         return RevokeSessionSuccess(sessions=[session_of(row, viewer.session_id) for row in rows])

@@ -54,8 +54,9 @@ async def follow(
         NotShared: The share has ended.
         InvalidInput: `after` lies beyond everything there is, so it cannot have been given out.
     """
-    session_id = context.signed_in().session_id if context.share is None else None
-    with context.runtime.wakeups.listen(context.user_id, session_id) as listener:
+    follower = context.signed_in().session_id
+    session_id = follower if context.share is None else None
+    with context.runtime.wakeups.listen(context.user_id, session_id, follower) as listener:
         position = after
         is_begun = False
         while True:

@@ -14,6 +14,8 @@ SIGN_IN_FAILED = "sign_in_failed"
 SIGNED_OUT = "signed_out"
 SIGNED_OUT_EVERYWHERE = "signed_out_everywhere"
 SESSION_ENDED = "session_ended"
+PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an act
+PASSWORD_REFUSED = "password_refused"  # noqa: S105 - the name of an act
 CONNECTION_MADE = "connection_made"
 CONNECTION_RENEWED = "connection_renewed"
 CONNECTION_ENDED = "connection_ended"
@@ -33,6 +35,8 @@ WORDS = {
     SIGNED_OUT: "Signed out.",
     SIGNED_OUT_EVERYWHERE: "Signed out everywhere: all sessions were ended.",
     SESSION_ENDED: "Ended a session from another one.",
+    PASSWORD_CHANGED: "Changed the password; all other sessions were ended.",
+    PASSWORD_REFUSED: "Something was to be done for which the password is asked, with a wrong one; nothing was done.",
     CONNECTION_MADE: "Connected an institution.",
     CONNECTION_RENEWED: "Renewed the login of a connection.",
     CONNECTION_ENDED: "Ended a connection and kept its history.",
@@ -75,7 +79,8 @@ ORIGINS_KEPT_MAX = 4_096
 def origin_of(address: str | None, user_agent: str | None) -> Origin:
     """Return an origin within its bounds; an address that is none, as that of a local socket, is left out."""
     try:
-        checked = str(ipaddress.ip_address((address or "").partition("%")[0]))
+        found = ipaddress.ip_address((address or "").partition("%")[0])
+        checked = str(getattr(found, "ipv4_mapped", None) or found)
     except ValueError:
         checked = ""
     agent = "".join(sign for sign in (user_agent or "") if sign.isprintable())

@@ -66,6 +66,16 @@ class BadCredentials(Failure):
     code = "BAD_CREDENTIALS"
 
 
+class TooManyAttempts(Failure):
+    """A secret was guessed at too often; `retry_after_seconds` says how long until the next guess is taken."""
+
+    code = "TOO_MANY_ATTEMPTS"
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class EmailTaken(Failure):
     """Somebody has signed up with this e-mail address already."""
 

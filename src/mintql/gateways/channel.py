@@ -22,6 +22,8 @@ from mintql.domain.ids import EventSeq, SessionId, UserId
 log = logging.getLogger(__name__)
 
 CHANNEL = "mintql:wake"
+SESSIONS_CHANNEL = "mintql:sessions"
+"""Sessions that have ended. Apart from the wake-ups, for processes of an older release, which cannot read it."""
 END_MARK = "-"
 """Before a person whose sessions have ended."""
 PERSONS_PER_MESSAGE = 1_000
@@ -53,12 +55,19 @@ class Channel:
         """
         return await self._send(f"{END_MARK}{user_id}" for user_id in sorted(set(user_ids)))
 
-    async def _send(self, words: Iterable[str]) -> bool:
+    async def publish_session_end(self, session_ids: Iterable[SessionId]) -> bool:
+        """Tell all processes that these sessions have ended: who is connected by them is cut off.
+
+        Never fails: streams find out by polling, and what is asked over such a connection is refused without it.
+        """
+        return await self._send(map(str, sorted(set(session_ids))), SESSIONS_CHANNEL)
+
+    async def _send(self, words: Iterable[str], channel: str = CHANNEL) -> bool:
         ordered = list(words)
         try:
             for start in range(0, len(ordered), PERSONS_PER_MESSAGE):
                 batch = ordered[start : start + PERSONS_PER_MESSAGE]
-                await self._redis.publish(CHANNEL, " ".join(batch))
+                await self._redis.publish(channel, " ".join(batch))
         except OUTAGES as error:
             log.warning("wake-ups could not be sent, listeners will find out by polling: %s", error)
             return False
@@ -72,14 +81,16 @@ class Listener:
         user_id: Whose events it follows.
         session_id: That person's session which it follows them by; None for a stream of somebody else's, through a
             share.
+        follower: The session of whoever follows, through a share or not.
         seen: That person's newest event when the stream read last; what is newer is news to it.
     """
 
-    __slots__ = ("_waiter", "_woken", "seen", "session_id", "user_id")
+    __slots__ = ("_waiter", "_woken", "follower", "seen", "session_id", "user_id")
 
-    def __init__(self, user_id: UserId, session_id: SessionId | None) -> None:
+    def __init__(self, user_id: UserId, session_id: SessionId | None, follower: SessionId | None) -> None:
         self.user_id = user_id
         self.session_id = session_id
+        self.follower = follower
         self.seen = EventSeq(0)
         self._woken = False
         self._waiter: asyncio.Future[None] | None = None
@@ -117,6 +128,7 @@ class Wakeups:
         self._task: asyncio.Task[None] | None = None
         self.connected = False
         self.on_end: Callable[[UserId], None] | None = None
+        self.on_session_end: Callable[[SessionId], None] | None = None
 
     async def start(self) -> None:
         """Begin to listen in the background; Redis need not be there yet."""
@@ -133,9 +145,11 @@ class Wakeups:
         self.connected = False
 
     @contextmanager
-    def listen(self, user_id: UserId, session_id: SessionId | None = None) -> Iterator[Listener]:
-        """Give a listener that is woken whenever this person is; whoever waits on it clears it."""
-        listener = Listener(user_id, session_id)
+    def listen(
+        self, user_id: UserId, session_id: SessionId | None = None, follower: SessionId | None = None
+    ) -> Iterator[Listener]:
+        """Give a listener that is woken whenever this person is, or its session ends; whoever waits on it clears it."""
+        listener = Listener(user_id, session_id, follower or session_id)
         self._listeners.setdefault(user_id, []).append(listener)
         try:
             yield listener
@@ -154,7 +168,7 @@ class Wakeups:
         while True:
             try:
                 async with self._redis.pubsub() as pubsub:
-                    await pubsub.subscribe(CHANNEL)
+                    await pubsub.subscribe(CHANNEL, SESSIONS_CHANNEL)
                     if not self.connected:
                         log.info("listening for wake-ups")
                     self.connected, pause = True, RECONNECT_SECONDS_MIN
@@ -170,7 +184,7 @@ class Wakeups:
     async def _receive(self, pubsub: PubSub) -> None:
         pinged = False
         while True:
-            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=PING_SECONDS)
+            message = await pubsub.get_message(timeout=PING_SECONDS)
             if message is not None:
                 pinged = False
                 self._handle(message)
@@ -183,6 +197,9 @@ class Wakeups:
     def _handle(self, message: dict[str, Any]) -> None:
         if message["type"] != "message":
             return
+        if message["channel"] == SESSIONS_CHANNEL.encode():
+            self._end_sessions({SessionId(int(word)) for word in bytes(message["data"]).split()})
+            return
         for word in bytes(message["data"]).split():
             ended = word.startswith(END_MARK.encode())
             user_id = UserId(int(word.removeprefix(END_MARK.encode())))
@@ -190,6 +207,15 @@ class Wakeups:
                 listener.wake()
             if ended and self.on_end is not None:
                 self.on_end(user_id)
+
+    def _end_sessions(self, ended: set[SessionId]) -> None:
+        """Let the streams of these sessions notice, whosever events they follow."""
+        for listener in self.listening():
+            if listener.follower in ended:
+                listener.wake()
+        if self.on_session_end is not None:
+            for session_id in ended:
+                self.on_session_end(session_id)
 
     def _wake_all(self) -> None:
         for listener in self.listening():

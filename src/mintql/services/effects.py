@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from mintql.domain.ids import UserId
+from mintql.domain.ids import SessionId, UserId
 from mintql.gateways.queue import Job
 
 __all__ = ["Effects", "Job"]
@@ -14,13 +15,15 @@ __all__ = ["Effects", "Job"]
 class Effects:
     """Persons whose cached answers are stale, persons who have new events, and jobs to enqueue.
 
-    `ended` are persons whose sessions have all ended for good: who is connected as them is cut off.
+    `ended` are persons whose sessions have all ended for good, `ended_sessions` single sessions: who is connected as
+    them, or by them, is cut off.
     """
 
     changed: set[UserId] = field(default_factory=set)
     told: set[UserId] = field(default_factory=set)
     jobs: list[Job] = field(default_factory=list)
     ended: set[UserId] = field(default_factory=set)
+    ended_sessions: set[SessionId] = field(default_factory=set)
 
     def merge(self, other: Effects) -> None:
         """Take over what the other one holds."""
@@ -28,3 +31,12 @@ class Effects:
         self.told |= other.told
         self.jobs += other.jobs
         self.ended |= other.ended
+        self.ended_sessions |= other.ended_sessions
+
+    @classmethod
+    def of_ended(cls, user_id: UserId, session_ids: Iterable[SessionId]) -> Effects:
+        """Return what follows when sessions of a person have ended.
+
+        By the new version no process trusts them any more, and what is connected by them is cut off.
+        """
+        return cls(changed={user_id}, ended_sessions=set(session_ids))

@@ -12,6 +12,7 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from mintql.domain.audit import Origin
 from mintql.domain.errors import BadCredentials, EmailTaken, InvalidInput, NotSignedIn
 from mintql.domain.ids import UserId
 from mintql.domain.money import AMOUNT_MINOR_MAX, check_currency
@@ -28,7 +29,6 @@ from mintql.store.users import UserRow
 PASSWORD_LENGTH_MIN, PASSWORD_LENGTH_MAX = 10, 200
 EMAIL_LENGTH_MAX = 254
 NAME_LENGTH_MAX = 100
-USER_AGENT_LENGTH_MAX = 400
 TOKEN_BYTES = 32
 TOKEN_LENGTH_MAX = 100
 
@@ -103,15 +103,15 @@ def _is_domain(text: str) -> bool:
         return False
 
 
-def check_password(password: str) -> None:
+def check_password(password: str, field: str = "password") -> None:
     """Raise `InvalidInput` unless the password is of a length that can be kept and is not trivial."""
     if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
         raise InvalidInput(
             f"A password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters; this one has {len(password)}.",
-            field="password",
+            field=field,
         )
     if len(set(password)) == 1:
-        raise InvalidInput("A password of one character repeated is guessed at once; take another.", field="password")
+        raise InvalidInput("A password of one character repeated is guessed at once; take another.", field=field)
 
 
 def check_name(text: str) -> str:
@@ -156,11 +156,11 @@ def bad_credentials() -> BadCredentials:
     return BadCredentials("E-mail address and password do not belong together.")
 
 
-async def begin_session(conn: Conn, user_id: UserId, now: datetime, days: int, user_agent: str) -> tuple[str, datetime]:
+async def begin_session(conn: Conn, user_id: UserId, now: datetime, days: int, origin: Origin) -> tuple[str, datetime]:
     """Begin a session; return its token, which is told once and stored nowhere, and when it ends."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
     expires_at = now + timedelta(days=days)
-    await sessions.insert(conn, user_id, hash_token(token), now, expires_at, user_agent[:USER_AGENT_LENGTH_MAX])
+    await sessions.insert(conn, user_id, hash_token(token), now, expires_at, origin)
     await users.mark_active(conn, user_id, now.date())
     return token, expires_at
 

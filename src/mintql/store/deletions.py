@@ -67,12 +67,6 @@ async def entries_by_token(conn: Conn, token_hash: bytes, after: int, limit: int
     return [DeletionEntry(**dict(row)) for row in await conn.fetch(SQL.entries_by_token, token_hash, after, limit)]
 
 
-async def password_hash(conn: Conn, user_id: UserId) -> str | None:
-    """Return the hash of a person's password."""
-    found: str | None = await conn.fetchval(SQL.password_hash, user_id)
-    return found
-
-
 async def empty_profile(conn: Conn, user_id: UserId, email: str) -> None:
     """Take from a person's row who they are; `email` is what stands in its place."""
     await conn.execute(SQL.empty_profile, user_id, email)

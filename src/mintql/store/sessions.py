@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from mintql.domain.audit import Origin
 from mintql.domain.ids import SessionId, UserId
 from mintql.store.queries import Conn, load
 
@@ -27,14 +29,28 @@ class SessionListed:
     session_id: SessionId
     created_at: datetime
     expires_at: datetime
+    last_used_at: datetime | None
+    address: str
     user_agent: str
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """That a session was used, from where and when."""
+
+    user_id: UserId
+    session_id: SessionId
+    address: str
+    at: datetime
+
+
 async def insert(
-    conn: Conn, user_id: UserId, token_hash: bytes, now: datetime, expires_at: datetime, user_agent: str
+    conn: Conn, user_id: UserId, token_hash: bytes, now: datetime, expires_at: datetime, origin: Origin
 ) -> SessionId:
     """Begin a session."""
-    return SessionId(await conn.fetchval(SQL.insert, user_id, token_hash, now, expires_at, user_agent))
+    return SessionId(
+        await conn.fetchval(SQL.insert, user_id, token_hash, now, expires_at, origin.user_agent, origin.address)
+    )
 
 
 async def by_token(conn: Conn, token_hash: bytes) -> SessionRow | None:
@@ -56,6 +72,22 @@ async def delete(conn: Conn, user_id: UserId, session_id: SessionId) -> bool:
 async def listed(conn: Conn, user_id: UserId, now: datetime, limit: int) -> list[SessionListed]:
     """Return a person's live sessions, newest first."""
     return [SessionListed(**dict(row)) for row in await conn.fetch(SQL.listed, user_id, now, limit)]
+
+
+async def delete_others(conn: Conn, user_id: UserId, keep: SessionId | None) -> set[SessionId]:
+    """End the sessions of a person but for one, all of them where `keep` is None; return which ended."""
+    return {SessionId(row["session_id"]) for row in await conn.fetch(SQL.delete_others, user_id, keep)}
+
+
+async def note_use(conn: Conn, uses: Sequence[Use]) -> None:
+    """Write where and when sessions were used last; those that have ended are left out."""
+    await conn.execute(
+        SQL.note_use,
+        [use.user_id for use in uses],
+        [use.session_id for use in uses],
+        [use.address for use in uses],
+        [use.at for use in uses],
+    )
 
 
 async def delete_all(conn: Conn, user_id: UserId) -> None:

@@ -53,10 +53,24 @@ async def insert(
     return True
 
 
-async def credentials_by_email(conn: Conn, email: str) -> tuple[UserId, str] | None:
+@dataclass(frozen=True, slots=True)
+class CredentialsFound:
+    """Whose an e-mail address is; `is_known` says that they are signed in on the network that was asked for.
+
+    `password_hash` is empty where no password is set, and for nobody.
+    """
+
+    user_id: UserId | None
+    password_hash: str
+    is_known: bool
+
+
+async def credentials_of(conn: Conn, email: str, network: str | None = None) -> CredentialsFound:
     """Return whose e-mail address this is, in any case of letters, and the hash of their password."""
-    row = await conn.fetchrow(SQL.credentials_by_email, email)
-    return None if row is None else (UserId(row["user_id"]), row["password_hash"])
+    row = await conn.fetchrow(SQL.credentials_of, email, network)
+    if row is None:
+        return CredentialsFound(None, "", is_known=False)
+    return CredentialsFound(UserId(row["user_id"]), row["password_hash"], row["is_known"])
 
 
 async def get(conn: Conn, user_id: UserId) -> UserRow | None:
@@ -82,6 +96,12 @@ async def update_profile(conn: Conn, user: UserRow) -> None:
         user.annual_income_minor,
         user.template_revision,
     )
+
+
+async def get_password_hash(conn: Conn, user_id: UserId) -> str:
+    """Return the hash of a person's password; empty where none is set, and for nobody."""
+    found: str | None = await conn.fetchval(SQL.password_hash, user_id)
+    return found or ""
 
 
 async def update_password_hash(conn: Conn, user_id: UserId, password_hash: str) -> None:

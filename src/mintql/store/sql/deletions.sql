@@ -11,10 +11,6 @@ SELECT deletion_id, step, requested_at, due_at, finished_at, digest FROM deletio
 SELECT "position", what, removed, done_at, digest
 FROM deletion_entries_by_token($1, $2, $3)
 
--- name: password_hash
--- The hash of one person's password.
-SELECT password_hash FROM users WHERE user_id = $1
-
 -- name: empty_profile
 -- Takes from one person's row what says who they are, and with what they could sign in.
 UPDATE users SET email = $2, name = 'Deleted', password_hash = '', annual_income_minor = NULL,

@@ -1,6 +1,7 @@
 -- name: insert
 -- Begins a session.
-INSERT INTO sessions (user_id, token_hash, created_at, expires_at, user_agent) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO sessions (user_id, token_hash, created_at, expires_at, user_agent, address)
+VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING session_id
 
 -- name: by_token
@@ -19,8 +20,16 @@ DELETE FROM sessions WHERE user_id = $1 AND session_id = $2 RETURNING session_id
 
 -- name: listed
 -- Live sessions of one person, newest first.
-SELECT session_id, created_at, expires_at, user_agent FROM sessions
+SELECT session_id, created_at, expires_at, last_used_at, address, user_agent FROM sessions
 WHERE user_id = $1 AND expires_at > $2 ORDER BY session_id DESC LIMIT $3
+
+-- name: delete_others
+-- Ends the sessions of one person but for one, or all of them where that is none; returns which.
+DELETE FROM sessions WHERE user_id = $1 AND session_id IS DISTINCT FROM $2 RETURNING session_id
+
+-- name: note_use
+-- Writes where and when sessions, of whomever, were used last.
+SELECT note_use(user_ids => $1, session_ids => $2, addresses => $3, moments => $4)
 
 -- name: delete_all
 -- Ends all sessions of a person.

@@ -14,9 +14,13 @@ RETURNING user_id
 -- Begins a person's counters.
 INSERT INTO user_counters (user_id) VALUES ($1)
 
--- name: credentials_by_email
--- Whose e-mail address this is, and the hash of their password.
-SELECT user_id, password_hash FROM credentials_by_email($1)
+-- name: credentials_of
+-- Whose e-mail address this is, the hash of their password, and whether they are signed in on a network.
+SELECT user_id, password_hash, is_known FROM credentials_of($1, $2::text::inet)
+
+-- name: password_hash
+-- The hash of one person's password.
+SELECT password_hash FROM users WHERE user_id = $1
 
 -- name: get
 -- One person.

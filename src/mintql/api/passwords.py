@@ -1,0 +1,101 @@
+"""What is asked for once more before what matters most: the password; and changing it."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from mintql.api.context import Context, Info
+from mintql.api.errors import (
+    BadCredentialsError,
+    InvalidInputError,
+    NotSignedInError,
+    RateLimitedError,
+    TooManyAttemptsError,
+)
+from mintql.domain.audit import PASSWORD_CHANGED, PASSWORD_REFUSED
+from mintql.domain.errors import BadCredentials
+from mintql.services import audit, guessing
+from mintql.services.effects import Effects
+from mintql.services.identity import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, check_password
+from mintql.store import sessions, users
+
+
+async def check_own_password(
+    context: Context,
+    password: str,
+    *,
+    refused: str = PASSWORD_REFUSED,
+    field: str = "password",
+    so: str = "nothing was changed",
+) -> None:
+    """Make sure that whoever has the viewer's session knows their password too; a wrong one is written down.
+
+    Raises:
+        BadCredentials: It is another one.
+        TooManyAttempts: It was tried too often.
+        RateLimited: Too many are signing in at this moment.
+    """
+    runtime, user_id = context.runtime, context.signed_in().user_id
+    async with runtime.person(user_id) as conn:
+        stored = await users.get_password_hash(conn, user_id)
+        counted = await guessing.begin_prompt(conn, runtime.vault, user_id, context.now())
+    is_right = len(password) <= PASSWORD_LENGTH_MAX and await runtime.passwords.verify(stored, password)
+    async with runtime.person(user_id) as conn:
+        if is_right:
+            await guessing.give_back(conn, counted, context.now())
+        else:
+            await audit.record_failure(conn, user_id, context.now(), refused)
+    if not is_right:
+        raise BadCredentials(f"This is not your password; {so}.", field=field)
+
+
+@strawberry.type(description="The password is another one now.")
+class ChangePasswordSuccess:
+    """What changing it gives when it worked."""
+
+    sessions_ended: int = strawberry.field(description="How many other sessions were ended by it.")
+
+
+ChangePasswordPayload: TypeAlias = Annotated[
+    ChangePasswordSuccess
+    | BadCredentialsError
+    | InvalidInputError
+    | TooManyAttemptsError
+    | NotSignedInError
+    | RateLimitedError,
+    strawberry.union("ChangePasswordPayload", description="What became of `changePassword`."),
+]
+
+
+@strawberry.type
+class PasswordsMutation:
+    """Changing the password."""
+
+    @strawberry.mutation(
+        description="Changes the viewer's password and ends all of their other sessions, at once and everywhere they "
+        "are used."
+    )
+    async def change_password(
+        self,
+        info: Info,
+        current_password: Annotated[str, strawberry.argument(description="The password as it is.")],
+        new_password: Annotated[
+            str,
+            strawberry.argument(
+                description=f"What it is to be, {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters."
+            ),
+        ],
+    ) -> ChangePasswordPayload:
+        context = info.context
+        viewer, runtime = context.signed_in(), context.runtime
+        check_password(new_password, field="newPassword")
+        await check_own_password(context, current_password, field="currentPassword")
+        password_hash = await runtime.passwords.hash(new_password)
+        async with runtime.person(viewer.user_id) as conn:
+            await users.update_password_hash(conn, viewer.user_id, password_hash)
+            ended = await sessions.delete_others(conn, viewer.user_id, viewer.session_id)
+            await audit.record(conn, viewer.user_id, PASSWORD_CHANGED, context.now(), {"sessions_ended": len(ended)})
+        await runtime.perform(Effects.of_ended(viewer.user_id, ended))
+        return ChangePasswordSuccess(sessions_ended=len(ended))

@@ -6,28 +6,36 @@ All tests share one pair of servers, which the last one takes apart.
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 
+from mintql.api.context import Context, Viewer
 from mintql.app import create_app
+from mintql.domain.ids import SessionId
 from mintql.embedded.places import remove_home
 from mintql.runtime import open_runtime
 from mintql.store.migrate import migrate
+from mintql.store.reconcile import differences
 from support.clients import client_of, eventually
-from support.factories import create_account, create_user
+from support.factories import create_account, create_transaction, create_user
 from support.replication import psql, running_pair
 from support.servers import serving
 
 NAME = "{ viewer { name } }"
 RENAME = "mutation($name: String!) { updateProfile(input: { name: $name }) { __typename } }"
 WRITES = 15
+NOW = datetime.now(UTC)
+WRITES_BACK_SECONDS = 3.0
+"""What takes a tenth of that where nothing else runs."""
 
 
 def prepare(primary):
     psql(primary, "postgres", "CREATE DATABASE mintql")
-    psql(primary, "postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
     asyncio.run(migrate(primary.url("mintql")))
 
 
@@ -201,8 +209,133 @@ async def test_without_redis_reads_go_where_writes_go(settings):
         assert reads_of(runtime) == 0
 
 
-async def test_an_export_is_read_from_a_replica_that_keeps_what_it_reads(settings, primary, standby):
+async def test_an_export_is_read_from_a_replica_only_if_that_keeps_what_is_read(settings, pair, primary, standby):
     async with open_runtime(settings, role="api") as runtime:
         user_id = await create_user(primary)
+        (replica,) = runtime.servers.replicas
+        await eventually(lambda: replica.replayed)
         async with runtime.snapshot(user_id) as conn:
-            assert await conn.fetchval("SELECT pg_is_in_recovery()") is False  # Its reads could be cancelled.
+            assert await conn.fetchval("SELECT pg_is_in_recovery()") is False  # It could be cancelled half way.
+        await standby.execute("ALTER SYSTEM SET hot_standby_feedback = on")
+        await standby.execute("SELECT pg_reload_conf()")
+        await eventually(lambda: replica.replayed and replica.replayed.gives_feedback)
+        user_id = await create_user(primary)
+        async with runtime.snapshot(user_id) as conn:
+            assert await conn.fetchval("SELECT pg_is_in_recovery()") is True
+            assert await conn.fetchval("SELECT count(*) FROM users WHERE user_id = $1", user_id) == 1
+
+
+async def test_what_may_have_been_brought_back_is_read_where_that_was_written(settings, primary):
+    async with open_runtime(settings, role="api") as runtime:
+        viewer = Viewer(await create_user(primary), SessionId(1), NOW + timedelta(days=1))
+        position = await runtime.servers.replicas.written()
+        await eventually(lambda: runtime.servers.replicas.at(position))
+        for in_use in (False, True):
+            context = Context(runtime, viewer, position=position)
+            if in_use:
+                await primary.execute("INSERT INTO archive_use VALUES (true, now())")
+                runtime.archive._asked_at = -1000.0
+            async with context.one_transaction():
+                await context.bring_back()
+                async with context.person() as conn:
+                    assert await conn.fetchval("SELECT pg_is_in_recovery()") is not in_use
+        await primary.execute("DELETE FROM archive_use")
+
+
+async def test_a_change_waits_for_a_server_that_takes_writes(settings, primary):
+    """As after a demotion that leaves connections open: nothing is sent on them that would only fail."""
+    async with open_runtime(settings, role="api") as runtime:
+        user_id = await create_user(primary)
+        async with runtime.person(user_id) as conn:
+            await conn.execute("UPDATE users SET name = 'One'")
+        await primary.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        await primary.execute("SELECT pg_reload_conf()")
+
+        async def change():
+            async with runtime.person(user_id) as conn:
+                await conn.execute("UPDATE users SET name = 'Two'")
+
+        waiting = asyncio.create_task(change())
+        await eventually(lambda: runtime.pool._generation > 0)  # All connections are given up.
+        assert not waiting.done()
+        await primary.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        await primary.execute("SELECT pg_reload_conf()")
+        await waiting
+        assert await primary.fetchval("SELECT name FROM users WHERE user_id = $1", user_id) == "Two"
+
+
+class Writer:
+    """A person who spends all the time, and what of it was acknowledged, with when."""
+
+    def __init__(self, runtime, user_id, account_id):
+        self.runtime, self.user_id, self.account_id = runtime, user_id, account_id
+        self.acknowledged = []
+        self.failures = 0
+
+    async def write(self, done):
+        while not done.is_set():
+            try:
+                async with self.runtime.system() as conn:
+                    found = await create_transaction(conn, self.user_id, self.account_id, amount_minor=-100)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                self.failures += 1
+            else:
+                self.acknowledged.append((found, time.monotonic()))
+            await asyncio.sleep(0.01)
+
+    def has_written_since(self, moment):
+        return any(at > moment for _, at in self.acknowledged)
+
+
+async def ask_all_the_time(client, done, asked):
+    while not done.is_set():
+        answer = (await client.post(in_other_words(len(asked)))).json()
+        asked.append("errors" not in answer)
+        await asyncio.sleep(0.01)
+
+
+async def test_nothing_acknowledged_is_lost_when_the_primary_dies_under_load(settings, pair, primary):
+    """The last test: it leaves one server."""
+    await primary.execute("ALTER DATABASE mintql SET synchronous_commit = on")
+    await primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+    await primary.execute("SELECT pg_reload_conf()")
+    synchronous = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+    await eventually(lambda: primary.fetchval(synchronous))
+    people = [
+        (user_id, await create_account(primary, user_id)) for user_id in [await create_user(primary) for _ in "abc"]
+    ]
+    asked: list[bool] = []
+    async with (
+        processes(settings, 1) as ((api,), (client,)),
+        open_runtime(settings, role="worker") as one,
+        open_runtime(settings, role="worker") as other,
+        asyncio.TaskGroup() as group,
+    ):
+        done = asyncio.Event()
+        writers = [Writer(runtime, *person) for person in people for runtime in (one, other)]
+        for writer in writers:
+            group.create_task(writer.write(done))
+        group.create_task(ask_all_the_time(client, done, asked))
+        await eventually(lambda: all(len(writer.acknowledged) > 10 for writer in writers))
+        pair.kill_primary()
+        killed = time.monotonic()
+        await asyncio.to_thread(psql, pair.standby, "mintql", "SELECT pg_promote()")
+        promoted = time.monotonic()
+        await eventually(lambda: all(writer.has_written_since(promoted) for writer in writers))
+        back = min(at for writer in writers for _, at in writer.acknowledged if at > promoted)
+        await eventually(lambda: reads_of(api) and asked[-1])
+        done.set()
+    async with open_runtime(settings, role="worker") as after, after.system() as conn:
+        kept = {row[0] for row in await conn.fetch("SELECT transaction_id FROM transactions")}
+        acknowledged = {found for writer in writers for found, _ in writer.acknowledged}
+        assert acknowledged <= kept
+        assert await differences(conn, [user_id for user_id, _ in people]) == []
+        spent = await conn.fetchval("SELECT sum(posted_minor)::bigint FROM monthly_spending")
+        assert spent == await conn.fetchval("SELECT sum(amount_minor)::bigint FROM transactions") == -100 * len(kept)
+    assert back - promoted < WRITES_BACK_SECONDS
+    sys.stdout.write(
+        f"{len(acknowledged)} writes acknowledged, {len(acknowledged - kept)} lost,"
+        f" {len(kept - acknowledged)} there without an answer, {sum(w.failures for w in writers)} refused;"
+        f" {asked.count(False)} of {len(asked)} queries failed; promoted {promoted - killed:.2f} s after the kill,"
+        f" writes back {back - promoted:.2f} s later\n"
+    )

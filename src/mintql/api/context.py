@@ -203,6 +203,7 @@ class Context:
         async with self.runtime.person(self.user_id) as conn:
             if not await self.runtime.archive.in_use(conn):
                 return
+            self._read_where_written()
             for span in old:
                 await archive.bring_back(
                     conn,
@@ -221,7 +222,14 @@ class Context:
             return
         async with self.runtime.person(self.user_id) as conn:
             if await self.runtime.archive.in_use(conn):
+                self._read_where_written()
                 await archive.bring_back_of(conn, self.runtime.objects, self.user_id, transaction_ids, self.now())
+
+    def _read_where_written(self) -> None:
+        """Ask no replica: what somebody brings back changes nothing that is shown, and so no version tells of it."""
+        self.position = None
+        if self._together is not None:
+            self._together.position = None
 
     async def find(
         self, conn: Conn, transaction_ids: Sequence[TransactionId], read: Finder[V]
@@ -308,7 +316,7 @@ class _OneTransaction:
     def __init__(self, runtime: Runtime, stack: AsyncExitStack, position: Position | None) -> None:
         self._runtime = runtime
         self._stack = stack
-        self._position = position
+        self.position = position
         self._turn = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None
         self._conn: Conn | None = None
@@ -327,7 +335,7 @@ class _OneTransaction:
             return
         async with self._turn:
             if self._conn is None:
-                self._conn = await self._stack.enter_async_context(self._runtime.reading(user_id, self._position))
+                self._conn = await self._stack.enter_async_context(self._runtime.reading(user_id, self.position))
             self._holder = task
             try:
                 yield self._conn

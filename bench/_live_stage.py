@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+from _processes import AS_MUCH_AS_WANTED
 
 from mintql.domain.ids import UserId
 from mintql.embedded.postgres import running_postgres
@@ -178,6 +179,7 @@ async def open_stage() -> AsyncIterator[Stage]:
             "DATABASE_URL": postgres.url("bench"),
             "REDIS_URL": valkey.url,
             "MINTQL_OBJECT_STORE": f"file:{folder}/objects",
+            **AS_MUCH_AS_WANTED,
         }
         os.environ.update(environment)
         async with open_runtime(Settings(), role="worker") as runtime:

@@ -16,6 +16,12 @@ from pathlib import Path
 
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 10
+AS_MUCH_AS_WANTED = {
+    "MINTQL_COST_PER_MINUTE": str(10**12),
+    "MINTQL_COST_PER_MINUTE_OF_ADDRESS": str(10**12),
+    "MINTQL_SIGN_UPS_PER_HOUR": "0",
+}
+"""Settings of an API whose limits are counted as ever, and never reached."""
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 

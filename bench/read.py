@@ -41,7 +41,7 @@ from typing import Any
 
 import asyncpg
 from _load import FRESH
-from _processes import cpu_seconds, free_port, running
+from _processes import AS_MUCH_AS_WANTED, cpu_seconds, free_port, running
 from _reads_compare import answer, in_words_of_peer, of_peer, same
 from _reads_data import Dataset, fill
 from _reads_operations import Operation, operations
@@ -130,6 +130,7 @@ class Stage:
             "MINTQL_DATABASE_POOL_SIZE": str(POOL_SIZE),
             "MINTQL_PLANS": "on" if plans else "off",
             "MINTQL_OBJECT_STORE": f"file:{self.folder / 'objects'}",
+            **AS_MUCH_AS_WANTED,
         }
         command = [sys.executable, "-m", "mintql", "api", "--port", str(port)]
         process = self._run(command, env, name, f"http://127.0.0.1:{port}/readyz")

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
+from mintql.api.admission import EXPOSED_HEADERS
 from mintql.api.exports import ExportRoute
 from mintql.api.headers import SecurityHeaders
 from mintql.api.http import GraphQLView
@@ -45,7 +46,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
             app.state.runtime = runtime
             runtime.wakeups.on_end = partial(view.sockets.end_person, runtime)
             runtime.wakeups.on_session_end = partial(view.sockets.end_session, runtime)
-            async with polling(runtime):
+            app.state.admission = view.admission
+            async with polling(runtime), view.admission.running(runtime):
                 yield
             await view.sockets.close_all()
 
@@ -82,6 +84,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
                 allow_origins=settings.allowed_origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=["authorization", "content-type"],
+                expose_headers=EXPOSED_HEADERS,
                 allow_credentials=True,
                 max_age=PREFLIGHT_SECONDS,
             )

@@ -87,6 +87,16 @@ class Settings(BaseSettings):
     allowed_origins: tuple[str, ...] = ()
     """Other origins whose pages may call the API with a person's cookie."""
 
+    cost_per_minute: int = Field(default=1_000_000, ge=0)
+    """What the answers to one person may hold within a minute, in values, each request counting as a hundred more
+    (`api/prices.py`). 0: no limit, as for the next three."""
+    cost_per_minute_of_address: int = Field(default=600_000, ge=0)
+    """The same for all requests from one address that come without a session."""
+    sign_ups_per_hour: int = Field(default=60, ge=0)
+    """How many persons may sign up from one address within an hour."""
+    heavy_per_hour: int = Field(default=120, ge=0)
+    """How often one person may do each of what makes much work within an hour: refresh, connect, import, export."""
+
     cache_ttl_seconds: int = Field(default=60, ge=0, le=3600)
     """How long a cached answer may live; 0 switches the cache off."""
     plans: bool = True

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import NamedTuple
 
+from graphql import OperationType
+
 from mintql.api.caching import digest_of, may_be_kept
 from mintql.api.documents import Operation
+from mintql.api.prices import Price, price_of
 from mintql.api.requests import Ask
 from mintql.api.schema import Schema
 
@@ -20,11 +23,12 @@ BODY_KEPT_BYTES_MAX = 8 * 1024
 
 
 class ReadAsk(NamedTuple):
-    """A request, the query that it would run, None for anything else, and its digest where the answer may be kept."""
+    """A request and its price, the query that it would run, None for anything else, and its digest if that is kept."""
 
     ask: Ask
     query: Operation | None
     digest: str | None
+    price: Price
 
 
 class KnownAsks:
@@ -44,8 +48,12 @@ class KnownAsks:
 
     def look_at(self, ask: Ask) -> ReadAsk:
         """Return a request with what it would run."""
-        query = self._schema.query_of(ask.query, ask.variables, ask.operation_name)
-        return ReadAsk(ask, query, digest_of(ask) if query is not None and may_be_kept(query) else None)
+        prepared = self._schema.prepared(ask.query, ask.variables)
+        operation = None if prepared is None else prepared.operation(ask.operation_name)
+        price = price_of(prepared, operation)
+        if operation is None or operation.kind is not OperationType.QUERY:
+            return ReadAsk(ask, None, None, price)
+        return ReadAsk(ask, operation, digest_of(ask) if may_be_kept(operation) else None, price)
 
     def keep(self, body: bytes, found: ReadAsk) -> None:
         """Keep what was read, if it is a query of no great size."""

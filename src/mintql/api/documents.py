@@ -61,11 +61,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document and what was found out about it. With errors it must not be executed."""
+    """A document and what was found out about it. With errors it must not be executed.
+
+    `cost` is how many values its answer may hold, for the page sizes that it was prepared for.
+    """
 
     document: DocumentNode
     errors: list[GraphQLError]
     size_variables: frozenset[str] = frozenset()
+    cost: int = 0
     _operations: dict[str | None, Operation | None] = field(default_factory=dict)
 
     @property
@@ -158,7 +162,7 @@ class Documents:
         self._schema = schema
         self._kept: OrderedDict[str, Prepared] = OrderedDict()
         self._kept_bytes = 0
-        self._fitting: set[Hashable] = set()
+        self._fitting: dict[Hashable, int] = {}
 
     def prepare(self, text: str, variables: Mapping[str, Any] | None) -> Prepared:
         """Return the document, measured and validated.
@@ -174,31 +178,29 @@ class Documents:
                 self._keep(text, found)
             return found
         self._kept.move_to_end(text)
-        if found.size_variables:
-            errors = self._measure_again(text, found, variables or {})
-            return replace(found, errors=errors) if errors else found
-        return found
+        return self._measured_again(text, found, variables or {}) if found.size_variables else found
 
     def _read(self, text: str, variables: Mapping[str, Any]) -> Prepared:
         document = parse(text, max_tokens=TOKENS_MAX)
         verdict = check_limits(self._schema, document, variables)
         errors = verdict.errors or validate_document(self._schema, document, tuple(specified_rules))
-        return Prepared(document, errors, verdict.size_variables)
+        return Prepared(document, errors, verdict.size_variables, verdict.cost)
 
-    def _measure_again(self, text: str, found: Prepared, variables: Mapping[str, Any]) -> list[GraphQLError]:
-        """Return what is wrong with the size of a kept document for other variables: what fitted once fits again."""
+    def _measured_again(self, text: str, found: Prepared, variables: Mapping[str, Any]) -> Prepared:
+        """Return a kept document as it is for other variables: what fitted once fits again."""
         asked = tuple((name, variables[name]) for name in sorted(found.size_variables) if name in variables)
-        if any(type(value) is not int for _, value in asked):
-            return check_limits(self._schema, found.document, variables).errors
-        key = (text, asked)
-        if key in self._fitting:
-            return []
-        errors = check_limits(self._schema, found.document, variables).errors
-        if not errors:
-            if len(self._fitting) >= FITTING_KEPT_MAX:
-                self._fitting.clear()
-            self._fitting.add(key)
-        return errors
+        key = (text, asked) if all(type(value) is int for _, value in asked) else None
+        cost = None if key is None else self._fitting.get(key)
+        if cost is None:
+            verdict = check_limits(self._schema, found.document, variables)
+            if verdict.errors:
+                return replace(found, errors=verdict.errors)
+            cost = verdict.cost
+            if key is not None:
+                if len(self._fitting) >= FITTING_KEPT_MAX:
+                    self._fitting.clear()
+                self._fitting[key] = cost
+        return found if cost == found.cost else replace(found, cost=cost)
 
     def _keep(self, text: str, prepared: Prepared) -> None:
         self._kept[text] = prepared

@@ -22,9 +22,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from mintql.api.admission import Admission
 from mintql.api.context import Info, find_viewer, request_origin
 from mintql.api.cookies import bearer
 from mintql.api.errors import NotSignedInError
+from mintql.api.prices import EXPORTS, Price
+from mintql.api.requests import RefusedError
 from mintql.domain.audit import EXPORTED
 from mintql.domain.ids import SessionId, UserId
 from mintql.gateways.spool import Spool
@@ -44,6 +47,8 @@ BYTES_MAX = 4 * 1024**3
 EXPORTS_AT_ONCE_MAX = 3
 """Exports of one process at a time, each of which holds a connection to the database while it reads."""
 RETRY_AFTER_SECONDS = 10
+
+A_MISS = Price(0)
 
 MEDIA = {
     ExportKind.TRANSACTIONS_CSV: "text/csv; charset=utf-8",
@@ -120,7 +125,16 @@ class ExportRoute:
             return _refusal(404, "NOT_FOUND", f"There are: {', '.join(kind.value for kind in ExportKind)}.")
         if request.method != "GET":
             return Response(status_code=405, headers={"allow": "GET"})
-        user_id = await _whose(request, runtime, kind, now)
+        admission = cast("Admission", request.app.state.admission)
+        try:
+            admission.check_address(request, lambda _: None)
+            user_id = await _whose(request, runtime, kind, now)
+            if user_id is None:
+                await admission.admit(request, None, A_MISS)
+            else:
+                await admission.count(request, user_id, (EXPORTS,))
+        except RefusedError as refused:
+            return _refusal(refused.status, refused.code, refused.message, refused.headers)
         if user_id is None:
             message = "The link has run out, or there is no session. Ask for a new link with createExport."
             return _refusal(401, "NOT_SIGNED_IN", message)

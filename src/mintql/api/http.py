@@ -16,7 +16,7 @@ from typing import cast
 import orjson
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
@@ -28,17 +28,20 @@ from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
+from mintql.api.admission import Admission, error_of, headers_of
 from mintql.api.asks import KnownAsks, ReadAsk
 from mintql.api.caching import Place, digest_in
 from mintql.api.context import Context, find_viewer, request_origin
 from mintql.api.cookies import bearer, cookie_token, origin_is_trusted
 from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, INTERNAL, UNAUTHENTICATED
+from mintql.api.ide import ide_page
 from mintql.api.known import KnownPersons
 from mintql.api.last_used import LastUsed
 from mintql.api.live import LiveSockets
 from mintql.api.multipart import Gate, is_multipart, read_multipart_ask
 from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
 from mintql.api.nodes import decode_id
+from mintql.api.prices import Price
 from mintql.api.requests import Ask, GraphQLRequest, RefusedError, ask_of_body, ask_of_url, read_body
 from mintql.api.responses import Answer, encode_result, json_answer
 from mintql.api.schema import Schema
@@ -57,21 +60,9 @@ SHARE_HEADER = "X-Mintql-Share"
 FORBIDDEN_ORIGIN = "FORBIDDEN_ORIGIN"
 CONNECTION_INIT_SECONDS_MAX = 10
 OPERATIONS_PER_SOCKET_MAX = 50
+HANDSHAKE = Price(0)
 ACTIVE_REMEMBERED_MAX = 100_000
 """How many persons a process remembers to have marked as active today."""
-
-IDE_POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval' https://unpkg.com https://esm.sh; "
-    "style-src 'unsafe-inline' https://unpkg.com https://esm.sh; connect-src 'self' https://unpkg.com https://esm.sh; "
-    "font-src https: data:; img-src https: data:; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
-)
-
-WAY_OUT = """<style>
-  #way-out { margin: 0; padding: .4rem .75rem; font: 14px/1.2 system-ui, sans-serif; height: 2rem; overflow: hidden; }
-  #graphiql { height: calc(100vh - 2rem) !important; }
-</style>
-<p id="way-out">GraphiQL loads its scripts from the internet. Without it, use <a href="/">the try page</a>.</p>
-"""
 
 
 class GraphQLView(GraphQL[Context, None]):
@@ -92,6 +83,7 @@ class GraphQLView(GraphQL[Context, None]):
             allowed_origins=settings.allowed_origins,
         )
         schema.plans.enabled = settings.plans
+        self.admission = Admission(settings)
         self._gate = Gate()
         self._asks = KnownAsks(schema)
         self._viewers = Viewers()
@@ -104,7 +96,8 @@ class GraphQLView(GraphQL[Context, None]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request or serve a WebSocket."""
         if scope["type"] == "websocket":
-            await super().__call__(scope, receive, send)
+            if await self._admits_socket(WebSocket(scope, receive, send)):
+                await super().__call__(scope, receive, send)
             return
         request = GraphQLRequest(scope, receive)
         with audit.heard_from(request_origin(request)):
@@ -122,8 +115,7 @@ class GraphQLView(GraphQL[Context, None]):
         try:
             return await self._handle(request, accepted)
         except RefusedError as refused:
-            error = GraphQLError(refused.message, extensions={"code": refused.code})
-            return json_answer({"errors": [error.formatted]}, media, refused.status, refused.headers)
+            return json_answer({"errors": [error_of(refused).formatted]}, media, refused.status, refused.headers)
         except ClientDisconnect:
             raise
         except Exception:
@@ -140,6 +132,7 @@ class GraphQLView(GraphQL[Context, None]):
             return await self.render_graphql_ide(request)
         if accepted.json is None and not accepted.events:
             raise RefusedError(406, f"Answers are {RESPONSE_JSON} or {JSON}; accept one of them.")
+        self.admission.check_address(request, self._remembered)
         if is_multipart(request):
             return await self._answer_form(request, accepted)
         read = await self._read(request)
@@ -147,14 +140,16 @@ class GraphQLView(GraphQL[Context, None]):
         if read.digest is not None and accepted.json and SHARE_HEADER not in request.headers:
             digest = digest_in(read.digest, accepted.json, Context.now())
         context, place = await self._context(request, reading=read.query is not None, digest=digest)
-        return await self._answer(request, read.ask, accepted, context, place)
+        return await self._answer(request, read, accepted, context, place)
 
     async def _read(self, request: Request) -> ReadAsk:
         if request.method == "GET":
+            self.admission.check_person(self._remembered(request))
             return self._asks.look_at(ask_of_url(request))
         body = await read_body(request)
         found = self._asks.get(body)
         if found is None:
+            self.admission.check_person(self._remembered(request))
             found = self._asks.look_at(ask_of_body(body))
             self._asks.keep(body, found)
         return found
@@ -173,11 +168,21 @@ class GraphQLView(GraphQL[Context, None]):
         if context.viewer is None:
             raise RefusedError(401, "Sign in first: files are taken with a session only.", code=UNAUTHENTICATED)
         async with self._gate.enter(context.user_id):
-            ask = await read_multipart_ask(request)
-            return await self._answer(request, ask, accepted, context)
+            read = self._asks.look_at(await read_multipart_ask(request))
+            return await self._answer(request, read, accepted, context)
 
     async def _answer(
-        self, request: Request, ask: Ask, accepted: Accepted, context: Context, place: Place | None = None
+        self, request: Request, read: ReadAsk, accepted: Accepted, context: Context, place: Place | None = None
+    ) -> Response:
+        kept, payer = place is not None and place.body is not None, context.viewer and context.viewer.user_id
+        standing = await self.admission.admit(request, payer, read.price, kept=kept)
+        response = await self._respond_to(request, read.ask, accepted, context, place)
+        if standing is not None:
+            response.raw_headers += headers_of(standing)
+        return response
+
+    async def _respond_to(
+        self, request: Request, ask: Ask, accepted: Accepted, context: Context, place: Place | None
     ) -> Response:
         if accepted.json is None or (
             accepted.events and self.schema.runs_subscription(ask.query, ask.variables, ask.operation_name)
@@ -234,12 +239,34 @@ class GraphQLView(GraphQL[Context, None]):
         """Show the IDE, which loads its scripts from the internet; in development only."""
         if self.graphql_ide is None:
             raise RefusedError(406, f"Answers are {RESPONSE_JSON} or {JSON}; accept one of them.")
-        response = HTMLResponse(with_way_out(self.graphql_ide_html))
-        response.headers["content-security-policy"] = IDE_POLICY
-        response.headers["cross-origin-embedder-policy"] = "unsafe-none"
-        return response
+        return ide_page(self.graphql_ide_html)
+
+    # WebSocket
+
+    async def _admits_socket(self, socket: WebSocket) -> bool:
+        """Charge a handshake, which comes before it is known who connects; answer it here when it is refused."""
+        try:
+            await self.admission.admit(socket, None, HANDSHAKE)
+        except RefusedError as refused:
+            answer = {"errors": [error_of(refused).formatted]}
+            await socket.send_denial_response(json_answer(answer, JSON, refused.status, refused.headers))
+            return False
+        return True
+
+    async def admit_operation(self, context: Context, ask: Ask) -> None:
+        """Charge an operation of a WebSocket; raises `RefusedError`."""
+        request, payer = cast("WebSocket", context.request), context.viewer and context.viewer.user_id
+        self.admission.check_person(payer)
+        if payer is None:
+            self.admission.check_address(request, lambda _: None)
+        await self.admission.admit(request, payer, self._asks.look_at(ask).price)
 
     # Who it is
+
+    def _remembered(self, request: HTTPConnection) -> UserId | None:
+        """Return whom a request speaks for, if this process knows that without asking."""
+        token = bearer(request.headers.get("authorization")) or cookie_token(request)
+        return None if token is None else self._viewers.remembered(token)
 
     async def _context(
         self, request: Request, *, reading: bool = False, digest: str | None = None
@@ -347,13 +374,6 @@ async def _enter_share(context: Context, text: str) -> None:
         raise RefusedError(403, failure.message, code=failure.code) from None
     except InvalidInput as failure:
         raise RefusedError(400, f"The header {SHARE_HEADER} is wrong: {failure.message}") from None
-
-
-def with_way_out(page: str) -> str:
-    """Return the IDE's page with a link that is shown before, and without, the scripts it waits for."""
-    head, script, rest = page.partition("<script")
-    rest = rest.replace("</head>", "", 1).replace("<body>", "", 1)
-    return f"{head}</head>\n<body>\n{WAY_OUT}{script}{rest}"
 
 
 def _refusal(message: str) -> ExecutionResult:

@@ -200,11 +200,12 @@ def _definition(schema: GraphQLSchema, parent: GraphQLNamedType | None, name: st
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is wrong with the size of a document, in words; `size_variables` as in `Meter`."""
+    """What is wrong with the size of a document, in words; `size_variables` as in `Meter`, `cost` as in `Measure`."""
 
     errors: list[GraphQLError]
     size_variables: frozenset[str]
     visits: int
+    cost: int = 0
 
 
 def check_limits(schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]) -> Verdict:
@@ -232,7 +233,7 @@ def check_limits(schema: GraphQLSchema, document: DocumentNode, variables: Mappi
         ("values in the answer", total.cost, COST_MAX),
     )
     errors = [too_complex(what, count, limit) for what, count, limit in found if count > limit]
-    return Verdict(errors, frozenset(meter.size_variables), meter.visits)
+    return Verdict(errors, frozenset(meter.size_variables), meter.visits, total.cost)
 
 
 def too_complex(what: str, count: int | str, limit: int) -> GraphQLError:

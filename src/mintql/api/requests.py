@@ -23,13 +23,20 @@ class RefusedError(Exception):
     """The request as such cannot be answered; `status` is the HTTP status that says so."""
 
     def __init__(
-        self, status: int, message: str, *, code: str = BAD_REQUEST, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str = BAD_REQUEST,
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.code = code
         self.headers = dict(headers or {})
+        self.extensions = {"code": code, **(extensions or {})}
 
 
 class IndexedHeaders(Headers):

@@ -31,7 +31,7 @@ from mintql.api.connections import ConnectionsQuery
 from mintql.api.context import Context
 from mintql.api.deletion import DeletionMutation, DeletionQuery
 from mintql.api.digests import DigestsQuery
-from mintql.api.documents import Documents, Operation, Preparing
+from mintql.api.documents import Documents, Operation, Prepared, Preparing
 from mintql.api.errors import HANDLERS, DressErrors
 from mintql.api.exports import ExportsMutation
 from mintql.api.household import HouseholdMutation, HouseholdQuery
@@ -208,8 +208,13 @@ class Schema(strawberry.Schema):
         self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None
     ) -> Operation | None:
         """Return the query that would run; None when something else would, or nothing."""
+        prepared = self.prepared(query, variables)
+        return None if prepared is None else prepared.query(operation_name)
+
+    def prepared(self, query: str | None, variables: dict[str, Any] | None) -> Prepared | None:
+        """Return a document, measured and validated; None for what is no GraphQL."""
         try:
-            return None if not query else self.documents.prepare(query, variables).query(operation_name)
+            return None if not query else self.documents.prepare(query, variables)
         except (GraphQLError, RecursionError):
             return None
 
@@ -217,10 +222,8 @@ class Schema(strawberry.Schema):
         self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None
     ) -> bool:
         """Tell whether the operation that would run is a subscription."""
-        try:
-            return self.documents.prepare(query or "", variables).runs_subscription(operation_name)
-        except (GraphQLError, RecursionError):
-            return False
+        prepared = self.prepared(query, variables)
+        return prepared is not None and prepared.runs_subscription(operation_name)
 
     async def _refusal(
         self, query: str | None, variables: dict[str, Any] | None, context: Any, operation_name: str | None

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from mintql.api.context import Context, Viewer, find_viewer
+from mintql.domain.ids import UserId
 from mintql.gateways.cache import Found
 from mintql.runtime import Runtime
 from mintql.services.identity import hash_token
@@ -58,6 +59,11 @@ class Viewers:
             return None, NOTHING
         self._remember(token_hash, viewer, found.version)
         return viewer, found
+
+    def remembered(self, token: str) -> UserId | None:
+        """Return whom a token spoke for a moment ago, as far as this process knows; nobody may be let in by that."""
+        known = self._known.get(hash_token(token))
+        return None if known is None else known.viewer.user_id
 
     def _remember(self, token_hash: bytes, viewer: Viewer, version: str | None) -> None:
         self._known[token_hash] = _Remembered(viewer, version, time.monotonic() + TRUSTED_SECONDS)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
+from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived
@@ -16,15 +17,23 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     SubscribeMessage,
 )
 
+from mintql.api.admission import error_of
 from mintql.api.context import Context
 from mintql.api.limits import too_complex
-from mintql.api.requests import BODY_BYTES_MAX, RefusedError, check_ask
+from mintql.api.requests import BODY_BYTES_MAX, Ask, RefusedError, check_ask
 
 OPERATION_ID_LENGTH_MAX = 200
 MESSAGE_TOO_BIG = 1009
 GOING_AWAY = 1001
 SESSION_ENDED = 4403
 """As for a token that does not hold: connecting again makes no sense without another one."""
+
+
+class Admitting(Protocol):
+    """The view, as far as it decides what may be asked."""
+
+    async def admit_operation(self, context: Context, ask: Ask) -> None:
+        """Charge an operation; raises `RefusedError`."""
 
 
 class SocketAdapter(ASGIWebSocketAdapter):
@@ -80,10 +89,18 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
         """Begin an operation, unless as many are open as may be: that one is refused, the others go on."""
         count, limit = len(self.operations) + 1, self.max_subscriptions_per_connection
         is_new = self.connection_acknowledged and message["id"] not in self.operations
-        if not is_new or limit is None or count <= limit:
-            await super().handle_subscribe(message)
+        if is_new and limit is not None and count > limit:
+            await self._refuse(message, too_complex("operations at once on a WebSocket", count, limit))
             return
-        error = too_complex("operations at once on a WebSocket", count, limit)
+        if is_new:
+            try:
+                await cast("Admitting", self.view).admit_operation(self.context, check_ask(message["payload"]))
+            except RefusedError as refused:
+                await self._refuse(message, error_of(refused))
+                return
+        await super().handle_subscribe(message)
+
+    async def _refuse(self, message: SubscribeMessage, error: GraphQLError) -> None:
         await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
 
 

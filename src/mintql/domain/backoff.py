@@ -56,5 +56,7 @@ def network_of(address: str) -> str | None:
     if not address:
         return None
     found = ipaddress.ip_address(address)
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped  # As a socket for both protocols names clients with IPv4.
     bits = IPV6_NETWORK_BITS if found.version == 6 else found.max_prefixlen  # noqa: PLR2004 - the protocol's number
     return str(ipaddress.ip_network(f"{found}/{bits}", strict=False))

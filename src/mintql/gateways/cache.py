@@ -43,6 +43,8 @@ PAUSE_SECONDS = 1.0
 """How long Redis is left alone after it failed, before one caller tries again."""
 BUMPS_PER_COMMAND = 1_000
 KEYS_PER_SCAN = 1_000
+LIMITS_PREFIX = "mintql:limits"
+"""How keys begin that count what persons ask for (`rate_limits.py`), with the person between slashes."""
 BUMP_MEMORY_MARGIN_SECONDS = 60.0
 """A failed bump is remembered for the life of a cached answer and this much longer, which covers a reader that
 was slow to put its answer; after that nothing stale can be left."""
@@ -226,8 +228,9 @@ class Cache:
     async def _forget(self, user_id: UserId) -> int:
         self._local.forget(user_id)
         gone = int(await self._redis.unlink(version_key(user_id)))
-        async for key in self._redis.scan_iter(match=f"{user_id}:*", count=KEYS_PER_SCAN):
-            gone += int(await self._redis.unlink(key))
+        for keys in (f"{user_id}:*", f"{LIMITS_PREFIX}:*/{user_id}/*"):
+            async for key in self._redis.scan_iter(match=keys, count=KEYS_PER_SCAN):
+                gone += int(await self._redis.unlink(key))
         return gone
 
     async def close(self) -> None:

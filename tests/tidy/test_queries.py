@@ -15,6 +15,7 @@ UPDATE = "MINTQL_UPDATE_SNAPSHOTS"
 
 # What the API runs itself, under its own role. The others are a worker's.
 API_NOUNS = (
+    "access_tokens",
     "account_merges",
     "accounts",
     "alerts",

@@ -24,6 +24,7 @@ from mintql.domain.household import Entered
 from mintql.domain.ids import CategoryId, SessionId, ShareId, TransactionId, UserId
 from mintql.domain.periods import Period
 from mintql.domain.positions import Position
+from mintql.domain.scopes import Scope
 from mintql.gateways.channel import Listener
 from mintql.services import archive, household
 from mintql.services.archive_reading import Finder, kept_for_sure
@@ -45,11 +46,15 @@ BATCH_SIZE_MAX = 500
 
 
 class Viewer(NamedTuple):
-    """The person a request speaks for, and the session that says so."""
+    """The person a request speaks for, and the session that says so.
+
+    `scopes` are what an access token may do in the session's place; None for a session, which may do everything.
+    """
 
     user_id: UserId
     session_id: SessionId
     expires_at: datetime
+    scopes: frozenset[Scope] | None = None
 
 
 @dataclass(slots=True)
@@ -346,7 +351,7 @@ class _OneTransaction:
 async def find_viewer(runtime: Runtime, token: str) -> Viewer | None:
     """Return whom a token speaks for, None when its session is unknown or over."""
     session = await runtime.ask(lambda conn: find_session(conn, token))
-    return None if session is None else Viewer(session.user_id, session.session_id, session.expires_at)
+    return None if session is None else Viewer(session.user_id, session.session_id, session.expires_at, session.scopes)
 
 
 def request_origin(request: HTTPConnection) -> Origin:

@@ -161,7 +161,8 @@ async def _whose(request: Request, runtime: Runtime, kind: ExportKind, now: date
     if ticket is None:
         token = bearer(request.headers.get("authorization"))
         viewer = None if token is None else await find_viewer(runtime, token)
-        return None if viewer is None else viewer.user_id
+        # An access token may not, whatever it may do otherwise.
+        return None if viewer is None or viewer.scopes is not None else viewer.user_id
     told: tuple[UserId, SessionId] | None = export_tickets.read(runtime.vault, ticket, kind, now)
     if told is None:
         return None

@@ -45,6 +45,7 @@ from mintql.api.prices import Price
 from mintql.api.requests import Ask, GraphQLRequest, RefusedError, ask_of_body, ask_of_url, read_body
 from mintql.api.responses import Answer, encode_result, json_answer
 from mintql.api.schema import Schema
+from mintql.api.scopes import reads_everything
 from mintql.api.viewers import Viewers
 from mintql.api.websocket import SocketAdapter, TransportHandler
 from mintql.domain.errors import InvalidInput, NotShared, NotSignedIn
@@ -290,7 +291,8 @@ class GraphQLView(GraphQL[Context, None]):
                 if context.viewer is not None and found.version is not None and SHARE_HEADER not in request.headers:
                     context.known = self._known.of(context.viewer.user_id, found.version)
                     if digest:
-                        place = Place(context.viewer.user_id, found.version, digest, found.body)
+                        if reads_everything(context.viewer):
+                            place = Place(context.viewer.user_id, found.version, digest, found.body)
                         context.position = found.position
             else:
                 context.viewer = await find_viewer(runtime, token)

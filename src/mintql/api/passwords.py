@@ -19,7 +19,7 @@ from mintql.domain.errors import BadCredentials
 from mintql.services import audit, guessing
 from mintql.services.effects import Effects
 from mintql.services.identity import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, check_password
-from mintql.store import sessions, users
+from mintql.store import access_tokens, sessions, users
 
 
 async def check_own_password(
@@ -87,6 +87,9 @@ class PasswordsMutation:
                 description=f"What it is to be, {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters."
             ),
         ],
+        end_access_tokens: Annotated[
+            bool, strawberry.argument(description="Whether to revoke all access tokens as well.")
+        ] = False,
     ) -> ChangePasswordPayload:
         context = info.context
         viewer, runtime = context.signed_in(), context.runtime
@@ -96,6 +99,7 @@ class PasswordsMutation:
         async with runtime.person(viewer.user_id) as conn:
             await users.update_password_hash(conn, viewer.user_id, password_hash)
             ended = await sessions.delete_others(conn, viewer.user_id, viewer.session_id)
+            tokens = await access_tokens.delete_all(conn, viewer.user_id) if end_access_tokens else set()
             await audit.record(conn, viewer.user_id, PASSWORD_CHANGED, context.now(), {"sessions_ended": len(ended)})
-        await runtime.perform(Effects.of_ended(viewer.user_id, ended))
+        await runtime.perform(Effects.of_ended(viewer.user_id, ended | tokens))
         return ChangePasswordSuccess(sessions_ended=len(ended))

@@ -13,7 +13,8 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from mintql.api import sharing
+from mintql.api import scopes, sharing
+from mintql.api.access_tokens import AccessTokensMutation, AccessTokensQuery
 from mintql.api.account_merges import AccountMergesMutation, AccountMergesQuery
 from mintql.api.accounts import AccountsQuery
 from mintql.api.adjustments import AdjustmentsMutation
@@ -71,6 +72,7 @@ class Query(
     IdentityQuery,
     AuditQuery,
     SessionsQuery,
+    AccessTokensQuery,
     DeletionQuery,
     InstitutionsQuery,
     ConnectionsQuery,
@@ -110,6 +112,7 @@ class Mutation(
     IdentityMutation,
     PasswordsMutation,
     SessionsMutation,
+    AccessTokensMutation,
     ExportsMutation,
     DeletionMutation,
     LinkingMutation,
@@ -230,6 +233,9 @@ class Schema(strawberry.Schema):
     ) -> GraphQLError | None:
         if not isinstance(context, Context):
             return None
+        refused = scopes.refusal(self.documents, context.viewer, query, variables, operation_name)
+        if refused is not None:
+            return refused
         return await sharing.refusal(self._schema, self.documents, context, query, variables, operation_name)
 
     def process_errors(self, errors: list[Any], execution_context: ExecutionContext | None = None) -> None:

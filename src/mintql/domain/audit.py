@@ -14,6 +14,8 @@ SIGN_IN_FAILED = "sign_in_failed"
 SIGNED_OUT = "signed_out"
 SIGNED_OUT_EVERYWHERE = "signed_out_everywhere"
 SESSION_ENDED = "session_ended"
+ACCESS_TOKEN_MADE = "access_token_made"  # noqa: S105 - the name of an act
+ACCESS_TOKEN_REVOKED = "access_token_revoked"  # noqa: S105 - the name of an act
 PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an act
 PASSWORD_REFUSED = "password_refused"  # noqa: S105 - the name of an act
 CONNECTION_MADE = "connection_made"
@@ -35,6 +37,8 @@ WORDS = {
     SIGNED_OUT: "Signed out.",
     SIGNED_OUT_EVERYWHERE: "Signed out everywhere: all sessions were ended.",
     SESSION_ENDED: "Ended a session from another one.",
+    ACCESS_TOKEN_MADE: "Made an access token for a program.",
+    ACCESS_TOKEN_REVOKED: "Revoked an access token.",
     PASSWORD_CHANGED: "Changed the password; all other sessions were ended.",
     PASSWORD_REFUSED: "Something was to be done for which the password is asked, with a wrong one; nothing was done.",
     CONNECTION_MADE: "Connected an institution.",

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from mintql.domain.audit import Origin
 from mintql.domain.ids import SessionId, UserId
+from mintql.domain.scopes import Scope, known_scopes
 from mintql.store.queries import Conn, load
 
 SQL = load("sessions")
@@ -15,11 +16,12 @@ SQL = load("sessions")
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A live session."""
+    """A live session, or an access token, of which `scopes` say what it may do; None for everything."""
 
     user_id: UserId
     session_id: SessionId
     expires_at: datetime
+    scopes: frozenset[Scope] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,10 @@ async def insert(
 async def by_token(conn: Conn, token_hash: bytes) -> SessionRow | None:
     """Return the live session of a token; works without knowing whose it is."""
     row = await conn.fetchrow(SQL.by_token, token_hash)
-    return None if row is None else SessionRow(**dict(row))
+    if row is None:
+        return None
+    scopes = None if row["scopes"] is None else known_scopes(row["scopes"])
+    return SessionRow(UserId(row["user_id"]), SessionId(row["session_id"]), row["expires_at"], scopes)
 
 
 async def is_live(conn: Conn, user_id: UserId, session_id: SessionId, now: datetime) -> bool:
@@ -91,5 +96,5 @@ async def note_use(conn: Conn, uses: Sequence[Use]) -> None:
 
 
 async def delete_all(conn: Conn, user_id: UserId) -> None:
-    """End all sessions of a person."""
+    """End all sessions of a person, and their access tokens."""
     await conn.execute(SQL.delete_all, user_id)

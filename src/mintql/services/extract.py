@@ -32,6 +32,7 @@ from mintql.institutions.base import AccountFailure, Connector, FetchRequest, Ra
 from mintql.services import alerts
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects, Job
+from mintql.services.leftovers import hand_back, record_leftovers
 from mintql.services.sync import CARRY_SECONDS, next_daily, tell_progress
 from mintql.store import connections, examinations
 from mintql.store import sync as store
@@ -124,6 +125,9 @@ async def keep_leases(place: Workplace, runs: Sequence[Claim]) -> AsyncIterator[
     task = asyncio.create_task(beat())
     try:
         yield
+    except asyncio.CancelledError:
+        await hand_back(place.begin, runs, place.clock())
+        raise
     finally:
         task.cancel()
         await asyncio.wait([task])
@@ -133,12 +137,14 @@ async def _extract_one(place: Workplace, run: Extraction) -> bool:
     """Fetch and store the pages of one run; True when they are complete."""
     pages: list[StoredPage] = []
     try:
+        if run.attempt > 1:
+            await record_leftovers(place.begin, place.objects, run)
         brought = await (_adopt if run.import_id is not None else _fetch)(place, run, pages)
         async with place.begin() as conn:
             now = place.clock()
             if await store.finish_extraction(conn, run, pages, brought, now, timedelta(seconds=CARRY_SECONDS)):
                 return True
-            await _doom_orphans(conn, run, now)
+            await _let_go(conn, run, pages, now)
     except InstitutionFailure as failure:
         await settle_failure(place, run, failure, "queued", run.attempt, pages)
     except InvalidInput as refused:
@@ -303,11 +309,16 @@ def _next_try(place: Workplace, run: Claim, failure: InstitutionFailure, attempt
     return max(failure.retry_at or now, now + timedelta(seconds=pause))
 
 
-async def _doom_orphans(conn: Conn, run: Claim, now: datetime) -> None:
-    """Let the pages of a run go that was removed, with all its history, while they were fetched."""
-    if await store.progress(conn, run.key) is None:
-        prefix = f"raw/{run.key.user_id}/{run.connection_id}/{run.key.run_id}/"
-        await connections.doom_objects(conn, run.key.user_id, prefix, now)
+async def _let_go(conn: Conn, run: Claim, pages: Sequence[StoredPage], now: datetime) -> None:
+    """Settle the pages of an attempt that came too late: another one has gone on with the run, or it was removed.
+
+    Those of a run that was removed, with all its history, go as well.
+    """
+    if await store.progress(conn, run.key) is not None:
+        await store.insert_raw_objects(conn, run.key, run.attempt, pages, "abandoned")
+        return
+    prefix = f"raw/{run.key.user_id}/{run.connection_id}/{run.key.run_id}/"
+    await connections.doom_objects(conn, run.key.user_id, prefix, now)
 
 
 async def settle_failure(
@@ -334,7 +345,7 @@ async def settle_failure(
         else:
             held = await store.fail_run(conn, run, now, failure.code, failure.message)
         if not held:
-            await _doom_orphans(conn, run, now)
+            await _let_go(conn, run, pages, now)
             return
         await store.insert_raw_objects(conn, run.key, run.attempt, pages, "abandoned")
         if run.import_id is None and not has_new_login:

@@ -143,6 +143,18 @@ async def extend_leases(conn: Conn, claims: Sequence[Claim], now: datetime, leas
     return int(await conn.fetchval(SQL.extend_leases, users, ids, attempts, ingest_attempts, now + lease))
 
 
+async def release_leases(conn: Conn, claims: Sequence[Claim], now: datetime) -> int:
+    """Put runs back that are still their worker's, due at once; return how many."""
+    users, ids = _columns([claim.key for claim in claims])
+    attempts, ingest_attempts = [claim.attempt for claim in claims], [claim.ingest_attempt for claim in claims]
+    return int(await conn.fetchval(SQL.release_leases, users, ids, attempts, ingest_attempts, now))
+
+
+async def object_keys_of_run(conn: Conn, key: RunKey) -> set[str]:
+    """Return where the raw pages of a run lie that are known, of all its attempts."""
+    return {row["object_key"] for row in await conn.fetch(SQL.object_keys_of_run, *key)}
+
+
 async def note_page(conn: Conn, key: RunKey, attempt: int, pages: int) -> bool:
     """Count a stored page; False when the run is no longer this attempt's."""
     return await conn.fetchval(SQL.note_page, *key, attempt, pages) is not None

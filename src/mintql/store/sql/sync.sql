@@ -113,6 +113,29 @@ WITH mine AS (
 )
 SELECT count(*)::int AS extended FROM extended
 
+-- name: release_leases
+-- Puts runs back whose worker stops and that are still its own, due at once and carried by no job that is known of;
+-- returns how many.
+WITH mine AS (
+    SELECT run.user_id, run.run_id FROM sync_runs AS run
+    JOIN unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[]) AS asked (user_id, run_id, attempt, ingest_attempt)
+        ON asked.user_id = run.user_id AND asked.run_id = run.run_id AND asked.attempt = run.attempt
+        AND asked.ingest_attempt = run.ingest_attempt
+    WHERE run.state IN ('extracting', 'ingesting')
+    ORDER BY run.user_id, run.run_id
+    FOR UPDATE OF run
+), released AS (
+    UPDATE sync_runs AS run SET state = CASE run.state WHEN 'extracting' THEN 'queued' ELSE 'extracted' END,
+        lease_until = NULL, next_attempt_at = $5, carried_until = $5, carries = 0
+    FROM mine WHERE run.user_id = mine.user_id AND run.run_id = mine.run_id
+    RETURNING 1
+)
+SELECT count(*)::int AS released FROM released
+
+-- name: object_keys_of_run
+-- Where the raw pages of a run lie that are known, of all its attempts.
+SELECT object_key FROM raw_objects WHERE user_id = $1 AND run_id = $2
+
 -- name: note_page
 -- Counts a page that an extraction has stored so far; nothing when the run is no longer this attempt's.
 UPDATE sync_runs SET pages = $4

@@ -66,6 +66,9 @@ async def run_seed(seed: int, options: Options, say: Say) -> Result:
         "MINTQL_SWEEP_SECONDS": str(options.sweep_seconds),
         "MINTQL_EVENT_POLL_SECONDS": "1",
         "MINTQL_DATABASE_POOL_SIZE": "8",
+        # A few persons do here what many would otherwise.
+        "MINTQL_SIGN_UPS_PER_HOUR": "0",
+        "MINTQL_HEAVY_PER_HOUR": "0",
     }
     async with running(home, options.shape, seed, settings) as stack:
         try:

@@ -95,6 +95,16 @@ class Runtime:
         async with self.servers.database.reading(user_id) as conn:
             yield conn
 
+    def fenced(self, user_id: UserId, position: Position | None = None) -> AbstractAsyncContextManager[Conn]:
+        """Open a connection on which each read of this person's rows is one way to the database and back.
+
+        On a replica as `reading`, in a transaction.
+        """
+        replica = None if position is None else self.servers.replicas.at(position)
+        if replica is None or position is None:
+            return self.servers.database.fenced(user_id)
+        return self._reading_from(replica, user_id, position)
+
     @asynccontextmanager
     async def snapshot(self, user_id: UserId) -> AsyncIterator[Conn]:
         """Open a transaction that sees this person's rows as they are at one moment, and writes nothing.

@@ -7,10 +7,13 @@ files, so that new ones are looked at without being named here.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 
 import asyncpg
 
+from mintql.store.fenced import fenced
 from mintql.store.queries import load, nouns
 from support.plans import SETTINGS, Scan, fill, plan, scans
 from tidy.test_queries import API_NOUNS
@@ -33,6 +36,9 @@ SORTS_ALLOWED = {
     ("deletions_work.due", "deletions"): "those that are under way",
 }
 """Sorts for a limit of which nothing but the person bounds the rows, with the reason."""
+
+NO_READS = (asyncpg.PostgresSyntaxError, asyncpg.FeatureNotSupportedError)
+"""What changes something is no subquery, as which the reads of plans are sent."""
 
 WORKERS = {
     "connections.wanted": "the sweeper looks at everybody's connections",
@@ -82,8 +88,13 @@ async def _planned(conn, role):
             query = f"{noun}.{name}"
             if role == "api" and query in WORKERS:
                 continue
-            values = ["NULL" for _ in (await conn.prepare(text)).get_parameters()]
-            for scan in scans(await plan(conn, text, values)):
+            parameters = [parameter.name for parameter in (await conn.prepare(text)).get_parameters()]
+            values = ["NULL" for _ in parameters]
+            plans = [await plan(conn, text, values)]
+            if role == "api" and parameters[:1] in (["int8"], ["int8[]"]) and "$1" in text:
+                with suppress(ValueError, *NO_READS):
+                    plans.append(await plan(conn, fenced(text, many=parameters[0] == "int8[]"), values))
+            for scan in chain.from_iterable(map(scans, plans)):
                 yield query, scan
 
 

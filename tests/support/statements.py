@@ -21,8 +21,11 @@ class CountingRuntime:
     def reading(self, user_id, position=None):
         return self._counted(self.runtime.reading(user_id, position))
 
+    def fenced(self, user_id, position=None):
+        return self._counted(self.runtime.fenced(user_id, position))
+
     @asynccontextmanager
     async def _counted(self, opened):
         async with opened as conn:
-            with conn.query_logger(lambda record: self.statements.append(record.query)):
+            with getattr(conn, "conn", conn).query_logger(lambda record: self.statements.append(record.query)):
                 yield conn

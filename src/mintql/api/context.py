@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
@@ -17,6 +16,7 @@ from starlette.websockets import WebSocket
 from strawberry.dataloader import DataLoader
 
 from mintql.api.known import Known
+from mintql.api.turns import OneConnection, Turn
 from mintql.domain.audit import Origin, origin_of
 from mintql.domain.categories import CategoryTree
 from mintql.domain.errors import NotShared, NotSignedIn
@@ -92,7 +92,7 @@ class Context:
     known: Known | None = None
     asked: frozenset[str] | None = None
     shows_old: bool = False
-    _together: _OneTransaction | None = field(default=None, init=False, repr=False)
+    together: OneConnection | None = field(default=None, init=False, repr=False)
 
     @property
     def user_id(self) -> UserId:
@@ -112,22 +112,23 @@ class Context:
             raise NotSignedIn("Sign in first: this needs a session.")
         return self.viewer
 
-    @asynccontextmanager
-    async def person(self) -> AsyncIterator[Conn]:
+    def person(self) -> AbstractAsyncContextManager[Conn]:
         """Open a database transaction that sees the viewer's rows only, or what a share shows of its owner's.
 
-        Never await a loader inside: it takes a second connection of the pool, and as many requests as the
-        pool has connections would then wait for each other.
+        Within `one_connection`, each statement is a transaction of its own. Never await a loader inside: it takes a
+        second connection of the pool, and as many requests as the pool has connections would then wait for each other.
 
         Raises:
             NotSignedIn: There is no session.
             NotShared: The share has ended, or what is read is not for members.
         """
         viewer = self.signed_in()
-        if self._together is not None and self.share is None:
-            async with self._together.connection(viewer.user_id) as conn:
-                yield conn
-            return
+        if self.together is not None and self.share is None:
+            return Turn(self.together, viewer.user_id)
+        return self._transaction(viewer)
+
+    @asynccontextmanager
+    async def _transaction(self, viewer: Viewer) -> AsyncIterator[Conn]:
         async with self.runtime.person(viewer.user_id) as conn:
             if self.share is None:
                 yield conn
@@ -173,18 +174,12 @@ class Context:
             self.share = await household.enter(conn, self.share.share_id, fenced=False)
             yield conn
 
-    @asynccontextmanager
-    async def one_transaction(self) -> AsyncIterator[None]:
-        """Let everything that is read inside share one transaction, which begins when it is first needed.
+    def one_connection(self) -> AbstractAsyncContextManager[None]:
+        """Let all reads inside share one connection, taken from the pool when it is first needed.
 
         For reads that end, if one of them fails, all together.
         """
-        async with AsyncExitStack() as stack:
-            self._together = _OneTransaction(self.runtime, stack, self.position)
-            try:
-                yield
-            finally:
-                self._together = None
+        return OneConnection(self)
 
     async def bring_back(
         self,
@@ -203,7 +198,7 @@ class Context:
         old = [span for span in spans if span.first < kept_for_sure(self.now().date())]
         if not old or self.runtime.archive.is_unused:
             return
-        if self._together is not None and self._together.is_open:
+        if self.together is not None and self.together.conn is not None:
             raise HoldsConnection
         async with self.runtime.person(self.user_id) as conn:
             if not await self.runtime.archive.in_use(conn):
@@ -233,8 +228,8 @@ class Context:
     def _read_where_written(self) -> None:
         """Ask no replica: what somebody brings back changes nothing that is shown, and so no version tells of it."""
         self.position = None
-        if self._together is not None:
-            self._together.position = None
+        if self.together is not None:
+            self.together.position = None
 
     async def find(
         self, conn: Conn, transaction_ids: Sequence[TransactionId], read: Finder[V]
@@ -313,39 +308,6 @@ class Context:
 
 class HoldsConnection(Exception):  # noqa: N818 - the plan that holds it gives up, and nobody else sees this
     """A second connection of the pool is wanted by who holds one: enough of them would wait for each other."""
-
-
-class _OneTransaction:
-    """A transaction on one person's rows that several readers take turns in; one may be inside another."""
-
-    def __init__(self, runtime: Runtime, stack: AsyncExitStack, position: Position | None) -> None:
-        self._runtime = runtime
-        self._stack = stack
-        self.position = position
-        self._turn = asyncio.Lock()
-        self._holder: asyncio.Task[Any] | None = None
-        self._conn: Conn | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it has begun."""
-        return self._conn is not None
-
-    @asynccontextmanager
-    async def connection(self, user_id: UserId) -> AsyncIterator[Conn]:
-        """Take a turn."""
-        task = asyncio.current_task()
-        if self._holder is task and self._conn is not None:
-            yield self._conn
-            return
-        async with self._turn:
-            if self._conn is None:
-                self._conn = await self._stack.enter_async_context(self._runtime.reading(user_id, self.position))
-            self._holder = task
-            try:
-                yield self._conn
-            finally:
-                self._holder = None
 
 
 async def find_viewer(runtime: Runtime, token: str) -> Viewer | None:

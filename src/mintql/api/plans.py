@@ -24,7 +24,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from mintql.api.context import Context
 from mintql.api.documents import Operation
 from mintql.api.plan_fields import Compiler
-from mintql.api.plan_run import Complete, NotPlannedError, Run
+from mintql.api.plan_run import Asked, Complete, NotPlannedError, Run
 
 log = logging.getLogger(__name__)
 
@@ -58,14 +58,15 @@ class Plans:
         """Return the data that answers a query without any error; None when graphql-core has to answer it."""
         if not self.enabled:
             return None
-        coerced = get_variable_values(self._schema, operation.node.variable_definitions or (), dict(variables or {}))
-        plan = None if isinstance(coerced, list) else self._plan(operation, coerced)
-        if plan is None or isinstance(coerced, list):
+        asked = variables if isinstance(variables, Asked) else Asked(variables or {})
+        coerced = asked.coerced or self._coerced(operation, asked)
+        plan = None if coerced is None else self._plan(operation, coerced)
+        if plan is None or coerced is None:
             self.counts.unplanned += 1
             return None
         try:
-            async with context.one_transaction():
-                run = Run(context, coerced)
+            async with context.one_connection():
+                run = Run(context, coerced, asked.arguments)
                 data: dict[str, Any] = plan([ROOT], run)[0]
                 await run.finish()
         except Exception as error:  # noqa: BLE001 - whatever it is, graphql-core finds it again and says it well
@@ -74,7 +75,15 @@ class Plans:
             context.forget()
             return None
         self.counts.answered += 1
+        if asked.arguments is None:
+            asked.arguments = run.arguments
         return data
+
+    def _coerced(self, operation: Operation, asked: Asked) -> VariableValues | None:
+        found = get_variable_values(self._schema, operation.node.variable_definitions or (), asked)
+        if not isinstance(found, list):
+            asked.coerced = found
+        return asked.coerced
 
     def _plan(self, operation: Operation, variables: VariableValues) -> Complete | None:
         key = tuple(variables.coerced.get(name) for name in operation.switches)

@@ -8,12 +8,13 @@ commit arrived.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import asyncpg
 
 from mintql.domain.ids import UserId
+from mintql.store.fenced import begin_reading, fence
 from mintql.store.hosts import is_lost
 from mintql.store.queries import Conn
 
@@ -72,7 +73,7 @@ class Database:
     @asynccontextmanager
     async def reading(self, user_id: UserId) -> AsyncIterator[Conn]:
         """Open a transaction on a person's rows that cannot write, in one way to the database and back."""
-        text = f"BEGIN READ ONLY; SET LOCAL mintql.user_id = '{int(user_id)}'"
+        text = begin_reading(user_id)
         conn, _ = await self.opened(lambda conn: conn.execute(text))
         try:
             try:
@@ -86,10 +87,18 @@ class Database:
         finally:
             await self.give_back(conn)
 
+    def fenced(self, user_id: UserId) -> AbstractAsyncContextManager[Conn]:
+        """Lend a connection on which each read of a person's rows is one way to the database and back."""
+        return _Fenced(self, user_id)
+
+    async def acquire(self) -> Conn:
+        """Return a connection of the pool, to be given back."""
+        return await self.pool.acquire(timeout=self._acquire_seconds)
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Conn]:
         """Lend a connection that no transaction is open on."""
-        conn = await self.pool.acquire(timeout=self._acquire_seconds)
+        conn = await self.acquire()
         try:
             yield conn
         except BaseException as error:
@@ -104,7 +113,7 @@ class Database:
         Whoever calls gives the connection back.
         """
         for attempt in range(1, BEGINNINGS_MAX + 1):
-            conn = await self.pool.acquire(timeout=self._acquire_seconds)
+            conn = await self.acquire()
             try:
                 return conn, await begin(conn)
             except BaseException as error:
@@ -140,6 +149,25 @@ class Database:
         """Give a connection back to the pool, a lost one too."""
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await self.pool.release(conn)  # type: ignore[arg-type]  # what `acquire` gave
+
+
+class _Fenced:
+    """A connection from the pool and back; a class, because one is lent to each query that is not cached."""
+
+    __slots__ = ("_conn", "_database", "_user_id")
+
+    def __init__(self, database: Database, user_id: UserId) -> None:
+        self._database = database
+        self._user_id = user_id
+
+    async def __aenter__(self) -> Conn:
+        self._conn = await self._database.acquire()
+        return fence(self._conn, self._user_id)
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            self._database.count(error, self._conn)
+        await self._database.give_back(self._conn)
 
 
 async def _roll_back(conn: Conn, transaction: Any) -> None:

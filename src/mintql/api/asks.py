@@ -7,12 +7,14 @@ who asks is in a body, so what was read from it is the same for everybody.
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from typing import NamedTuple
 
 from graphql import OperationType
 
 from mintql.api.caching import digest_of, may_be_kept
 from mintql.api.documents import Operation
+from mintql.api.plan_run import Asked
 from mintql.api.prices import Price, price_of
 from mintql.api.requests import Ask
 from mintql.api.schema import Schema
@@ -53,6 +55,7 @@ class KnownAsks:
         price = price_of(prepared, operation)
         if operation is None or operation.kind is not OperationType.QUERY:
             return ReadAsk(ask, None, None, price)
+        ask = replace(ask, variables=Asked(ask.variables or {}))
         return ReadAsk(ask, operation, digest_of(ask) if may_be_kept(operation) else None, price)
 
     def keep(self, body: bytes, found: ReadAsk) -> None:

@@ -8,7 +8,7 @@ import strawberry
 
 from mintql.api.categories import Category, category_node
 from mintql.api.context import Context, Info
-from mintql.api.money import Money, money, money_or_none
+from mintql.api.money import Money, money, money_field, money_or_none
 from mintql.api.scalars import Month
 from mintql.domain.budget_checks import check_day
 from mintql.domain.budget_periods import (
@@ -161,19 +161,19 @@ class Budget:
     def name(self) -> str:
         return self.found.name
 
-    @strawberry.field(description="The limit that holds in the period.")
-    def limit(self) -> Money:
-        return money(self.found.limit.limit_minor, self.found.limit.currency)
+    limit = money_field("found.limit.limit_minor", "found.limit.currency", "The limit that holds in the period.")
 
-    @strawberry.field(
-        description="What went over from the completed periods before; negative where too much was spent in them."
+    carried = money_field(
+        "found.limit.carried_minor",
+        "found.limit.currency",
+        "What went over from the completed periods before; negative where too much was spent in them.",
     )
-    def carried(self) -> Money:
-        return money(self.found.limit.carried_minor, self.found.limit.currency)
 
-    @strawberry.field(description="The limit with what was carried: what may be spent in the period.")
-    def available(self) -> Money:
-        return money(self.found.limit.available_minor, self.found.limit.currency)
+    available = money_field(
+        "found.limit.available_minor",
+        "found.limit.currency",
+        "The limit with what was carried: what may be spent in the period.",
+    )
 
     @strawberry.field(description="What of this period goes over into the next one.")
     def rollover(self) -> BudgetRollover:
@@ -193,17 +193,15 @@ class Budget:
     def override(self) -> BudgetOverride | None:
         return None if self.found.override is None else _override(self.found.override)
 
-    @strawberry.field(description="Booked spending, refunds netted.")
-    def spent(self) -> Money:
-        return money(self.found.spent.posted_minor, self.found.limit.currency)
+    spent = money_field("found.spent.posted_minor", "found.limit.currency", "Booked spending, refunds netted.")
 
-    @strawberry.field(description="Spending that is not booked yet.")
-    def pending(self) -> Money:
-        return money(self.found.spent.pending_minor, self.found.limit.currency)
+    pending = money_field("found.spent.pending_minor", "found.limit.currency", "Spending that is not booked yet.")
 
-    @strawberry.field(description="What is available less booked and pending spending; negative when exceeded.")
-    def remaining(self) -> Money:
-        return money(self.found.remaining_minor, self.found.limit.currency)
+    remaining = money_field(
+        "found.remaining_minor",
+        "found.limit.currency",
+        "What is available less booked and pending spending; negative when exceeded.",
+    )
 
     @strawberry.field(
         description="Booked and pending spending as percent of what is available, rounded down; null when money was "

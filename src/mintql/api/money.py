@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import strawberry
 
+from mintql.api.columns import composed
 from mintql.api.scalars import BigInt, CurrencyCode, DecimalText
 from mintql.domain.errors import InvalidInput
 from mintql.domain.money import parse_minor, percent_text, to_decimal_text
@@ -45,6 +48,11 @@ class MoneyInput:
 def money(amount_minor: int, currency: str) -> Money:
     """Return the amount as GraphQL shows it."""
     return Money(amount_minor=amount_minor, currency=currency)  # type: ignore[arg-type]
+
+
+def money_field(minor_path: str, currency_path: str, description: str) -> Any:
+    """Declare a field that is the amount which two paths lead to from the object, e.g. "row.amount_minor"."""
+    return composed(Money, description, amount_minor=minor_path, currency=currency_path)
 
 
 def money_or_none(amount_minor: int | None, currency: str | None) -> Money | None:

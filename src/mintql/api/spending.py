@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Annotated
 
 import strawberry
 
-from mintql.api.categories import Category, category_node
+from mintql.api.categories import Category, category_node, category_nodes
+from mintql.api.columns import column, read_together
 from mintql.api.context import Info
-from mintql.api.money import Money, money
+from mintql.api.money import Money, money, money_field
 from mintql.api.scalars import CurrencyCode, Month
 from mintql.domain.categories import CategoryTree
 from mintql.domain.months import MONTHS_PER_RANGE_MAX
@@ -23,6 +25,11 @@ class CategorySpending:
     tree: strawberry.Private[CategoryTree]
 
     @strawberry.field(description="The category; its group and kind are on it.")
+    @read_together(
+        lambda found: category_nodes(
+            map(attrgetter("tree"), found), map(attrgetter("line.category.category_id"), found)
+        )
+    )
     def category(self) -> Category:
         return category_node(self.tree, self.line.category.category_id)
 
@@ -30,25 +37,23 @@ class CategorySpending:
     def currency(self) -> CurrencyCode:
         return CurrencyCode(self.line.currency)
 
-    @strawberry.field(description="Booked spending, positive; negative when refunds outweigh. 0 for income.")
-    def spent(self) -> Money:
-        return money(self.line.posted_minor if self.line.is_spending else 0, self.line.currency)
-
-    @strawberry.field(description="Booked income, positive. 0 for spending.")
-    def received(self) -> Money:
-        return money(0 if self.line.is_spending else self.line.posted_minor, self.line.currency)
-
-    @strawberry.field(description="What is not booked yet, counted like `spent` or `received`, and not part of them.")
-    def pending(self) -> Money:
-        return money(self.line.pending_minor, self.line.currency)
-
-    @strawberry.field(description="What of all these, pending amounts among them, budgets leave out; counted likewise.")
-    def excluded(self) -> Money:
-        return money(self.line.excluded_minor, self.line.currency)
-
-    @strawberry.field(description="How many transactions, pending ones among them.")
-    def count(self) -> int:
-        return self.line.count
+    spent = money_field(
+        "line.spent_minor",
+        "line.currency",
+        "Booked spending, positive; negative when refunds outweigh. 0 for income.",
+    )
+    received = money_field("line.received_minor", "line.currency", "Booked income, positive. 0 for spending.")
+    pending = money_field(
+        "line.pending_minor",
+        "line.currency",
+        "What is not booked yet, counted like `spent` or `received`, and not part of them.",
+    )
+    excluded = money_field(
+        "line.excluded_minor",
+        "line.currency",
+        "What of all these, pending amounts among them, budgets leave out; counted likewise.",
+    )
+    count = column("line.count", int, "How many transactions, pending ones among them.")
 
 
 @strawberry.type(description="What a month came to in one currency. Transfers between own accounts are left out.")

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache, partial
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
 from mintql.api.accounts import Account, load_accounts
 from mintql.api.batches import batched
-from mintql.api.categories import Category, category_node, decode_category_id
+from mintql.api.categories import Category, category_node, category_nodes, decode_category_id
 from mintql.api.categorizations import Categorization
-from mintql.api.columns import column
+from mintql.api.columns import column, read_together
 from mintql.api.context import Context, Info
-from mintql.api.money import Money, money
+from mintql.api.money import Money, money, money_field
 from mintql.api.nodes import Node, decode_id, encode_id, register_node
 from mintql.api.paging import (
     AfterArgument,
@@ -32,12 +33,17 @@ from mintql.api.scalars import DecimalText
 from mintql.data import load_categories
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AccountId, TransactionId
+from mintql.domain.node_ids import node_ids
 from mintql.services import transactions as service
 from mintql.services.archive_reading import kept_for_sure
 from mintql.services.transactions import TransactionRow
 from mintql.store.queries import Conn
 
 COLUMNS_KEPT_MAX = 1_024
+_NUMBER = attrgetter("row.transaction_id")
+_CATEGORY = attrgetter("row.category_id")
+_TREE = attrgetter("tree")
+_POSTED_ON, _CATEGORY_ID, _PART_CATEGORY_IDS = map(itemgetter, ("posted_on", "category_id", "part_category_ids"))
 
 if TYPE_CHECKING:
     from mintql.api.matches import TransactionOrigin
@@ -74,6 +80,7 @@ class Transaction(Node):
     tree: strawberry.Private[CategoryTree]
 
     @strawberry.field(description="Names this object among all objects. Opaque.")  # type: ignore[misc]
+    @read_together(lambda found: node_ids("Transaction", map(_NUMBER, found)))
     def id(self) -> strawberry.ID:
         return encode_id("Transaction", self.row.transaction_id)
 
@@ -83,9 +90,7 @@ class Transaction(Node):
         "Day it was booked on, in the institution's calendar; for a pending one, the day it was made.",
     )
 
-    @strawberry.field(description="The amount; money that left the account is negative.")
-    def amount(self) -> Money:
-        return money(self.row.amount_minor, self.row.currency)
+    amount = money_field("row.amount_minor", "row.currency", "The amount; money that left the account is negative.")
 
     description = column("row.description", str, "The institution's own words.")
     merchant = column(
@@ -99,6 +104,7 @@ class Transaction(Node):
     )
 
     @strawberry.field(description="The category it is in; never a group.")
+    @read_together(lambda found: category_nodes(map(_TREE, found), map(_CATEGORY, found)))
     def category(self) -> Category:
         return category_node(self.tree, self.row.category_id)
 
@@ -120,7 +126,7 @@ class Transaction(Node):
     created_at = column("row.created_at", datetime, "When it was first seen here.")
     updated_at = column("row.updated_at", datetime, "When anything about it last changed.")
 
-    @batched(load_accounts, lambda transaction: transaction.row.account_id, description="The account it is on.")
+    @batched(load_accounts, attrgetter("row.account_id"), description="The account it is on.")
     def account(self, found: Account | None) -> Account:
         if found is None:
             raise LookupError(f"transaction {self.row.transaction_id} has no account")
@@ -137,12 +143,12 @@ class Transaction(Node):
             for part in self.row.parts
         ]
 
-    @strawberry.field(
-        description="What its own category keeps: the amount without the parts, so all of it where there are none. Of "
-        "the other sign when the amount has become smaller than the parts."
+    rest = money_field(
+        "row.rest_minor",
+        "row.currency",
+        "What its own category keeps: the amount without the parts, so all of it where there are none. Of the other "
+        "sign when the amount has become smaller than the parts.",
     )
-    def rest(self) -> Money:
-        return money(self.row.rest_minor, self.row.currency)
 
     @strawberry.field(description="Why it is there: where it came from, and which other rows it stands for.")
     async def origin(self, info: Info) -> Annotated[TransactionOrigin, strawberry.lazy("mintql.api.matches")]:
@@ -152,7 +158,7 @@ class Transaction(Node):
 
     @batched(
         _load_transfers,
-        lambda transaction: transaction.row.transaction_id,
+        _NUMBER,
         description="The transfer between the viewer's own accounts that it is a side of, or may be; null for none.",
     )
     def transfer(
@@ -162,7 +168,7 @@ class Transaction(Node):
 
     @batched(
         _load_recurring,
-        lambda transaction: transaction.row.transaction_id,
+        _NUMBER,
         description="The recurring series that it belongs to, unless the viewer dismissed that; null for none.",
     )
     def recurring(
@@ -212,9 +218,9 @@ async def transaction_nodes(context: Context, conn: Conn, rows: Sequence[Transac
     """Return transactions that were read on this connection as GraphQL shows them."""
     if not rows:
         return []
-    context.shows_old |= min(row.posted_on for row in rows) < kept_for_sure(context.now().date())
-    named = {row.category_id for row in rows}
-    named.update(*(row.part_category_ids for row in rows if row.part_category_ids))
+    context.shows_old |= min(map(_POSTED_ON, rows)) < kept_for_sure(context.now().date())
+    named = set(map(_CATEGORY_ID, rows))
+    named.update(*filter(None, map(_PART_CATEGORY_IDS, rows)))
     tree = await context.category_tree(conn, named)
     return [_transaction(row, tree) for row in rows]
 

@@ -36,6 +36,16 @@ class CategorySpending:
         """Whether the category is one of spending, and not of income."""
         return self.category.kind is CategoryKind.EXPENSE
 
+    @property
+    def spent_minor(self) -> int:
+        """Booked spending; nothing for income."""
+        return self.posted_minor if self.is_spending else 0
+
+    @property
+    def received_minor(self) -> int:
+        """Booked income; nothing for spending."""
+        return 0 if self.is_spending else self.posted_minor
+
 
 @dataclass(slots=True)
 class CurrencyTotal:

@@ -235,7 +235,7 @@ async def test_what_may_have_been_brought_back_is_read_where_that_was_written(se
             if in_use:
                 await primary.execute("INSERT INTO archive_use VALUES (true, now())")
                 runtime.archive._asked_at = -1000.0
-            async with context.one_transaction():
+            async with context.one_connection():
                 await context.bring_back()
                 async with context.person() as conn:
                     assert await conn.fetchval("SELECT pg_is_in_recovery()") is not in_use

@@ -87,6 +87,15 @@ class Settings(BaseSettings):
     allowed_origins: tuple[str, ...] = ()
     """Other origins whose pages may call the API with a person's cookie."""
 
+    introspection: bool | None = None
+    """Whether requests may ask for the schema, and errors suggest names of it; None: in development."""
+    ide: bool | None = None
+    """Whether browsers are shown GraphiQL; None: in development."""
+    trusted_documents: str | None = None
+    """A file with the documents that may be asked for by their ids (`api/trusted_documents.py`)."""
+    trusted_documents_only: bool = False
+    """Whether no others are executed."""
+
     cost_per_minute: int = Field(default=1_000_000, ge=0)
     """What the answers to one person may hold within a minute, in values, each request counting as a hundred more
     (`api/prices.py`). 0: no limit, as for the next three."""
@@ -177,6 +186,22 @@ class Settings(BaseSettings):
         if 0 < months < ARCHIVE_MONTHS_MIN:
             raise ValueError(f"{months} months are too few to keep; give {ARCHIVE_MONTHS_MIN} or more, or 0 for all")
         return months
+
+    @model_validator(mode="after")
+    def _there_are_trusted_documents(self) -> Self:
+        if self.trusted_documents_only and self.trusted_documents is None:
+            raise ValueError("MINTQL_TRUSTED_DOCUMENTS_ONLY needs MINTQL_TRUSTED_DOCUMENTS beside it")
+        return self
+
+    @property
+    def tells_schema(self) -> bool:
+        """Whether clients may learn the schema from the server."""
+        return self.environment == "development" if self.introspection is None else self.introspection
+
+    @property
+    def shows_ide(self) -> bool:
+        """Whether browsers are shown GraphiQL."""
+        return self.environment == "development" if self.ide is None else self.ide
 
     def keyring(self) -> dict[int, bytes]:
         """Return the wrapping keys by version."""

@@ -24,10 +24,13 @@ from graphql import (
     Visitor,
     parse,
     specified_rules,
+    validate,
     visit,
 )
+from graphql.validation import NoSchemaIntrospectionCustomRule
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types.execution import ParseOptions
 
 from mintql.api.limits import TOKENS_MAX, check_limits
@@ -151,8 +154,17 @@ def _switches(*nodes: Node) -> tuple[str, ...]:
     return tuple(sorted(finder.names))
 
 
+RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+RULES_OF_THE_SILENT = (*RULES, NoSchemaIntrospectionCustomRule)
 FITTING_KEPT_MAX = 1_000
 """How many documents with page sizes from variables are remembered to be within the limits."""
+
+
+class _SmallestPages(dict[str, Any]):
+    """Variables that ask for pages of one item, whatever they are called."""
+
+    def get(self, _key: str, _default: Any = None) -> Any:
+        return 1
 
 
 class Documents:
@@ -162,7 +174,26 @@ class Documents:
         self._schema = schema
         self._kept: OrderedDict[str, Prepared] = OrderedDict()
         self._kept_bytes = 0
+        self._pinned: dict[str, Prepared] = {}
+        self._tells_schema = True
         self._fitting: dict[Hashable, int] = {}
+
+    @property
+    def tells_schema(self) -> bool:
+        """Whether documents may ask for the schema, and errors help to guess it."""
+        return self._tells_schema
+
+    def begin(self, *, tells_schema: bool) -> None:
+        """Forget all documents, and from now on tell of the schema or not."""
+        self._kept, self._kept_bytes, self._pinned = OrderedDict(), 0, {}
+        self._tells_schema = tells_schema
+
+    def pin(self, text: str) -> Prepared:
+        """Prepare a document; keep it for good if it can be executed with pages of one item. Raises as `prepare`."""
+        found = self._read(text, _SmallestPages())
+        if not found.errors:
+            self._pinned[text] = found
+        return found
 
     def prepare(self, text: str, variables: Mapping[str, Any] | None) -> Prepared:
         """Return the document, measured and validated.
@@ -172,19 +203,26 @@ class Documents:
             RecursionError: Its values are nested too deeply to be read.
         """
         found = self._kept.get(text)
-        if found is None:
+        if found is not None:
+            self._kept.move_to_end(text)
+        elif (found := self._pinned.get(text)) is None:
             found = self._read(text, variables or {})
             if not found.errors:
                 self._keep(text, found)
             return found
-        self._kept.move_to_end(text)
         return self._measured_again(text, found, variables or {}) if found.size_variables else found
 
     def _read(self, text: str, variables: Mapping[str, Any]) -> Prepared:
         document = parse(text, max_tokens=TOKENS_MAX)
         verdict = check_limits(self._schema, document, variables)
-        errors = verdict.errors or validate_document(self._schema, document, tuple(specified_rules))
+        errors = verdict.errors or self._validate(document)
         return Prepared(document, errors, verdict.size_variables, verdict.cost)
+
+    def _validate(self, document: DocumentNode) -> list[GraphQLError]:
+        """Return what is wrong with a document, by the specification's rules and strawberry's."""
+        if self._tells_schema:
+            return validate(self._schema, document, RULES)
+        return validate(self._schema, document, RULES_OF_THE_SILENT, hide_suggestions=True)
 
     def _measured_again(self, text: str, found: Prepared, variables: Mapping[str, Any]) -> Prepared:
         """Return a kept document as it is for other variables: what fitted once fits again."""

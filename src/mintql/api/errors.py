@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, cast
 
 import strawberry
 from graphql import GraphQLError, GraphQLSyntaxError, IntValueNode
@@ -21,6 +21,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import StreamExecutionResult
 
 from mintql.api.blame import Blame
+from mintql.api.documents import Documents
 from mintql.api.limits import TOO_COMPLEX
 from mintql.domain import errors as failures
 from mintql.domain.wording import shown
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 BAD_USER_INPUT = "BAD_USER_INPUT"
 UNAUTHENTICATED = "UNAUTHENTICATED"
 PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+SUGGESTION = " Did you mean "
+"""How GraphQL begins to name what somebody may have meant, at the end of its words."""
 PARSER_LIMIT = "Parsing aborted."
 """How the parser ends its words when a document passes one of its limits."""
 INTERNAL = "INTERNAL_SERVER_ERROR"
@@ -236,4 +239,19 @@ class DressErrors(SchemaExtension):
 
     def _dressed(self, errors: list[GraphQLError]) -> list[GraphQLError]:
         blame = Blame(self.execution_context.graphql_document)
-        return [dress(error, blame) for error in errors]
+        dressed = [dress(error, blame) for error in errors]
+        if not cast("_TellsOrNot", self.execution_context.schema).documents.tells_schema:
+            for error in dressed:
+                error.message = without_suggestions(error.message)
+        return dressed
+
+
+class _TellsOrNot(Protocol):
+    """The schema, as far as it knows whether clients may learn of it."""
+
+    documents: Documents
+
+
+def without_suggestions(message: str) -> str:
+    """Return the words of an error without the names that would have been right."""
+    return message.partition(SUGGESTION)[0]

@@ -21,7 +21,6 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
-from strawberry.http.ides import GraphQL_IDE
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult, SubscriptionExecutionResult
@@ -46,6 +45,7 @@ from mintql.api.requests import Ask, GraphQLRequest, RefusedError, ask_of_body, 
 from mintql.api.responses import Answer, encode_result, json_answer
 from mintql.api.schema import Schema
 from mintql.api.scopes import reads_everything
+from mintql.api.trust import Trust
 from mintql.api.viewers import Viewers
 from mintql.api.websocket import SocketAdapter, TransportHandler
 from mintql.domain.errors import InvalidInput, NotShared, NotSignedIn
@@ -74,16 +74,17 @@ class GraphQLView(GraphQL[Context, None]):
     graphql_transport_ws_handler_class = TransportHandler
 
     def __init__(self, schema: Schema, settings: Settings) -> None:
-        ide: GraphQL_IDE | None = "graphiql" if settings.environment == "development" else None
         super().__init__(
             schema,
-            graphql_ide=ide,
+            graphql_ide="graphiql" if settings.shows_ide else None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
             connection_init_wait_timeout=timedelta(seconds=CONNECTION_INIT_SECONDS_MAX),
             max_subscriptions_per_connection=OPERATIONS_PER_SOCKET_MAX,
             allowed_origins=settings.allowed_origins,
         )
         schema.plans.enabled = settings.plans
+        schema.documents.begin(tells_schema=settings.tells_schema)
+        self.trust = Trust(settings, schema.documents)
         self.admission = Admission(settings)
         self._gate = Gate()
         self._asks = KnownAsks(schema)
@@ -146,13 +147,15 @@ class GraphQLView(GraphQL[Context, None]):
     async def _read(self, request: Request) -> ReadAsk:
         if request.method == "GET":
             self.admission.check_person(self._remembered(request))
-            return self._asks.look_at(ask_of_url(request))
+            return self._asks.look_at(self.trust.checked(request, ask_of_url(request, self.trust.documents)))
         body = await read_body(request)
         found = self._asks.get(body)
         if found is None:
             self.admission.check_person(self._remembered(request))
-            found = self._asks.look_at(ask_of_body(body))
+            found = self._asks.look_at(self.trust.checked(request, ask_of_body(body, self.trust.documents)))
             self._asks.keep(body, found)
+        else:
+            self.trust.checked(request, found.ask)
         return found
 
     async def _answer_form(self, request: Request, accepted: Accepted) -> Response:
@@ -169,7 +172,8 @@ class GraphQLView(GraphQL[Context, None]):
         if context.viewer is None:
             raise RefusedError(401, "Sign in first: files are taken with a session only.", code=UNAUTHENTICATED)
         async with self._gate.enter(context.user_id):
-            read = self._asks.look_at(await read_multipart_ask(request))
+            ask = await read_multipart_ask(request, self.trust.documents)
+            read = self._asks.look_at(self.trust.checked(request, ask))
             return await self._answer(request, read, accepted, context)
 
     async def _answer(
@@ -260,7 +264,7 @@ class GraphQLView(GraphQL[Context, None]):
         self.admission.check_person(payer)
         if payer is None:
             self.admission.check_address(request, lambda _: None)
-        await self.admission.admit(request, payer, self._asks.look_at(ask).price)
+        await self.admission.admit(request, payer, self._asks.look_at(self.trust.checked(request, ask)).price)
 
     # Who it is
 

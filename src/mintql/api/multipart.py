@@ -20,6 +20,7 @@ from python_multipart.multipart import MultipartParser
 from starlette.requests import Request
 
 from mintql.api.requests import BODY_BYTES_MAX, Ask, RefusedError, check_ask
+from mintql.api.trusted_documents import NO_DOCUMENTS, TrustedDocuments
 from mintql.domain.ids import UserId
 from mintql.domain.wording import shown
 from mintql.institutions.files.base import FILE_BYTES_MAX
@@ -94,12 +95,12 @@ def is_multipart(request: Request) -> bool:
     return request.method == "POST" and media.strip().lower() == MEDIA
 
 
-async def read_multipart_ask(request: Request) -> Ask:
+async def read_multipart_ask(request: Request, trusted: TrustedDocuments = NO_DOCUMENTS) -> Ask:
     """Read the request and put the file into its variables; raise `RefusedError` with the reason otherwise."""
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > FILE_BYTES_MAX + BODY_BYTES_MAX + MAP_BYTES_MAX + OVERHEAD_BYTES_MAX:
         raise _too_large()
-    reader = _FormReader(_boundary(request.headers["content-type"]))
+    reader = _FormReader(_boundary(request.headers["content-type"]), trusted)
     try:
         async with asyncio.timeout(UPLOAD_SECONDS_MAX):
             async for chunk in request.stream():
@@ -112,7 +113,8 @@ async def read_multipart_ask(request: Request) -> Ask:
 class _FormReader:
     """Reads the parts as they come, each checked as soon as it is whole: nothing is read that nobody asked for."""
 
-    def __init__(self, boundary: bytes) -> None:
+    def __init__(self, boundary: bytes, trusted: TrustedDocuments) -> None:
+        self._trusted = trusted
         self._header_name = bytearray()
         self._header_value = bytearray()
         self._part = _Part()
@@ -162,7 +164,7 @@ class _FormReader:
             raise RefusedError(400, f"The form lacks the part {shown(missing)}.")
         for path in self._map[1]:
             _put(self._operations, path, self._file)
-        return check_ask(self._operations)
+        return check_ask(self._operations, self._trusted)
 
     def _begin(self) -> None:
         self._parts += 1
@@ -208,7 +210,7 @@ class _FormReader:
     def _end_part(self) -> None:
         part = self._part
         if self._operations is None:
-            self._operations = _operations(part.content)
+            self._operations = _operations(part.content, self._trusted)
         elif self._map is None:
             self._map = _map(part.content, self._operations)
         else:
@@ -252,11 +254,11 @@ def _json(content: bytearray, name: str) -> Any:
         raise RefusedError(400, f"The part `{name}` is not JSON.") from None
 
 
-def _operations(content: bytearray) -> dict[str, Any]:
+def _operations(content: bytearray, trusted: TrustedDocuments) -> dict[str, Any]:
     found = _json(content, "operations")
     if not isinstance(found, dict):
         raise RefusedError(400, "`operations` has to be one JSON object with a `query`; batches are not taken.")
-    check_ask(found)
+    check_ask(found, trusted)
     return found
 
 

@@ -12,10 +12,16 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope
 
+from mintql.api.trusted_documents import NO_DOCUMENTS, TrustedDocuments, sha256_of
+from mintql.domain.wording import shown
+
 BODY_BYTES_MAX = 128 * 1024
 """Bound on the body of a request, and on a message of a WebSocket."""
 
 BAD_REQUEST = "BAD_REQUEST"
+DOCUMENT_NOT_FOUND = "DOCUMENT_NOT_FOUND"
+PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
+NOT_FOUND = 404
 CONTENT_TYPES_KEPT_MAX = 64
 
 
@@ -73,22 +79,23 @@ class GraphQLRequest(Request):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The parameters of a request."""
+    """The parameters of a request; `is_trusted` tells that its document is one of the operator's list."""
 
     query: str
     variables: dict[str, Any] | None
     operation_name: str | None
     extensions: dict[str, Any] | None
+    is_trusted: bool = False
 
 
-def ask_of_url(request: Request) -> Ask:
+def ask_of_url(request: Request, trusted: TrustedDocuments = NO_DOCUMENTS) -> Ask:
     """Read the parameters from the URL of a GET; raise `RefusedError`."""
-    return check_ask(_from_url(request))
+    return check_ask(_from_url(request), trusted)
 
 
-def ask_of_body(body: bytes) -> Ask:
+def ask_of_body(body: bytes, trusted: TrustedDocuments = NO_DOCUMENTS) -> Ask:
     """Read the parameters from the body of a POST; raise `RefusedError`."""
-    return check_ask(_json(body, "The body"))
+    return check_ask(_json(body, "The body"), trusted)
 
 
 def _from_url(request: Request) -> dict[str, Any]:
@@ -139,18 +146,54 @@ def _json(text: bytes, what: str) -> Any:
         raise RefusedError(400, f"{what} is not JSON.") from None
 
 
-def check_ask(found: Any) -> Ask:
+def check_ask(found: Any, trusted: TrustedDocuments = NO_DOCUMENTS) -> Ask:
     """Check the types of the parameters; raise `RefusedError`. A list would be a batch, which is not taken."""
     if not isinstance(found, dict):
-        raise RefusedError(400, "The request has to be one JSON object with a `query`.")
-    query = found.get("query")
-    if not isinstance(query, str) or not query.strip():
-        raise RefusedError(400, "`query` has to be a text with a GraphQL document.")
+        raise RefusedError(400, "The request has to be one JSON object with a `query`; batches are not taken.")
     for name, kind, what in (
         ("operationName", str, "a text"),
         ("variables", dict, "an object"),
         ("extensions", dict, "an object"),
+        ("documentId", str, "a text"),
     ):
         if found.get(name) is not None and not isinstance(found[name], kind):
             raise RefusedError(400, f"`{name}` has to be {what} or null.")
-    return Ask(query, found.get("variables"), found.get("operationName") or None, found.get("extensions"))
+    query = found.get("query")
+    if found.get("documentId") is not None:
+        query = _listed(found["documentId"], query, trusted)
+    elif found.get("extensions") and "persistedQuery" in found["extensions"]:
+        query = _persisted(found["extensions"]["persistedQuery"], query, trusted)
+    if not isinstance(query, str) or not query.strip():
+        raise RefusedError(400, "`query` has to be a text with a GraphQL document.")
+    return Ask(
+        query, found.get("variables"), found.get("operationName") or None, found.get("extensions"), trusted.has(query)
+    )
+
+
+def _listed(document_id: str, query: Any, trusted: TrustedDocuments) -> str:
+    """Return the document that a request names by its id."""
+    if query is not None:
+        raise RefusedError(400, "Send either `query` or `documentId`.")
+    text = trusted.find(document_id)
+    if text is None:
+        message = f"There is no document {shown(document_id)} here: ids are those of the operator's list."
+        raise RefusedError(NOT_FOUND, message, code=DOCUMENT_NOT_FOUND)
+    return text
+
+
+def _persisted(named: Any, query: Any, trusted: TrustedDocuments) -> Any:
+    """Return the document that a request of Apollo's clients names by its hash, else the text that it has beside that.
+
+    On `PERSISTED_QUERY_NOT_FOUND` these clients send the text as well. It is not kept.
+    """
+    digest = named.get("sha256Hash") if isinstance(named, dict) and named.get("version") == 1 else None
+    if not isinstance(digest, str):
+        raise RefusedError(400, '`extensions.persistedQuery` has to be {"version": 1, "sha256Hash": a text}.')
+    text = trusted.find(digest)
+    if text is not None:
+        return text
+    if query is None:
+        raise RefusedError(NOT_FOUND, "PersistedQueryNotFound", code=PERSISTED_QUERY_NOT_FOUND)
+    if isinstance(query, str) and sha256_of(query) != digest:
+        raise RefusedError(400, "The hash in `extensions.persistedQuery` is not the SHA-256 of `query`.")
+    return query

@@ -20,7 +20,9 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 from mintql.api.admission import error_of
 from mintql.api.context import Context
 from mintql.api.limits import too_complex
-from mintql.api.requests import BODY_BYTES_MAX, Ask, RefusedError, check_ask
+from mintql.api.requests import BODY_BYTES_MAX, NOT_FOUND, Ask, RefusedError, check_ask
+from mintql.api.trust import Trust
+from mintql.api.trusted_documents import TrustedDocuments
 
 OPERATION_ID_LENGTH_MAX = 200
 MESSAGE_TOO_BIG = 1009
@@ -31,6 +33,8 @@ SESSION_ENDED = 4403
 
 class Admitting(Protocol):
     """The view, as far as it decides what may be asked."""
+
+    trust: Trust
 
     async def admit_operation(self, context: Context, ask: Ask) -> None:
         """Charge an operation; raises `RefusedError`."""
@@ -73,7 +77,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def handle_message(self, message: Message) -> None:
         """Take one message."""
-        fault = _fault(message)
+        fault = _fault(message, cast("Admitting", self.view).trust.documents)
         if fault:
             await self.handle_invalid_message(fault)
         else:
@@ -94,7 +98,10 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
             return
         if is_new:
             try:
-                await cast("Admitting", self.view).admit_operation(self.context, check_ask(message["payload"]))
+                view = cast("Admitting", self.view)
+                ask = check_ask(message["payload"], view.trust.documents)
+                await view.admit_operation(self.context, ask)
+                message["payload"]["query"] = ask.query  # Where it was named by its id.
             except RefusedError as refused:
                 await self._refuse(message, error_of(refused))
                 return
@@ -104,7 +111,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
         await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
 
 
-def _fault(message: object) -> str | None:
+def _fault(message: object, trusted: TrustedDocuments) -> str | None:
     """Return what is wrong with a message, None when it can be used."""
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         return "Message must be an object with a type"
@@ -115,7 +122,9 @@ def _fault(message: object) -> str | None:
             return "Message must have an id"
     if found["type"] == "subscribe":
         try:
-            check_ask(found.get("payload"))
+            check_ask(found.get("payload"), trusted)
         except RefusedError as refused:
+            if refused.status == NOT_FOUND:
+                return None  # The operation alone is refused.
             return refused.message[:120]  # A close frame holds 123 bytes.
     return None

@@ -35,6 +35,11 @@ def test_a_guess_is_forgiven_for_each_span_without_one():
     assert guesses.counted(SECONDS, NOW + timedelta(days=1)).count == 1
 
 
+def test_a_free_guess_keeps_none_waiting_that_began_before_it():
+    later = NONE.counted(SECONDS, NOW + timedelta(milliseconds=5))
+    assert later.blocked_until <= NOW
+
+
 def test_a_right_guess_is_taken_back_with_the_wait_it_began():
     guesses = NONE
     for _ in range(4):

@@ -21,7 +21,10 @@ PASSWORD_COST = 5_000
 FAULTY_COST = 1_000
 """A document that was read and refused."""
 
-PASSWORD_FIELDS: Final = frozenset({"signUp", "signIn", "changePassword", "deleteAccount"})
+PASSWORD_FIELDS: Final = frozenset(
+    {"signUp", "signIn", "changePassword", "deleteAccount", "createAccessToken"}
+    | {"beginSecondFactor", "renewRecoveryCodes", "disableSecondFactor"}
+)
 
 SIGN_UPS, REFRESHES, CONNECTIONS, IMPORTS, EXPORTS = "sign-ups", "refreshes", "connections", "imports", "exports"
 COUNTED_FIELDS: Final = {

@@ -56,6 +56,7 @@ from mintql.api.rules import RulesMutation, RulesQuery
 from mintql.api.rules_past import RulesPastMutation, RulesPastQuery
 from mintql.api.scalars import SCALARS
 from mintql.api.search import SearchQuery
+from mintql.api.second_factor import SecondFactorMutation, SecondFactorQuery
 from mintql.api.sessions import SessionsMutation, SessionsQuery
 from mintql.api.signing_in import SigningInMutation
 from mintql.api.spending import SpendingQuery
@@ -73,6 +74,7 @@ class Query(
     AuditQuery,
     SessionsQuery,
     AccessTokensQuery,
+    SecondFactorQuery,
     DeletionQuery,
     InstitutionsQuery,
     ConnectionsQuery,
@@ -113,6 +115,7 @@ class Mutation(
     PasswordsMutation,
     SessionsMutation,
     AccessTokensMutation,
+    SecondFactorMutation,
     ExportsMutation,
     DeletionMutation,
     LinkingMutation,

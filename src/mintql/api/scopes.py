@@ -71,7 +71,9 @@ WRITE_MUTATIONS = IMPORT_MUTATIONS | {
 SESSION_MUTATIONS = frozenset(
     {
         # Who one is, and what opens the account.
-        "signUp", "signIn", "signOut", "changePassword", "revokeSession", "createAccessToken", "revokeAccessToken",
+        "signUp", "signIn", "completeSignIn", "signOut", "changePassword", "revokeSession",
+        "createAccessToken", "revokeAccessToken",
+        "beginSecondFactor", "confirmSecondFactor", "renewRecoveryCodes", "disableSecondFactor",
         # Logins at institutions.
         "connectInstitution", "updateCredentials", "createLinkSession", "disconnect",
         # What hands everything to somebody else, or takes it away.

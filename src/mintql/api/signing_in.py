@@ -20,6 +20,7 @@ from mintql.api.errors import (
 from mintql.api.identity import User, user_node
 from mintql.api.money import MoneyInput
 from mintql.api.scalars import CurrencyCode
+from mintql.api.second_factor import CodeArgument, check_code
 from mintql.domain.audit import SIGNED_IN, SIGNED_OUT, SIGNED_OUT_EVERYWHERE, SIGNED_UP
 from mintql.domain.backoff import network_of
 from mintql.domain.errors import InvalidInput
@@ -28,7 +29,8 @@ from mintql.services import audit, guessing
 from mintql.services import identity as service
 from mintql.services.effects import Effects
 from mintql.services.identity import EMAIL_LENGTH_MAX, PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
-from mintql.store import sessions, users
+from mintql.services.second_factor import check_challenge, issue_challenge, subject_of
+from mintql.store import second_factors, sessions, users
 
 
 @strawberry.type(description="A session has begun.")
@@ -43,6 +45,16 @@ class SignInSuccess:
     viewer: User = strawberry.field(description="Who signed in.")
 
 
+@strawberry.type(description="The password is right, and a code is needed beside it.")
+class SecondFactorRequired:
+    """What signing in gives to who has a second factor and sent no code."""
+
+    challenge: str = strawberry.field(
+        description="What stands for the password: send it with the code to `completeSignIn`."
+    )
+    expires_at: datetime = strawberry.field(description="Until when it does.")
+
+
 @strawberry.type(description="The session has ended.")
 class SignOutSuccess:
     """What signing out gives when it worked."""
@@ -55,8 +67,8 @@ SignUpPayload: TypeAlias = Annotated[
     strawberry.union("SignUpPayload", description="What became of `signUp`."),
 ]
 SignInPayload: TypeAlias = Annotated[
-    SignInSuccess | BadCredentialsError | TooManyAttemptsError | RateLimitedError,
-    strawberry.union("SignInPayload", description="What became of `signIn`."),
+    SignInSuccess | SecondFactorRequired | BadCredentialsError | TooManyAttemptsError | RateLimitedError,
+    strawberry.union("SignInPayload", description="What became of `signIn` or `completeSignIn`."),
 ]
 SignOutPayload: TypeAlias = Annotated[
     SignOutSuccess | NotSignedInError,
@@ -117,11 +129,42 @@ class SigningInMutation:
         info: Info,
         email: EmailArgument,
         password: Annotated[str, strawberry.argument(description="The password.")],
+        code: Annotated[
+            str | None,
+            strawberry.argument(
+                description="The code of the second factor, or a recovery code, where there is one. Without it the "
+                "answer is `SecondFactorRequired`."
+            ),
+        ] = None,
         set_cookie: SetCookieArgument = False,
     ) -> SignInPayload:
         context = info.context
         _check_cookie(context, set_cookie)
-        user_id = await _check_password(context, email.strip(), password)
+        user_id, password_hash = await _check_password(context, email.strip(), password)
+        async with context.runtime.person(user_id) as conn:
+            needs_code = await second_factors.is_on(conn, user_id)
+        if needs_code and code is None:
+            challenge, until = issue_challenge(context.runtime.vault, user_id, password_hash, context.now())
+            return SecondFactorRequired(challenge=challenge, expires_at=until)
+        if needs_code:
+            await check_code(context, user_id, code or "")
+        return await _begin_session(context, user_id, SIGNED_IN, with_cookie=set_cookie)
+
+    @strawberry.mutation(description="Signs a person in whose password was right, by the code of their second factor.")
+    async def complete_sign_in(
+        self,
+        info: Info,
+        challenge: Annotated[str, strawberry.argument(description="What `signIn` gave; it holds for five minutes.")],
+        code: CodeArgument,
+        set_cookie: SetCookieArgument = False,
+    ) -> SignInPayload:
+        context, runtime = info.context, info.context.runtime
+        _check_cookie(context, set_cookie)
+        user_id = subject_of(challenge)
+        async with runtime.person(user_id) as conn:
+            password_hash = await users.get_password_hash(conn, user_id)
+        check_challenge(runtime.vault, challenge, password_hash, context.now())
+        await check_code(context, user_id, code)
         return await _begin_session(context, user_id, SIGNED_IN, with_cookie=set_cookie)
 
     @strawberry.mutation(description="Ends the session, at once and everywhere it is used.")
@@ -154,8 +197,10 @@ def _check_cookie(context: Context, with_cookie: bool) -> None:
         raise InvalidInput("A cookie can be set over HTTP only.", field="setCookie")
 
 
-async def _check_password(context: Context, email: str, password: str) -> UserId:
-    """Return who has this address and password. Anything else takes the same work, wait and answer, whoever has them.
+async def _check_password(context: Context, email: str, password: str) -> tuple[UserId, str]:
+    """Return who has this address and password, and its hash.
+
+    Anything else takes the same work, wait and answer, whoever has them.
 
     Raises:
         BadCredentials: Nobody does.
@@ -176,11 +221,12 @@ async def _check_password(context: Context, email: str, password: str) -> UserId
         raise service.bad_credentials()
     async with runtime.system() as conn:
         await guessing.give_back(conn, counted, context.now())
-    if runtime.passwords.is_outdated(found.password_hash):
-        renewed = await runtime.passwords.hash(password)
+    password_hash = found.password_hash
+    if runtime.passwords.is_outdated(password_hash):
+        password_hash = await runtime.passwords.hash(password)
         async with runtime.person(found.user_id) as conn:
-            await users.update_password_hash(conn, found.user_id, renewed)
-    return found.user_id
+            await users.update_password_hash(conn, found.user_id, password_hash)
+    return found.user_id, password_hash
 
 
 async def _note_failure(context: Context, user_id: UserId | None) -> None:

@@ -16,6 +16,11 @@ SIGNED_OUT_EVERYWHERE = "signed_out_everywhere"
 SESSION_ENDED = "session_ended"
 ACCESS_TOKEN_MADE = "access_token_made"  # noqa: S105 - the name of an act
 ACCESS_TOKEN_REVOKED = "access_token_revoked"  # noqa: S105 - the name of an act
+SECOND_FACTOR_ON = "second_factor_on"
+SECOND_FACTOR_OFF = "second_factor_off"
+SECOND_FACTOR_REFUSED = "second_factor_refused"
+RECOVERY_CODE_USED = "recovery_code_used"
+RECOVERY_CODES_MADE = "recovery_codes_made"
 PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an act
 PASSWORD_REFUSED = "password_refused"  # noqa: S105 - the name of an act
 CONNECTION_MADE = "connection_made"
@@ -39,6 +44,11 @@ WORDS = {
     SESSION_ENDED: "Ended a session from another one.",
     ACCESS_TOKEN_MADE: "Made an access token for a program.",
     ACCESS_TOKEN_REVOKED: "Revoked an access token.",
+    SECOND_FACTOR_ON: "Switched the second factor on.",
+    SECOND_FACTOR_OFF: "Switched the second factor off.",
+    SECOND_FACTOR_REFUSED: "Somebody gave the right password with a wrong code.",
+    RECOVERY_CODE_USED: "Used a recovery code in the place of the second factor.",
+    RECOVERY_CODES_MADE: "Made recovery codes; earlier ones are void.",
     PASSWORD_CHANGED: "Changed the password; all other sessions were ended.",
     PASSWORD_REFUSED: "Something was to be done for which the password is asked, with a wrong one; nothing was done.",
     CONNECTION_MADE: "Connected an institution.",

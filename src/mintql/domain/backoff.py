@@ -43,7 +43,9 @@ class Guesses:
         """Return what is so after one more guess, counted as wrong until it turns out to be right."""
         quiet = max(now - self.guessed_at, timedelta(0))
         count = max(0, self.count - quiet // backoff.forgiven_every) + 1
-        return Guesses(count, now, now + backoff.wait_after(count))
+        # A free guess moves nothing: others that began a moment earlier may still be on their way.
+        wait = backoff.wait_after(count)
+        return Guesses(count, max(now, self.guessed_at), now + wait if wait else self.blocked_until)
 
     def given_back(self, backoff: Backoff, now: datetime) -> Guesses:
         """Return what is so when one of them was right."""

@@ -72,6 +72,14 @@ class Vault:
         """Decrypt what was sealed for this row; raise `SecretUnreadable` for anything else."""
         return self._open(("webhook_secrets", user_id, endpoint_id, secret_no), sealed)
 
+    def seal_second_factor(self, user_id: UserId, secret: bytes) -> Sealed:
+        """Encrypt what a person's codes are made from, for this row alone."""
+        return self._seal(("second_factors", user_id), secret)
+
+    def open_second_factor(self, user_id: UserId, sealed: Sealed) -> bytes:
+        """Decrypt what was sealed for this row; raise `SecretUnreadable` for anything else."""
+        return self._open(("second_factors", user_id), sealed)
+
     def _seal(self, row: Row, plain: bytes) -> Sealed:
         data_key = AESGCM.generate_key(DATA_KEY_BITS)
         wrapping_key = self._keys[self._newest]

@@ -34,6 +34,8 @@ VERSION = 1
 LEFT_OUT = {
     "user_counters": "numbers that events and budgets are counted by",
     "connection_secrets": "sealed logins of institutions, which nobody is shown",
+    "second_factors": "sealed secrets that codes are made from, which nobody is shown twice",
+    "recovery_codes": "hashes of recovery codes",
     "account_sync": "fingerprints by which known rows are recognised",
     "raw_objects": "the list of raw pages, which are in the archive themselves",
     "monthly_spending": "sums of the transactions",

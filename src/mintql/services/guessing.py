@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from mintql.domain.backoff import Backoff, network_of
+from mintql.domain.backoff import Backoff, Guesses, network_of
 from mintql.domain.errors import TooManyAttempts
 from mintql.domain.ids import UserId
 from mintql.gateways.vault import Vault
@@ -38,6 +38,7 @@ NETWORK = Backoff(
     free=100, wait_first=timedelta(seconds=1), wait_max=timedelta(minutes=5), forgiven_every=timedelta(seconds=30)
 )
 """From one network at any account: many may share it, and of those some always mistype."""
+NEVER = Guesses(0, datetime.fromtimestamp(0, UTC), datetime.fromtimestamp(0, UTC))
 KEPT_DAYS = 1
 """How long what was guessed at is remembered."""
 
@@ -78,14 +79,9 @@ async def begin_prompt(conn: Conn, vault: Vault, user_id: UserId, now: datetime)
 
 async def give_back(conn: Conn, counted: Counted, now: datetime) -> None:
     """Take back what was counted: the guess was right."""
-    rows = await store.lock(conn, counted.bounds, now)
-    await store.forget(conn, [counted.fresh])
-    kept = {
-        subject: one.given_back(counted.bounds[subject], now)
-        for subject, one in rows.items()
-        if subject != counted.fresh
-    }
-    await store.write(conn, kept)
+    rows = await store.lock(conn, counted.bounds)
+    kept = {subject: one.given_back(counted.bounds[subject], now) for subject, one in rows.items()}
+    await store.write(conn, kept | {counted.fresh: NEVER})
 
 
 async def _begin(conn: Conn, vault: Vault, kind: str, account: str, now: datetime, *, from_anywhere: bool) -> Counted:
@@ -100,7 +96,7 @@ async def _begin(conn: Conn, vault: Vault, kind: str, account: str, now: datetim
 
 
 async def _count(conn: Conn, counted: Counted, now: datetime) -> Counted:
-    rows = await store.lock(conn, counted.bounds, now)
+    rows = await store.lock(conn, counted.bounds)
     blocked_until = max(one.blocked_until for one in rows.values())
     if blocked_until > now:
         seconds = math.ceil((blocked_until - now).total_seconds())

@@ -11,14 +11,16 @@ from mintql.store.queries import Conn, load
 SQL = load("guesses")
 
 
-async def lock(conn: Conn, subjects: Collection[bytes], now: datetime) -> dict[bytes, Guesses]:
+async def lock(conn: Conn, subjects: Collection[bytes]) -> dict[bytes, Guesses]:
     """Return the guesses at each of these, none for what was never guessed at; locked until the transaction ends."""
-    wanted = sorted(subjects)
-    await conn.execute(SQL.begin, wanted, now)
-    return {
-        bytes(row["subject"]): Guesses(row["count"], row["guessed_at"], row["blocked_until"])
-        for row in await conn.fetch(SQL.lock, wanted)
-    }
+    wanted, found = sorted(subjects), dict[bytes, Guesses]()
+    while len(found) < len(wanted):  # Again where one was purged between the two statements, once a day.
+        await conn.execute(SQL.begin, wanted)
+        found = {
+            bytes(row["subject"]): Guesses(row["count"], row["guessed_at"], row["blocked_until"])
+            for row in await conn.fetch(SQL.lock, wanted)
+        }
+    return found
 
 
 async def write(conn: Conn, guesses: Mapping[bytes, Guesses]) -> None:
@@ -31,11 +33,6 @@ async def write(conn: Conn, guesses: Mapping[bytes, Guesses]) -> None:
         [one.guessed_at for _, one in ordered],
         [one.blocked_until for _, one in ordered],
     )
-
-
-async def forget(conn: Conn, subjects: Collection[bytes]) -> None:
-    """Forget all guesses at these, which are locked."""
-    await conn.execute(SQL.forget, list(subjects))
 
 
 async def purge(conn: Conn, before: datetime, limit: int) -> int:

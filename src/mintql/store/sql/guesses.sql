@@ -1,7 +1,7 @@
 -- name: begin
 -- Makes rows for what was not guessed at yet, in the order in which all lock them.
 INSERT INTO guesses (subject, guessed_at, blocked_until)
-SELECT subject, $2, $2 FROM unnest($1::bytea[]) AS subject ORDER BY subject
+SELECT subject, 'epoch', 'epoch' FROM unnest($1::bytea[]) AS subject ORDER BY subject
 ON CONFLICT DO NOTHING
 
 -- name: lock
@@ -15,10 +15,6 @@ UPDATE guesses SET count = new.count, guessed_at = new.guessed_at, blocked_until
 FROM unnest($1::bytea[], $2::int[], $3::timestamptz[], $4::timestamptz[])
     AS new (subject, count, guessed_at, blocked_until)
 WHERE guesses.subject = new.subject
-
--- name: forget
--- Forgets all guesses at one of these.
-DELETE FROM guesses WHERE subject = ANY ($1::bytea[])
 
 -- name: purge
 -- Forgets what was guessed at last before a moment, a bounded number at a time; returns how many went.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -25,9 +26,12 @@ from mintql.api.stream_poll import polling
 from mintql.api.try_page import try_routes
 from mintql.api.unsubscribe import unsubscribe_routes
 from mintql.api.webhooks import webhook_routes
+from mintql.observing import metrics
+from mintql.observing.instruments import Family, Gauge, Reading
 from mintql.runtime import Runtime, open_runtime
 from mintql.services.heap import freeze_heap
 from mintql.settings import Settings, load_settings
+from mintql.vitals import watched
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +51,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             runtime.wakeups.on_end = partial(view.sockets.end_person, runtime)
             runtime.wakeups.on_session_end = partial(view.sockets.end_session, runtime)
             app.state.admission = view.admission
-            async with polling(runtime), view.admission.running(runtime):
+            async with polling(runtime), view.admission.running(runtime), watched(runtime, "api", _readings(view)):
                 yield
             await view.sockets.close_all()
 
@@ -62,6 +66,15 @@ def create_app(settings: Settings | None = None) -> Starlette:
         *try_routes(),
     ]
     return Starlette(routes=routes, middleware=_middleware(chosen), lifespan=lifespan)
+
+
+def _readings(view: GraphQLView) -> Mapping[Family[Gauge], Callable[[], Reading]]:
+    """Return what there is to tell whenever somebody reads the metrics."""
+    plans = view.schema.plans.counts
+    return {
+        metrics.SOCKETS_OPEN: lambda: {(): len(view.sockets)},
+        metrics.PLANS: lambda: {(name,): value for name, value in asdict(plans).items()},
+    }
 
 
 def serve_app() -> Starlette:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 from arq import cron
@@ -23,7 +23,7 @@ from arq.worker import Worker, func
 from mintql.channels import outside_channels
 from mintql.domain.ids import DeletionId, LinkVisitId, SyncRunId, UserId
 from mintql.gateways.queue import background_of, deserialize, serialize
-from mintql.nightly import archive_all, categorize_all, reconcile_all
+from mintql.nightly import archive_all, categorize_all, reconcile_night
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import (
     daily,
@@ -51,7 +51,8 @@ from mintql.settings import Settings, load_settings
 from mintql.store import digests as digest_rows
 from mintql.store import farewells as farewell_rows
 from mintql.store.sync import RunKey
-from mintql.workers import SHUTDOWN_SECONDS, Companion, redis_settings
+from mintql.vitals import watched
+from mintql.workers import SHUTDOWN_SECONDS, Companion, Context, JobFunction, guarded, redis_settings
 
 log = logging.getLogger(__name__)
 
@@ -68,22 +69,6 @@ SUMMARY_MINUTES = {0, 15, 30, 45}
 BACKGROUND_POLL_SECONDS = 0.25
 """Nobody waits for it, and each look costs."""
 HEAVY = frozenset({"extract", "ingest", "examine"})
-
-Context = dict[str, Any]
-JobFunction = Callable[..., Coroutine[Any, Any, None]]
-
-
-def guarded(function: JobFunction) -> JobFunction:
-    """Log what a job raises instead of handing it to arq: the sweeper brings back what is not done."""
-
-    @wraps(function)
-    async def shell(context: Context, *args: Any) -> None:
-        try:
-            await function(context, *args)
-        except Exception:
-            log.exception("job %s failed; what it left undone is found by the sweeper", function.__name__)
-
-    return shell
 
 
 def _runtime(context: Context) -> Runtime:
@@ -233,8 +218,8 @@ async def summarize(context: Context) -> None:
 
 @guarded
 async def reconcile(context: Context) -> None:
-    """Compare every person's monthly sums with their transactions; mend and record what differs."""
-    await reconcile_all(_runtime(context))
+    """Compare monthly sums with transactions, person after person for a while; mend and record what differs."""
+    await reconcile_night(_runtime(context))
 
 
 @guarded
@@ -321,8 +306,10 @@ async def startup(context: Context) -> None:
     stack = AsyncExitStack()
     context["stack"] = stack
     settings = context.get("settings") or load_settings()
-    context["runtime"] = await stack.enter_async_context(open_runtime(settings, role="worker"))
+    runtime = context["runtime"] = await stack.enter_async_context(open_runtime(settings, role="worker"))
+    name = "background" if context.get("background") else "worker"
     settle_heap()
+    await stack.enter_async_context(watched(runtime, name, serve=not context.get("beside", False)))
     if not context.get("alone", False):
         context["companion"] = Companion(partial(_background_worker, settings, context["redis"]))
         stack.push_async_callback(context["companion"].stop)
@@ -330,7 +317,7 @@ async def startup(context: Context) -> None:
 
 def _background_worker(settings: Settings, redis: ArqRedis) -> Worker:
     options = worker_options(settings, background=True) | {"redis_pool": redis, "handle_signals": False}
-    return Worker(**options, ctx={"settings": settings, "background": True, "alone": True})
+    return Worker(**options, ctx={"settings": settings, "background": True, "alone": True, "beside": True})
 
 
 async def shutdown(context: Context) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from mintql.domain.ids import UserId
 from mintql.runtime import Runtime
 from mintql.services import archive, uncategorized
@@ -10,6 +12,8 @@ from mintql.services.extract import Workplace, utc_now
 from mintql.store import reconcile as persons
 
 PERSONS_PER_PAGE = 200
+RECONCILE_SECONDS_MAX = 1_800.0
+"""How long a night's comparison may take of the database; well within what a job of the night may."""
 
 
 async def reconcile_all(runtime: Runtime) -> int:
@@ -17,15 +21,40 @@ async def reconcile_all(runtime: Runtime) -> int:
     after: UserId | None = UserId(0)
     wrong = 0
     while after is not None:
-        async with runtime.system() as conn:
-            after, suspected = await reconciliation.reconcile_page(conn, after)
-        if suspected:
-            async with runtime.system() as conn:
-                wanted = sorted({item.user_id for item in suspected})
-                found, effects = await reconciliation.mend(conn, wanted, utc_now())
-            await runtime.perform(effects)
-            wrong += len(found)
+        after, found = await _reconcile_page(runtime, after)
+        wrong += found
     return wrong
+
+
+async def reconcile_night(runtime: Runtime, seconds_max: float = RECONCILE_SECONDS_MAX) -> int:
+    """Compare as `reconcile_all` does, for a bounded time, going on where the last night stopped.
+
+    A night that comes to the last person ends there; the next one begins anew. Whoever dies loses a page.
+    """
+    async with runtime.system() as conn:
+        after: UserId | None = await persons.where_left(conn)
+    wrong, until = 0, monotonic() + seconds_max
+    while after is not None:
+        after, found = await _reconcile_page(runtime, after)
+        wrong += found
+        async with runtime.system() as conn:
+            await persons.leave_at(conn, after, utc_now())
+        if monotonic() >= until:
+            break
+    return wrong
+
+
+async def _reconcile_page(runtime: Runtime, after: UserId) -> tuple[UserId | None, int]:
+    """Compare the next persons; return whom to go on after, None after the last, and how many sums were wrong."""
+    async with runtime.system() as conn:
+        left, suspected = await reconciliation.reconcile_page(conn, after)
+    if not suspected:
+        return left, 0
+    async with runtime.system() as conn:
+        wanted = sorted({item.user_id for item in suspected})
+        found, effects = await reconciliation.mend(conn, wanted, utc_now())
+    await runtime.perform(effects)
+    return left, len(found)
 
 
 async def categorize_all(runtime: Runtime) -> int:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, TypeVar
 
 import asyncpg
@@ -27,6 +28,7 @@ from mintql.gateways.queue import Queue, deserialize, serialize
 from mintql.gateways.vault import Vault
 from mintql.institutions.base import Connector
 from mintql.institutions.registry import build_connectors
+from mintql.observing import metrics
 from mintql.services import outgoing_webhooks, outgoing_webhooks_sending
 from mintql.services.archive_reading import Archive
 from mintql.services.crowd import CrowdCache
@@ -154,10 +156,14 @@ class Runtime:
 
     async def perform(self, effects: Effects) -> None:
         """Do what had to wait for the commit. Nothing here may fail the caller: all of it can be redone."""
+        for counter, amount in effects.counts:
+            counter.add(amount)
         if effects.changed:
             await self.cache.bump(effects.changed)
         if effects.told:
             await self.channel.publish(effects.told)
+            if effects.written_at is not None:
+                metrics.EVENT_PUBLISH_SECONDS.of().observe(perf_counter() - effects.written_at)
         if effects.ended:
             await self.channel.publish_end(effects.ended)
         if effects.ended_sessions:

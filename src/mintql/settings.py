@@ -129,6 +129,12 @@ class Settings(BaseSettings):
     sweep_seconds: int = Field(default=5, ge=1, le=60)
     queue_name: str = "mintql:queue"
 
+    metrics_port: int | None = Field(default=None, ge=0, le=65_535)
+    """Where a process gives away its metrics and its health: the first port from here on that is free. None: nowhere;
+    0: wherever the system likes."""
+    metrics_host: str = "127.0.0.1"
+    """The address to do so at. Whoever reaches it may read them."""
+
     @field_validator("secret_keys")
     @classmethod
     def _keys_can_be_read(cls, value: SecretStr) -> SecretStr:

@@ -73,6 +73,7 @@ def summary(stack: Stack, person: DemoPerson | None, seconds: float) -> str:
         "",
         f"  GraphQL     {stack.api_url}/graphql   (WebSocket and SSE at the same address)",
         f"  Try it      {stack.api_url}/   in a browser",
+        f"  Metrics     {stack.metrics_urls[0]} of the API; workers: {', '.join(stack.metrics_urls[1:])}",
         "  Mail        letters are in .mintql/mail, as .eml files",
         f"  Bank        {bank}   any login, password `sandbox`; the same bank by other protocols:",
         f"  SimpleFIN   a token to connect with: curl -s {bank}/simplefin/create -d login=ada -d password=sandbox",

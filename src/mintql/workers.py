@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
+from functools import wraps
 from typing import Any
 
 from arq.connections import RedisSettings
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
+from mintql.observing.jobs import FAILED, Working
 from mintql.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -22,6 +24,25 @@ CANCEL_SECONDS = 0.5
 PAUSE_SECONDS = 1.0
 """Before a worker that lost Redis starts again."""
 OUTAGES = (RedisError, OSError, TimeoutError)
+
+Context = dict[str, Any]
+JobFunction = Callable[..., Coroutine[Any, Any, None]]
+
+
+def guarded(function: JobFunction) -> JobFunction:
+    """Log what a job raises instead of handing it to arq: the sweeper brings back what is not done."""
+    name = function.__name__
+
+    @wraps(function)
+    async def shell(context: Context, *args: Any) -> None:
+        with Working(name, context) as job:
+            try:
+                await function(context, *args)
+            except Exception:
+                job.outcome = FAILED
+                log.exception("job %s failed; what it left undone is found by the sweeper", name)
+
+    return shell
 
 
 def redis_settings(settings: Settings) -> RedisSettings:

@@ -24,6 +24,7 @@ ALLOWED = {
     ("archive_read.in_use", "archive_use"): "nobody's: one row",
     ("rates.between", "exchange_rates"): "everybody's: days of each of some forty currencies, leapt over",
     ("digests.finished", "summary_rounds"): "nobody's: a row for each period and time zone",
+    ("vitals.reconciled", "reconcile_progress"): "nobody's: one row",
     ("digests.purge_rounds", "summary_rounds"): "nobody's: a row for each period and time zone",
 }
 """Scans that are not entered by the first column of an index, or read a table from end to end, with the reason."""

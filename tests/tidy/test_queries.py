@@ -158,9 +158,9 @@ async def test_the_api_may_not_read_bank_secrets(database_url):
 
 def test_every_query_names_the_person():
     blind = [f"{noun}.{name}" for noun in nouns() for name, text in load(noun) if "user_id" not in text]
-    # The crowd is everybody's, as channels and rounds are; numbers that are taken belong to nobody yet; the functions
-    # for members of a household ask themselves who it is; a deletion is found by its token; and guesses are counted by
-    # keyed hashes. What is said of a transaction of the database or of a server, or stands before another query, names
+    # The crowd is everybody's, as channels, rounds and what waits are; numbers that are taken belong to nobody yet;
+    # the functions for members of a household ask themselves who it is; a deletion is found by its token; and guesses
+    # are counted by keyed hashes. What is said of a transaction of the database or of a server, or stands before another query, names
     # nobody.
     assert set(blind) == {
         "archive.announce",
@@ -191,4 +191,8 @@ def test_every_query_names_the_person():
         "positions.written",
         "rates.between",
         "rates_feed.save",
+        "vitals.endpoints_due",
+        "vitals.outbox",
+        "vitals.reconciled",
+        "vitals.runs_due",
     }

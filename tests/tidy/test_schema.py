@@ -9,8 +9,8 @@ from mintql.store.migrate import migrations_directory, read_migrations
 from support.repository import ROOT
 
 # Tables that hold nothing of a person; those of the crowd count everybody's votes together, rates are published, and
-# the rounds of summaries are of everybody's, as is since when months are archived. A deletion names its person while it is under way; then it is nobody's,
-# and found by a token. Guesses at passwords are counted by keyed hashes, of addresses that nobody has as of others.
+# the rounds of summaries are of everybody's, as is since when months are archived and how far sums were compared. A
+# deletion names its person while it is under way; then it is nobody's, and found by a token. Guesses at passwords are counted by keyed hashes, of addresses that nobody has as of others.
 OF_NOBODY = {
     "schema_migrations",
     "crowd_counts",
@@ -21,6 +21,7 @@ OF_NOBODY = {
     "deletion_entries",
     "archive_use",
     "guesses",
+    "reconcile_progress",
 }
 
 # Unique over all persons, because they are looked up before it is known whose they are.

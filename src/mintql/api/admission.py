@@ -22,6 +22,7 @@ from mintql.domain.audit import origin_of
 from mintql.domain.backoff import network_of
 from mintql.domain.ids import UserId
 from mintql.gateways.rate_limits import COST_WINDOW_SECONDS, CostLimiter, Counters, CountLimiter, Standing
+from mintql.observing import metrics
 from mintql.runtime import Runtime
 from mintql.settings import Settings
 
@@ -143,6 +144,7 @@ def _too_often(what: str, standing: Standing) -> RefusedError:
 
 
 def _refusal(message: str, standing: Standing) -> RefusedError:
+    metrics.RATE_LIMITED.of(standing.name).add()
     return RefusedError(
         TOO_MANY_REQUESTS,
         message,

@@ -25,12 +25,18 @@ BODY_KEPT_BYTES_MAX = 8 * 1024
 
 
 class ReadAsk(NamedTuple):
-    """A request and its price, the query that it would run, None for anything else, and its digest if that is kept."""
+    """A request and its price, what it would run (None where that is not clear), and its digest if that is kept."""
 
     ask: Ask
-    query: Operation | None
+    operation: Operation | None
     digest: str | None
     price: Price
+
+    @property
+    def query(self) -> Operation | None:
+        """What it would run if that is a query; None for anything else."""
+        found = self.operation
+        return found if found is not None and found.kind is OperationType.QUERY else None
 
 
 class KnownAsks:
@@ -54,7 +60,7 @@ class KnownAsks:
         operation = None if prepared is None else prepared.operation(ask.operation_name)
         price = price_of(prepared, operation)
         if operation is None or operation.kind is not OperationType.QUERY:
-            return ReadAsk(ask, None, None, price)
+            return ReadAsk(ask, operation, None, price)
         ask = replace(ask, variables=Asked(ask.variables or {}))
         return ReadAsk(ask, operation, digest_of(ask) if may_be_kept(operation) else None, price)
 

@@ -23,6 +23,7 @@ from strawberry.types.execution import StreamExecutionResult
 from mintql.api.blame import Blame
 from mintql.api.documents import Documents
 from mintql.api.limits import TOO_COMPLEX
+from mintql.api.watching import count_error
 from mintql.domain import errors as failures
 from mintql.domain.wording import shown
 
@@ -119,11 +120,13 @@ class _PlainHandler:
         self.error_type = error_type
 
     def handle(self, exception: failures.Failure, *, field: Any, info: Any) -> Error:  # noqa: ARG002
+        count_error(exception.code)
         return self.error_type(code=exception.code, message=exception.message, field=exception.field)
 
 
 class _RateLimitedHandler(ExceptionHandler[failures.RateLimited, RateLimitedError]):
     def handle(self, exception: failures.RateLimited, *, field: Any, info: Any) -> RateLimitedError:  # noqa: ARG002
+        count_error(exception.code)
         return RateLimitedError(
             code=exception.code, message=exception.message, field=exception.field, retry_at=exception.retry_at
         )
@@ -131,6 +134,7 @@ class _RateLimitedHandler(ExceptionHandler[failures.RateLimited, RateLimitedErro
 
 class _TooManyAttemptsHandler(ExceptionHandler[failures.TooManyAttempts, TooManyAttemptsError]):
     def handle(self, exception: failures.TooManyAttempts, *, field: Any, info: Any) -> TooManyAttemptsError:  # noqa: ARG002
+        count_error(exception.code)
         return TooManyAttemptsError(
             code=exception.code,
             message=exception.message,
@@ -141,6 +145,7 @@ class _TooManyAttemptsHandler(ExceptionHandler[failures.TooManyAttempts, TooMany
 
 class _InstitutionHandler(ExceptionHandler[failures.InstitutionFailure, InstitutionError]):
     def handle(self, exception: failures.InstitutionFailure, *, field: Any, info: Any) -> InstitutionError:  # noqa: ARG002
+        count_error(exception.code)
         return InstitutionError(
             code=exception.code,
             message=exception.message,
@@ -240,6 +245,8 @@ class DressErrors(SchemaExtension):
     def _dressed(self, errors: list[GraphQLError]) -> list[GraphQLError]:
         blame = Blame(self.execution_context.graphql_document)
         dressed = [dress(error, blame) for error in errors]
+        for error in dressed:
+            count_error(str((error.extensions or {}).get("code")))
         if not cast("_TellsOrNot", self.execution_context.schema).documents.tells_schema:
             for error in dressed:
                 error.message = without_suggestions(error.message)

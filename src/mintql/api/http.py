@@ -47,6 +47,7 @@ from mintql.api.schema import Schema
 from mintql.api.scopes import reads_everything
 from mintql.api.trust import Trust
 from mintql.api.viewers import Viewers
+from mintql.api.watching import NONE, count_error
 from mintql.api.websocket import SocketAdapter, TransportHandler
 from mintql.domain.errors import InvalidInput, NotShared, NotSignedIn
 from mintql.domain.ids import ShareId, UserId
@@ -107,27 +108,30 @@ class GraphQLView(GraphQL[Context, None]):
                 response = await self._respond(request)
             except ClientDisconnect:
                 return
+            request.seen.answered(response)
             await response(scope, receive, send)
 
     # HTTP
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: GraphQLRequest) -> Response:
         accepted = negotiate(request.headers.get("accept"))
         media = accepted.json or JSON
         try:
             return await self._handle(request, accepted)
         except RefusedError as refused:
+            count_error(refused.code)
             return json_answer({"errors": [error_of(refused).formatted]}, media, refused.status, refused.headers)
         except ClientDisconnect:
             raise
         except Exception:
             error_id = secrets.token_hex(ERROR_ID_BYTES)
+            count_error(INTERNAL)
             log.exception("error %s while answering", error_id)
             message = f"Something went wrong on our side; quote the id {error_id} when you ask us about it."
             error = GraphQLError(message, extensions={"code": INTERNAL, "id": error_id})
             return json_answer({"errors": [error.formatted]}, media, 500)
 
-    async def _handle(self, request: Request, accepted: Accepted) -> Response:
+    async def _handle(self, request: GraphQLRequest, accepted: Accepted) -> Response:
         if request.method not in ("GET", "POST"):
             raise RefusedError(405, "Send GET or POST.", headers={"allow": "GET, POST"})
         if request.method == "GET" and accepted.prefers_html and "query" not in request.query_params:
@@ -158,7 +162,7 @@ class GraphQLView(GraphQL[Context, None]):
             self.trust.checked(request, found.ask)
         return found
 
-    async def _answer_form(self, request: Request, accepted: Accepted) -> Response:
+    async def _answer_form(self, request: GraphQLRequest, accepted: Accepted) -> Response:
         """Answer a request that carries a file, which is read only for a person, and one at a time.
 
         Browsers send forms across origins without asking first, unlike JSON. They name the origin with every one,
@@ -177,9 +181,10 @@ class GraphQLView(GraphQL[Context, None]):
             return await self._answer(request, read, accepted, context)
 
     async def _answer(
-        self, request: Request, read: ReadAsk, accepted: Accepted, context: Context, place: Place | None = None
+        self, request: GraphQLRequest, read: ReadAsk, accepted: Accepted, context: Context, place: Place | None = None
     ) -> Response:
         kept, payer = place is not None and place.body is not None, context.viewer and context.viewer.user_id
+        request.seen.reads(read.operation, NONE if place is None else "hit" if kept else "miss")
         standing = await self.admission.admit(request, payer, read.price, kept=kept)
         response = await self._respond_to(request, read.ask, accepted, context, place)
         if standing is not None:

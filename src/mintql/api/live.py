@@ -37,6 +37,10 @@ class LiveSockets:
         self._viewers[socket] = viewer
         return viewer.session_id not in self._ended
 
+    def __len__(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
     async def close_all(self) -> None:
         """Tell everybody that this process goes away; they connect to another one."""
         for socket in list(self._open):

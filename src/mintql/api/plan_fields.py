@@ -41,6 +41,7 @@ from mintql.api.batches import batch_of
 from mintql.api.columns import ReadAll, reader_of
 from mintql.api.plan_run import AwaitedField, BatchField, Complete, NotPlannedError, Run, Waiting
 from mintql.api.plan_values import is_shared, leaf, listed, not_null, nullable, once_each, whole_objects
+from mintql.api.watching import timed
 
 TYPENAME: Final = "__typename"
 _NO_HELPERS: Final[Any] = None
@@ -124,6 +125,8 @@ class Compiler:
         details, info_of = found[0], self._info(parent, key, field, found)
         direct = self._direct(field, declared)
         resolve, convert = direct or (field.resolve, None)
+        if direct is not None and parent is self._schema.query_type:
+            resolve = timed("query", details.node.name.value, direct[0])
         if resolve is None:
             raise NotPlannedError(f"field {declared.name} has no resolver")
         if not field.args:

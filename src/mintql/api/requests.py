@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope
 
 from mintql.api.trusted_documents import NO_DOCUMENTS, TrustedDocuments, sha256_of
+from mintql.api.watching import Seen
 from mintql.domain.wording import shown
 
 BODY_BYTES_MAX = 128 * 1024
@@ -65,11 +66,12 @@ class IndexedHeaders(Headers):
 
 
 class GraphQLRequest(Request):
-    """A request whose headers are asked for often."""
+    """A request whose headers are asked for often. `seen` is what is counted of it."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         super().__init__(scope, receive)
         self._indexed = IndexedHeaders(scope)
+        self.seen = Seen()
 
     @property
     def headers(self) -> Headers:

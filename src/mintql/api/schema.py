@@ -64,6 +64,7 @@ from mintql.api.spending_groups import SpendingGroupsQuery
 from mintql.api.subscriptions import SubscriptionsSubscription
 from mintql.api.transactions import TransactionsQuery
 from mintql.api.transfers import TransfersMutation, TransfersQuery
+from mintql.api.watching import watch_root_fields
 from mintql.domain.errors import NotShared
 
 
@@ -270,4 +271,5 @@ def build_schema() -> Schema:
     core = schema._schema  # noqa: SLF001 - strawberry gives no other way
     schema.documents = prepare.documents = Documents(core)
     schema.plans = Plans(core)
+    watch_root_fields(core)
     return schema

@@ -8,7 +8,7 @@ wake-ups, connections or processes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from enum import Enum
@@ -26,12 +26,15 @@ from mintql.api.sync import SyncError, SyncRun, SyncState, load_runs, percent_do
 from mintql.api.transactions import Transaction, load_transactions
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import AlertId, EventSeq, TransactionId
+from mintql.observing import metrics
 from mintql.store import alerts_read, events
 from mintql.store.events import Event
 from mintql.store.queries import Conn
 
 ROWS_PER_READ = 100
 """Rows a stream holds at a time. The next ones are read when the client has taken these."""
+
+_SENT_SECONDS = metrics.EVENT_SENT_SECONDS.of()
 
 ENDED_STATES = frozenset({SyncState.SUCCEEDED.value, SyncState.FAILED.value})
 
@@ -66,6 +69,8 @@ async def follow(
                 items = [] if position is None else await read(conn, position)
                 if not items and not is_begun:
                     position = await _begin(conn, position, latest)
+            if is_begun:
+                _note_sent(items, context.now())
             is_begun = True
             is_all = len(items) < ROWS_PER_READ
             for position, item in items:  # noqa: B007 - where the next read begins
@@ -74,6 +79,14 @@ async def follow(
             del items  # The next one may be days away.
             if is_all:
                 await listener.wait()
+
+
+def _note_sent(items: Sequence[tuple[int, Any]], now: datetime) -> None:
+    """Note how old events are by the time a stream that waited for them hands them on."""
+    for _, item in items:
+        written_at: datetime | None = item.created_at
+        if written_at is not None:
+            _SENT_SECONDS.observe(max(0.0, (now - written_at).total_seconds()))
 
 
 async def _begin(conn: Conn, after: P | None, latest: Callable[[Conn], Awaitable[P]]) -> P:

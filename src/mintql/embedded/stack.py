@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,11 +12,13 @@ import asyncpg
 from mintql.embedded.postgres import SUPERUSER, PostgresServer, running_postgres
 from mintql.embedded.processes import EmbeddedError
 from mintql.embedded.project import LOCAL_HOST, Project
-from mintql.embedded.supervisor import Supervisor, check_port, other_port
+from mintql.embedded.supervisor import Supervisor, check_port, free_ports, other_port
 from mintql.embedded.valkey import running_valkey
 from mintql.store.migrate import migrate
 
 DATABASE = SUPERUSER
+METRICS_PORT, METRICS_PROCESSES = 9464, 3
+"""Where ports for the metrics of the API and the two workers are looked for."""
 BANK_KEY = "sandbox"
 """The client id, and the secret, that the bank takes in its part of Plaid."""
 
@@ -25,12 +27,13 @@ Announce = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What runs. `lines` say in words which servers are used and where."""
+    """What runs. `lines` say in words which servers are used and where; `metrics_urls` are those of our processes."""
 
     supervisor: Supervisor
     api_url: str
     bank_url: str
     lines: tuple[str, ...]
+    metrics_urls: tuple[str, ...]
 
 
 def check_ports(port: int, bank_port: int) -> None:
@@ -72,9 +75,11 @@ async def running_stack(project: Project, *, port: int, bank_port: int, announce
         if applied:
             announce(f"Migrations applied: {', '.join(applied)}")
         servers.callback(supervisor.stop)
-        await _start(supervisor, environment, port, bank_port)
+        ports = free_ports(int(os.environ.get("MINTQL_METRICS_PORT") or METRICS_PORT), METRICS_PROCESSES)
+        await _start(supervisor, environment, port, bank_port, ports)
         project.note_environment({**environment, "MINTQL_API_URL": api_url})
-        yield Stack(supervisor, api_url, bank_url, tuple(lines))
+        metrics_urls = tuple(f"http://{LOCAL_HOST}:{metrics_port}/metrics" for metrics_port in ports)
+        yield Stack(supervisor, api_url, bank_url, tuple(lines), metrics_urls)
 
 
 def _institutions(given: Mapping[str, str], bank_url: str, api_url: str) -> dict[str, str]:
@@ -143,11 +148,14 @@ async def _database(postgres: PostgresServer) -> str:
     return postgres.url(DATABASE)
 
 
-async def _start(supervisor: Supervisor, environment: dict[str, str], port: int, bank_port: int) -> None:
+async def _start(
+    supervisor: Supervisor, environment: dict[str, str], port: int, bank_port: int, metrics_ports: Sequence[int]
+) -> None:
     """Start the bank, the workers and the API, and wait until the two that listen answer."""
     bank = supervisor.start("sandbox", ["sandbox", "--port", str(bank_port)], environment)
-    api = supervisor.start("api", ["api", "--port", str(port)], environment)
-    supervisor.start("worker", ["worker", "--only", "persons"], environment)
-    supervisor.start("worker-background", ["worker", "--only", "background"], environment)
+    of_api, of_worker, of_background = ({**environment, "MINTQL_METRICS_PORT": str(port)} for port in metrics_ports)
+    api = supervisor.start("api", ["api", "--port", str(port)], of_api)
+    supervisor.start("worker", ["worker", "--only", "persons"], of_worker)
+    supervisor.start("worker-background", ["worker", "--only", "background"], of_background)
     await supervisor.until_ready(bank, f"http://{LOCAL_HOST}:{bank_port}/health")
     await supervisor.until_ready(api, f"http://{LOCAL_HOST}:{port}/readyz")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +29,7 @@ RESTART_DELAY_SECONDS_MAX = 30.0
 STEADY_SECONDS = 10.0
 """A process that has run this long starts again with the shortest delay when it dies."""
 PORT_MAX = 65_535
+PORTS_LOOKED_AT = 100
 PORT_STEP = 10
 """How far from a port that is taken another one is suggested."""
 
@@ -160,6 +162,25 @@ def check_port(port: int, flag: str, *, host: str = "127.0.0.1") -> None:
             raise EmbeddedError(
                 f"port {port} cannot be used ({error.strerror}); choose another one: {flag} {other_port(port)}"
             ) from None
+
+
+def free_ports(first: int, count: int, *, host: str = "127.0.0.1") -> list[int]:
+    """Return ports from `first` on that can be listened on at the moment.
+
+    Raises:
+        EmbeddedError: There are not as many within a hundred.
+    """
+    found: list[int] = []
+    for port in range(first, min(first + PORTS_LOOKED_AT, PORT_MAX + 1)):
+        if len(found) == count:
+            break
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            found.append(port)
+    if len(found) < count:
+        raise EmbeddedError(f"there are no {count} free ports among the {PORTS_LOOKED_AT} from {first} on")
+    return found
 
 
 def other_port(port: int) -> int:

@@ -31,6 +31,8 @@ from mintql.domain.ids import UserId
 from mintql.domain.positions import Position
 from mintql.gateways.answers import LocalAnswers
 from mintql.gateways.placing import Placing, split, version_key
+from mintql.observing import metrics
+from mintql.observing.instruments import Counter
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,9 @@ LEAVING_MAX = 1_000
 VERSION_END = b"\n"
 
 OUTAGES = (RedisError, OSError, TimeoutError)
+
+_LOCAL, _REDIS, _MISSES = (metrics.CACHE_LOOKUPS.of(name) for name in ("local", "redis", "miss"))
+_FAILURES = metrics.REDIS_FAILURES.of("cache")
 
 
 _Asked: TypeAlias = "tuple[tuple[str, ...], asyncio.Future[Sequence[bytes | None] | None]]"
@@ -104,14 +109,14 @@ class Cache:
         local = self._local.get(user_id, digest)
         if local is not None:
             found = await self._version(user_id)
-            return found._replace(body=local.body) if found.version == local.version else found
+            return _counted(found._replace(body=local.body) if found.version == local.version else found, _LOCAL)
         read = await self._read(version_key(user_id), _answer_key(user_id, digest))
         found = await self._known(user_id, read)
         body = _body_of(read[1] if read else None, found.version)
         if found.version is None or body is None:
-            return found
+            return _counted(found, _REDIS)
         self._local.put(user_id, found.version, digest, body)
-        return found._replace(body=body)
+        return _counted(found._replace(body=body), _REDIS)
 
     async def version(self, user_id: UserId) -> str | None:
         """Return the version of a person's data; None when nothing of theirs may be trusted to be what it was."""
@@ -275,12 +280,18 @@ class Cache:
         except OUTAGES as error:
             if not self._failing:
                 log.warning("the cache is not reachable, answering without it: %s", error)
+            _FAILURES.add()
             self._failing, self._paused_until = True, time.monotonic() + PAUSE_SECONDS
             return None
         if self._failing:
             log.warning("the cache is reachable again")
         self._failing, self._paused_until = False, 0.0
         return result
+
+
+def _counted(found: Found, where: Counter) -> Found:
+    (_MISSES if found.body is None else where).value += 1
+    return found
 
 
 def _answer_key(user_id: UserId, digest: str) -> str:

@@ -18,6 +18,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from mintql.domain.ids import EventSeq, SessionId, UserId
+from mintql.observing import metrics
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ CANCEL_AGAIN_SECONDS = 0.2
 RECONNECT_SECONDS_MIN, RECONNECT_SECONDS_MAX = 0.1, 5.0
 
 OUTAGES = (RedisError, OSError, TimeoutError)
+_FAILURES = metrics.REDIS_FAILURES.of("channel")
 
 
 class Channel:
@@ -69,6 +71,7 @@ class Channel:
                 batch = ordered[start : start + PERSONS_PER_MESSAGE]
                 await self._redis.publish(channel, " ".join(batch))
         except OUTAGES as error:
+            _FAILURES.add()
             log.warning("wake-ups could not be sent, listeners will find out by polling: %s", error)
             return False
         return True

@@ -26,9 +26,12 @@ from arq.constants import expires_extra_ms, job_key_prefix
 from arq.jobs import serialize_job
 from redis.exceptions import RedisError
 
+from mintql.observing import metrics
+
 log = logging.getLogger(__name__)
 
 ENQUEUE_TIMEOUT_SECONDS = 1.0
+_FAILURES = metrics.REDIS_FAILURES.of("queue")
 JOBS_PER_SCAN = 500
 JOBS_PER_COMMAND = 100
 BEGUN_FIRST_SECONDS = 86_400
@@ -92,6 +95,7 @@ class Queue:
                     await self._put(batch)
             except (RedisError, OSError, TimeoutError) as error:
                 names = ", ".join(sorted({job.name for job in [*batch, *waiting]}))
+                _FAILURES.add()
                 log.warning("jobs not enqueued: %s: %s", names, type(error).__name__)
                 return False
         return True

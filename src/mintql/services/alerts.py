@@ -18,6 +18,7 @@ from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import UserId
 from mintql.domain.months import add_months, first_day, last_day, local_date
 from mintql.domain.periods import Period
+from mintql.observing import metrics
 from mintql.services.budget_notices import budget_notices
 from mintql.services.budget_spending import Holder, measure
 from mintql.services.effects import Effects
@@ -134,5 +135,6 @@ async def _raise(conn: Conn, crossings: list[Crossing], trees: Mapping[UserId, C
     ]
     _, effects = await append_events(conn, events)
     effects.changed |= effects.told
+    effects.counts.append((metrics.ALERTS.of(), len(raised)))
     effects.merge(await raise_notices(conn, await budget_notices(conn, raised, crossings, trees, now), now))
     return effects

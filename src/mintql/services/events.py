@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 
 from mintql.domain.ids import TransactionId, UserId
 from mintql.domain.notices import Channel
@@ -51,6 +52,7 @@ async def append_events(conn: Conn, events: Sequence[NewEvent]) -> tuple[list[Ev
     The effects wake the persons' clients and, where an outside channel is asked for, the `notify` job. Nothing is
     put out for webhooks of a person who has none.
     """
+    written_at = perf_counter()
     stored, hooked = await event_rows.append(conn, events)
     deliveries = [
         NewDelivery(event.user_id, event.seq, channel, due_at)
@@ -59,7 +61,7 @@ async def append_events(conn: Conn, events: Sequence[NewEvent]) -> tuple[list[Ev
         if channel != Channel.WEBHOOK or event.user_id in hooked
     ]
     await outbox.insert(conn, deliveries)
-    effects = Effects(told={event.user_id for event in stored})
+    effects = Effects(told={event.user_id for event in stored}, written_at=written_at if stored else None)
     if deliveries:
         effects.jobs.append(Job("notify"))
     if hooked:

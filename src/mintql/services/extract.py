@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from time import perf_counter
 
 from mintql.domain.credentials import Credentials
 from mintql.domain.errors import (
@@ -29,6 +30,7 @@ from mintql.domain.months import first_day
 from mintql.gateways.objects import ObjectStore
 from mintql.gateways.vault import Sealed, Vault
 from mintql.institutions.base import AccountFailure, Connector, FetchRequest, RawPage, Spend, spend_freely
+from mintql.observing import metrics
 from mintql.services import alerts
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects, Job
@@ -136,6 +138,7 @@ async def keep_leases(place: Workplace, runs: Sequence[Claim]) -> AsyncIterator[
 async def _extract_one(place: Workplace, run: Extraction) -> bool:
     """Fetch and store the pages of one run; True when they are complete."""
     pages: list[StoredPage] = []
+    started_at = perf_counter()
     try:
         if run.attempt > 1:
             await record_leftovers(place.begin, place.objects, run)
@@ -155,6 +158,8 @@ async def _extract_one(place: Workplace, run: Extraction) -> bool:
         log.exception("extraction of run %s failed", run.key.run_id)
         ours = InternalFailure("Something went wrong on our side while fetching; it is tried again.")
         await settle_failure(place, run, ours, "queued", run.attempt, pages)
+    finally:
+        metrics.FETCH_SECONDS.of(run.institution_id).observe(perf_counter() - started_at)
     return False
 
 
@@ -368,4 +373,6 @@ async def settle_failure(
             await store.bury_objects(conn, run.key, failure.message)
             # Slices of a large result may have come in before the run was given up.
             effects.merge(await alerts.evaluate(conn, {run.key.user_id: alerts.recent_months(now)}, now))
+    outcome = "retried" if again else "failed"
+    effects.counts.append((metrics.SYNC_RUNS.of(run.institution_id, outcome, failure.code), 1))
     await place.perform(effects)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from time import perf_counter
 
 from mintql.domain.errors import FileLost, InternalFailure, ProtocolError, failure_of
 from mintql.domain.ids import TransactionId, UserId
@@ -19,13 +20,14 @@ from mintql.domain.ingest import Folded
 from mintql.domain.institutions import ProviderTransaction
 from mintql.domain.months import first_day
 from mintql.domain.transfers import TRANSFER_DAYS_MAX
+from mintql.observing import metrics
 from mintql.services import alerts, archive_ingest, examination, rawlog
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events, transactions_changed
 from mintql.services.extract import CLAIMS_MAX, LEASE, Workplace, keep_leases, settle_failure
 from mintql.services.pages import Work, read_runs
-from mintql.services.row_plan import Changes, Slice
+from mintql.services.row_plan import Changes, Slice, row_counts
 from mintql.services.rows import RowWriter
 from mintql.services.sync import next_daily, open_or_join_run, progress_events
 from mintql.services.taking_up import take_up
@@ -100,8 +102,10 @@ async def _write_batch(place: Workplace, batch: Sequence[Work]) -> None:
     await archive_ingest.bring_back(place, [(work.run, work.folded) for work in batch])
     await rawlog.write(place, batch)
     for slices in _slices(batch):
+        started_at = perf_counter()
         async with place.begin() as conn:
             effects = await write_slices(conn, slices, place.clock(), place.crowd)
+        metrics.INGEST_BATCH_SECONDS.of().observe(perf_counter() - started_at)
         await place.perform(effects)
     for work in batch:
         if work.dead:
@@ -170,17 +174,21 @@ async def write_slices(
         return Effects()
     writer = RowWriter(conn, now, crowd or CrowdCache())
     changes = await writer.write([part for _, part in pairs])
+    counts = row_counts([(part, changes[work.run.key]) for work, part in pairs])
     for work, _ in pairs:
         work.new_accounts += changes[work.run.key].new_accounts
     await _settle_transfers(conn, changes, now)
     works = [work for work, part in pairs if part.closing]
     files = [(run.key.user_id, run.import_id) for run in (work.run for work in works) if run.import_id is not None]
     await imports.take_up(conn, files, now)
-    await _settle(conn, works, now)
+    counts += [
+        (metrics.SYNC_RUNS.of(run.institution_id, "succeeded", ""), 1) for run in await _settle(conn, works, now)
+    ]
     progress = await store.note_rows(conn, [_counts(work, part, changes[work.run.key]) for work, part in pairs])
     events = progress_events(progress) + _change_events([(work.run, changes[work.run.key]) for work, _ in pairs])
     _, effects = await append_events(conn, events)
     effects.changed |= effects.told
+    effects.counts += counts
     effects.merge(await _read_accounts_whole(conn, works, now))
     effects.merge(await alerts.evaluate(conn, _months(pairs, changes), now))
     effects.merge(await examination.mark(conn, [work.run.key.user_id for work in works], now))
@@ -205,8 +213,8 @@ async def _settle_transfers(conn: Conn, changes: Mapping[RunKey, Changes], now: 
             of_run.months |= moved.months
 
 
-async def _settle(conn: Conn, works: Sequence[Work], now: datetime) -> None:
-    """Record what became of pages and unreadable rows; end the runs that lack nothing."""
+async def _settle(conn: Conn, works: Sequence[Work], now: datetime) -> list[Ingestion]:
+    """Record what became of pages and unreadable rows; end the runs that lack nothing, and return them."""
     settled = [
         (work.run.key.user_id, item.object_id, "dead" if item.object_id in work.dead else "ingested",
          work.dead.get(item.object_id))
@@ -226,6 +234,7 @@ async def _settle(conn: Conn, works: Sequence[Work], now: datetime) -> None:
     whole = [(work.run.key, _notices(work)) for work in works if not work.dead]
     if whole:
         await store.succeed_runs(conn, whole, now, next_daily(now))
+    return [work.run for work in works if not work.dead]
 
 
 def _notices(work: Work) -> list[str]:

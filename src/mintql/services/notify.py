@@ -12,7 +12,9 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
+from time import perf_counter
 
+from mintql.observing import metrics
 from mintql.services.extract import Begin, Clock
 from mintql.services.rounds import work_off
 from mintql.store import outbox
@@ -93,6 +95,13 @@ class Notifier:
             await outbox.settle(conn, settled)
 
     async def _deliver(self, item: Delivery) -> Settled:
+        started_at = perf_counter()
+        settled = await self._attempt(item)
+        metrics.DELIVERY_SECONDS.of(item.channel).observe(perf_counter() - started_at)
+        metrics.DELIVERIES.of(item.channel, settled.state).add()
+        return settled
+
+    async def _attempt(self, item: Delivery) -> Settled:
         deliver = self._channels.get(item.channel)
         if deliver is None:
             return Settled(item, "skipped", self._clock(), f"there is no channel {item.channel!r} here")

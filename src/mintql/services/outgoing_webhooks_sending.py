@@ -23,6 +23,7 @@ from mintql.gateways.http import Bounds, GuardedClient
 from mintql.gateways.http_circuits import CircuitBounds
 from mintql.gateways.http_retries import Retries, retry_after_seconds
 from mintql.gateways.vault import Sealed, Vault
+from mintql.observing import metrics
 from mintql.services import audit
 from mintql.services.extract import Begin, Clock
 from mintql.services.outgoing_webhooks_bodies import write_body
@@ -65,6 +66,10 @@ class _Outcome:
     taken: bool
     gone: bool = False
     asked: timedelta | None = None
+
+    @property
+    def word(self) -> str:
+        return "taken" if self.taken else "unreachable" if self.attempt.status_code is None else "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,7 @@ class Sender:
             turn = await self._begin_turn(key)
             for delivery, body in turn.messages:
                 outcome = await self._send(key, turn, delivery, body)
+                metrics.WEBHOOK_ATTEMPTS.of(outcome.word).add()
                 count += 1
                 await self._settle(key, delivery, outcome)
                 if not outcome.taken or asyncio.get_running_loop().time() >= until:

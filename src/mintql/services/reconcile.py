@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from mintql.domain.ids import UserId
+from mintql.observing import metrics
 from mintql.services import alerts
 from mintql.services.effects import Effects
 from mintql.store import reconcile as store
@@ -28,6 +29,7 @@ async def reconcile_page(conn: Conn, after: UserId) -> tuple[UserId | None, list
     """
     user_ids = await store.users_after(conn, after, USERS_PER_PAGE)
     found = await store.differences(conn, user_ids) if user_ids else []
+    metrics.RECONCILE_PERSONS.of().add(len(user_ids))
     return (user_ids[-1] if len(user_ids) == USERS_PER_PAGE else None), found
 
 

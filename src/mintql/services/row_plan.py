@@ -25,6 +25,8 @@ from mintql.domain.matching import (
 )
 from mintql.domain.merchants import Merchant
 from mintql.domain.rules import RuleClues
+from mintql.observing import metrics
+from mintql.observing.instruments import Counter
 from mintql.services.categorize import Clues
 from mintql.store.ingest import Account
 from mintql.store.sync import Ingestion, RunKey
@@ -69,6 +71,19 @@ class Changes:
     def any(self) -> bool:
         """Whether anything was done."""
         return bool(self.added or self.changed or self.removed)
+
+
+def row_counts(slices: Sequence[tuple[Slice, Changes]]) -> list[tuple[Counter, float]]:
+    """Return what a transaction did to rows, as the metrics count it. What a run could not read counts at its end."""
+    done = {
+        "added": sum(len(changes.added) for _, changes in slices),
+        "changed": sum(len(changes.changed) for _, changes in slices),
+        "removed": sum(len(changes.removed) for _, changes in slices),
+        "matched": sum(changes.matched for _, changes in slices),
+        "quarantined": sum(len(part.folded.rejected) for part, _ in slices if part.closing),
+        "unchanged": sum(max(0, len(part.rows) - len(of.added) - len(of.changed) - of.matched) for part, of in slices),
+    }
+    return [(metrics.INGEST_ROWS.of(outcome), count) for outcome, count in done.items()]
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import asyncpg
 
 from mintql.domain.ids import UserId
+from mintql.observing.waiting import Waits
 from mintql.store.fenced import begin_reading, fence
 from mintql.store.hosts import is_lost
 from mintql.store.queries import Conn
@@ -31,10 +32,14 @@ _SEE_PERSON: Final = "SELECT set_config('mintql.user_id', $1, true)"
 
 
 class Database:
-    """The pool of one process. `losses` counts connections that were lost while something was done on them."""
+    """A pool of one process, called `name` in the metrics.
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], acquire_seconds: float) -> None:
+    `losses` counts connections that were lost while something was done on them.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], acquire_seconds: float, name: str) -> None:
         self.pool = pool
+        self._waits = Waits(name)
         self.losses = 0
         self._acquire_seconds = acquire_seconds
 
@@ -93,7 +98,11 @@ class Database:
 
     async def acquire(self) -> Conn:
         """Return a connection of the pool, to be given back."""
-        return await self.pool.acquire(timeout=self._acquire_seconds)
+        since = self._waits.begin()
+        try:
+            return await self.pool.acquire(timeout=self._acquire_seconds)
+        finally:
+            self._waits.end(since)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Conn]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from mintql.domain.ids import CategoryId, UserId
 from mintql.store.queries import Conn, load
@@ -70,6 +70,16 @@ async def mend(conn: Conn, found: Sequence[Difference]) -> None:
             for item in found
         ],
     )  # fmt: skip
+
+
+async def where_left(conn: Conn) -> UserId:
+    """Return the person after whom the nightly comparison goes on; 0 where it begins anew."""
+    return UserId(await conn.fetchval(SQL.where_left) or 0)
+
+
+async def leave_at(conn: Conn, after: UserId | None, now: datetime) -> None:
+    """Note how far the nightly comparison has come; None when it has been through with everybody."""
+    await conn.execute(SQL.leave_at, after or 0, now, after is None)
 
 
 async def record(conn: Conn, found: Sequence[tuple[UserId, date, CategoryId, str, int, int]]) -> None:

@@ -39,9 +39,10 @@ async def open_servers(settings: Settings, role: Role) -> AsyncIterator[Servers]
     url = settings.database_url.get_secret_value()
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(_pool(settings, role, Connector(url), smallest=1))
-        database = Database(pool, ACQUIRE_TIMEOUT_SECONDS[role])
+        database = Database(pool, ACQUIRE_TIMEOUT_SECONDS[role], role)
         own = _new_pool(connect=Connector(url), min_size=0, max_size=1, timeout=CONNECT_TIMEOUT_SECONDS)
-        written = Written(Database(await stack.enter_async_context(own), CONNECT_TIMEOUT_SECONDS), database)
+        asking = Database(await stack.enter_async_context(own), CONNECT_TIMEOUT_SECONDS, "position")
+        written = Written(asking, database)
         watched = [await _replica(stack, settings, role, url, host) for url, host in _replicas_of(settings)]
         replicas = Replicas([found for found, *_ in watched], written.ask, settings.database_replica_lag_seconds)
         if watched:
@@ -60,7 +61,11 @@ async def _replica(
     stack: AsyncExitStack, settings: Settings, role: Role, url: str, host: Host | None
 ) -> tuple[Replica, str, Host | None]:
     pool = await stack.enter_async_context(_pool(settings, role, OneHost(url, host), smallest=0))
-    return Replica(str(host or "the local socket"), Database(pool, REPLICA_ACQUIRE_TIMEOUT_SECONDS)), url, host
+    return (
+        Replica(str(host or "the local socket"), Database(pool, REPLICA_ACQUIRE_TIMEOUT_SECONDS, "replica")),
+        url,
+        host,
+    )
 
 
 def _pool(settings: Settings, role: Role, connect: Any, *, smallest: int) -> asyncpg.Pool[asyncpg.Record]:

@@ -76,3 +76,14 @@ ON CONFLICT (user_id, month, category_id, currency) DO UPDATE SET posted_minor =
 -- Keeps what was found, so that a wrong sum is never mended in silence.
 INSERT INTO reconcile_findings (user_id, month, category_id, currency, stored_minor, computed_minor)
 SELECT * FROM unnest($1::bigint[], $2::date[], $3::int[], $4::text[], $5::bigint[], $6::bigint[])
+
+-- name: where_left
+-- The person after whom the nightly comparison goes on.
+SELECT after_user_id FROM reconcile_progress WHERE only_row
+
+-- name: leave_at
+-- Notes how far the nightly comparison has come, and when; and that it has been through with everybody.
+INSERT INTO reconcile_progress AS progress (after_user_id, night_ended_at, round_ended_at)
+VALUES ($1, $2::timestamptz, CASE WHEN $3 THEN $2::timestamptz END)
+ON CONFLICT (only_row) DO UPDATE SET after_user_id = excluded.after_user_id, night_ended_at = excluded.night_ended_at,
+    round_ended_at = coalesce(excluded.round_ended_at, progress.round_ended_at)

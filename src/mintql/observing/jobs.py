@@ -1,0 +1,55 @@
+"""A job of a worker: how long it waited, how long it took, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from time import perf_counter, time
+from types import TracebackType
+from typing import Any, Self
+
+from mintql.observing import metrics
+
+DONE, FAILED, STOPPED = "done", "failed", "stopped"
+
+
+class Working:
+    """The length of one job. `context` is what arq tells of it; set `outcome` to `FAILED` where it is kept quiet."""
+
+    __slots__ = ("_context", "_name", "_started_at", "outcome")
+
+    def __init__(self, name: str, context: Mapping[str, Any]) -> None:
+        self._name = name
+        self._context = context
+        self._started_at = 0.0
+        self.outcome = DONE
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._started_at = perf_counter()
+        waited = _waited_seconds(self._context)
+        if waited is not None:
+            queue = "background" if self._context.get("background") else "persons"
+            metrics.JOB_WAIT_SECONDS.of(queue).observe(waited)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """End; an exception that gets here is that of a worker which puts its jobs down."""
+        if kind is not None:
+            self.outcome = STOPPED
+        metrics.JOB_SECONDS.of(self._name, self.outcome).observe(perf_counter() - self._started_at)
+        if self.outcome is DONE:
+            metrics.JOB_LAST_DONE.of(self._name).set(time())
+
+
+def _waited_seconds(context: Mapping[str, Any]) -> float | None:
+    """Return for how long the job had been due; None where nobody says since when.
+
+    One that goes before others has an earlier place in the queue than the time it was enqueued at.
+    """
+    due_ms, enqueued = context.get("score"), context.get("enqueue_time")
+    if due_ms is None or not isinstance(enqueued, datetime):
+        return None
+    return max(0.0, time() - max(float(due_ms) / 1000, enqueued.timestamp()))

@@ -186,8 +186,9 @@ async def sweep(context: Context) -> None:
     """Send again what PostgreSQL says is due and nothing carries; forget what has had its time."""
     runtime = _runtime(context)
     now = utc_now()
+    idle = await runtime.queue.idle()
     async with runtime.system() as conn:
-        effects = await sync.sweep_runs(conn, now)
+        effects = await sync.sweep_runs(conn, now, idle)
         jobs = [Job("notify"), Job("deliver_webhooks"), Job("examine").begun()]
         jobs += [Job("farewell")] * await farewell_rows.any_due(conn, now)
         jobs += [Job("summarize")] * await digest_rows.any_due(conn, now)

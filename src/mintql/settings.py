@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     """How many jobs of the background run at once beside what persons wait for; each holds up to 100 connections."""
     daily_spread_seconds: int = Field(default=1800, ge=0, le=20 * 3600)
     """Over how long the runs of one daily refresh are spread."""
-    sweep_seconds: int = Field(default=5, ge=1, le=60)
+    sweep_seconds: int = Field(default=3, ge=1, le=60)
     queue_name: str = "mintql:queue"
 
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import redis.asyncio as redis
@@ -87,3 +89,23 @@ async def read_again(stack: Stack, logins: list[Login]) -> None:
                 )
     finally:
         await conn.close()
+
+
+async def waiting(stack: Stack) -> list[str]:
+    """Say how many jobs wait in each queue, and how many are marked as under way."""
+    client = redis.Redis(unix_socket_path=str(stack.valkey.socket_path), socket_timeout=2)
+    try:
+        marks = [key async for key in client.scan_iter(match="arq:in-progress:*")]
+        names = ("mintql:queue", "mintql:queue:background")
+        return [f"{name}: {await client.zcard(name)} jobs wait" for name in names] + [f"{len(marks)} jobs are marked"]
+    finally:
+        await client.aclose()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return what a process has used so far."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")

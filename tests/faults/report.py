@@ -20,7 +20,7 @@ PROMISES = {
     "acknowledged": ("acknowledged mutations missing", "0"),
     "applied once": ("mutations repeated with their key and done twice", "0"),
     "answers": ("requests that hang, or are answered in no known form", "0"),
-    "replay": ("persons whose raw pages say otherwise than the database", "0"),
+    "replay": ("what `mintql replay` rebuilds from raw pages of persons", "0 differences"),
 }
 LIMITS_SECONDS = {
     "a killed worker": 15.0,

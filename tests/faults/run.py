@@ -22,8 +22,9 @@ from faults.checks import Violation, check
 from faults.clients import STREAMS, TIMEOUT_SECONDS, Answers, Person, Subscriber, eventually
 from faults.facts import Facts, Heard, Login, read_bank, read_database, read_objects
 from faults.injector import Injector
-from faults.load import add_people, begin_day, read_again
+from faults.load import add_people, begin_day, cpu_seconds, read_again, waiting
 from faults.prove import prove
+from faults.replayed import replay_all
 from faults.report import LIMITS_SECONDS, Result
 from faults.resume import Meter
 from faults.schedule import Shape, draw
@@ -33,7 +34,9 @@ from mintql.settings import DEVELOPMENT_SECRET_KEYS
 HISTORY_DAYS = 20
 SHAPE = Shape(apis=2, workers=4)
 SETTLE_SECONDS = 120
+SETTLE_SECONDS_PER_LOGIN = 0.5
 CATCH_UP_SECONDS = 15
+REPLAYED_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,12 @@ class Options:
 
 
 Say = Callable[[str], None]
+OPEN = """
+SELECT state, reason, attempt, ingest_attempt, carries, error_code, count(*) AS runs,
+    (min(next_attempt_at) - now())::text AS due_in, (max(lease_until) - now())::text AS leased_for,
+    (max(carried_until) - now())::text AS carried_for
+FROM sync_runs WHERE state NOT IN ('succeeded', 'failed') GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 7 DESC LIMIT 20
+"""
 
 
 async def run_seed(seed: int, options: Options, say: Say) -> Result:
@@ -126,6 +135,10 @@ class Run:
             self._say("all is heard")
             facts = await self.gather()
             self._result.violations += check(facts)
+            people = {person.user_id for person in self._people}
+            again = [login for login in self._logins if login.user_id in people][:REPLAYED_MAX]
+            self._result.violations += [Violation("replay", text) for text in await replay_all(self._stack, again)]
+            self._say("all is judged")
             self._conclude(facts)
             if self._options.prove and not self._result.violations:
                 await self._prove(facts)
@@ -179,7 +192,26 @@ class Run:
         began = datetime.now(UTC)
         with suppress(OSError):
             await begin_day(self._stack)
-        await eventually("the end of all work", lambda: self._is_done(began), SETTLE_SECONDS)
+        try:
+            await eventually("the end of all work", lambda: self._is_done(began), self._patience())
+        except TimeoutError:
+            await self._tell_open()
+            raise
+
+    def _patience(self) -> float:
+        """Return how long all work may take: there is more of it the more logins were not read for all the faults."""
+        return SETTLE_SECONDS + SETTLE_SECONDS_PER_LOGIN * self._options.logins
+
+    async def _tell_open(self) -> None:
+        """Say what there is of runs that have not ended."""
+        conn = await self._stack.connect()
+        rows = await conn.fetch(OPEN)
+        await conn.close()
+        self._result.notes += [" ".join(f"{name}={value}" for name, value in row.items()) for row in rows]
+        self._result.notes += await waiting(self._stack)
+        self._result.notes += [
+            f"{name}: {cpu_seconds(m.process.pid):.1f} s of CPU" for name, m in self._stack.members.items()
+        ]
 
     async def _measure(self) -> None:
         """Let one thing after the other die, and see how long work stands still."""

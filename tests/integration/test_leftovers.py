@@ -11,6 +11,8 @@ import pytest
 
 from mintql.institutions.base import FetchRequest, RawPage
 from mintql.services.extract import LEASE, extract
+from mintql.services.sync import sweep_runs
+from mintql.store.sync import claim_extraction
 from support.pipeline import open_pipeline
 from support.scripted import ScriptedInstitution, page, row
 
@@ -109,3 +111,31 @@ async def test_pages_of_an_attempt_that_comes_too_late_are_recorded_by_itself(ba
     await job
     assert await pages_of(bank) == [(1, 0, "abandoned", SIZES[0]), (1, 1, "abandoned", SIZES[1])]
     assert await bank.value("SELECT state FROM sync_runs") == "extracting"
+
+
+async def test_a_run_whose_jobs_were_lost_again_and_again_waits_no_longer_once_its_queue_is_empty(bank):
+    bank.carry = False
+    key = await bank.refresh(*await bank.person())
+
+    async def sent(after_seconds, idle=()):
+        bank.now += timedelta(seconds=after_seconds)
+        async with bank.begin() as conn:
+            return [job.args for job in (await sweep_runs(conn, bank.now, idle)).jobs]
+
+    again = [([list(key)],)]
+    assert [await sent(seconds) for seconds in (5, 10, 20)] == [again, again, again]
+    assert await sent(3) == []
+    assert await sent(0, {True}) == []
+    assert await sent(0, {False}) == again
+
+
+async def test_a_run_whose_job_has_come_is_not_taken_for_lost_when_its_worker_dies(bank):
+    bank.carry = False
+    key = await bank.refresh(*await bank.person())
+    await bank.fetch("UPDATE sync_runs SET carries = 6, carried_until = $1", bank.now + timedelta(minutes=5))
+    async with bank.begin() as conn:
+        (claimed,) = await claim_extraction(conn, [key], bank.now, LEASE)
+    bank.now += LEASE + timedelta(seconds=1)
+    async with bank.begin() as conn:
+        assert [job.args for job in (await sweep_runs(conn, bank.now)).jobs] == [([list(key)],)]
+    assert claimed.attempt == 1

@@ -112,6 +112,19 @@ class Queue:
                 pipe.zadd(self._background_name if job.background else self._queue_name, {job_id: now_ms + defer_ms})
             await pipe.execute()
 
+    async def idle(self) -> set[bool]:
+        """Return which queues hold no job but the one that asks, waiting or under way; none when Redis failed.
+
+        Of the background is True, of persons False.
+        """
+        try:
+            async with asyncio.timeout(ENQUEUE_TIMEOUT_SECONDS):
+                persons = await self._redis.zcard(self._queue_name)
+                background = await self._redis.zcard(self._background_name)
+        except (RedisError, OSError, TimeoutError):
+            return set()
+        return {is_background for is_background, size in ((False, persons - 1), (True, background)) if size <= 0}
+
     async def forget(self, user_id: int) -> int | None:
         """Take a person out of the jobs that wait; return how many named them, None when Redis failed.
 

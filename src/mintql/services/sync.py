@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from mintql.domain.errors import NotFound
@@ -88,14 +88,18 @@ def _batches(keys: Sequence[RunKey], size: int) -> list[list[list[int]]]:
     return [[list(key) for key in keys[start : start + size]] for start in range(0, len(keys), size)]
 
 
-async def sweep_runs(conn: Conn, now: datetime) -> Effects:
+async def sweep_runs(conn: Conn, now: datetime, idle: Collection[bool] = ()) -> Effects:
     """Find runs that are due and that no job carries: a job was lost, a worker died, a retry has come.
+
+    `idle` are the queues that are known to hold no job: of the background (True), and of persons (False).
 
     Those that persons wait for are looked for by themselves, so that they never stand behind a day's runs of everybody.
     """
     effects = Effects()
     for background in (False, True):
-        due = await store.take_due(conn, now, SWEEP_RUNS_MAX, CARRY_SECONDS, CARRY_SECONDS_MAX, daily=background)
+        due = await store.take_due(
+            conn, now, SWEEP_RUNS_MAX, CARRY_SECONDS, CARRY_SECONDS_MAX, daily=background, idle=background in idle
+        )
         for job, states in (("extract", ("queued", "extracting")), ("ingest", ("extracted", "ingesting"))):
             for batch in _batches([key for key, state in due if state in states], RUNS_PER_JOB):
                 effects.jobs.append(Job(job, (batch,), background=background))

@@ -354,11 +354,14 @@ async def progress(conn: Conn, key: RunKey) -> Progress | None:
 
 
 async def take_due(
-    conn: Conn, now: datetime, limit: int, carry_seconds: float, carry_seconds_max: float, *, daily: bool
+    conn: Conn, now: datetime, limit: int, carry_seconds: float, carry_seconds_max: float, *, daily: bool, idle: bool
 ) -> list[tuple[RunKey, str]]:
-    """Return due runs (and their state) that no job carries, marking them as carried: of the day, or all others."""
+    """Return due runs (and their state) that no job carries, marking them as carried: of the day, or all others.
+
+    `idle` says that their queue is empty, so that jobs that were sent again are lost if nobody has claimed their runs.
+    """
     sql = SQL.take_due_daily if daily else SQL.take_due
-    rows = await conn.fetch(sql, now, limit, carry_seconds, carry_seconds_max)
+    rows = await conn.fetch(sql, now, limit, carry_seconds, carry_seconds_max, idle)
     return [(RunKey(row["user_id"], row["run_id"]), row["state"]) for row in rows]
 
 

@@ -80,6 +80,10 @@ WITH links AS (
     FOR UPDATE OF run
 ), claimed AS (
     UPDATE sync_runs AS run SET state = 'extracting', attempt = run.attempt + 1, lease_until = $4,
+        -- Its job has come; should this worker die, the next one is not waited for as if it had been lost. But a run
+        -- that was begun often may be what kills workers.
+        carries = CASE WHEN run.attempt < 5 THEN 0 ELSE run.carries END,
+        carried_until = CASE WHEN run.attempt < 5 THEN NULL ELSE run.carried_until END,
         started_at = coalesce(run.started_at, $3), pages = 0, rows_done = 0, rows_total = 0
     FROM wanted WHERE run.user_id = wanted.user_id AND run.run_id = wanted.run_id
     RETURNING run.user_id, run.run_id, run.connection_id, run.attempt, run.ingest_attempt, run.reason,
@@ -202,7 +206,9 @@ WITH wanted AS (
     ORDER BY run.user_id, run.run_id
     FOR UPDATE OF run
 )
-UPDATE sync_runs AS run SET state = 'ingesting', ingest_attempt = run.ingest_attempt + 1, lease_until = $4
+UPDATE sync_runs AS run SET state = 'ingesting', ingest_attempt = run.ingest_attempt + 1, lease_until = $4,
+    carries = CASE WHEN run.ingest_attempt < 5 THEN 0 ELSE run.carries END,
+    carried_until = CASE WHEN run.ingest_attempt < 5 THEN NULL ELSE run.carried_until END
 FROM wanted, connections AS link
 WHERE run.user_id = wanted.user_id AND run.run_id = wanted.run_id
   AND link.user_id = run.user_id AND link.connection_id = run.connection_id
@@ -303,10 +309,11 @@ FROM sync_runs WHERE user_id = $1 AND run_id = $2
 
 -- name: take_due
 -- Runs but those of the day that are due and that no job is believed to carry: marks them as carried, longer each time.
+-- $5: their queue is known to be empty, so that what was sent again is carried by none, whatever was believed.
 WITH due AS (
     SELECT user_id, run_id FROM sync_runs
     WHERE state NOT IN ('succeeded', 'failed') AND reason <> 'daily' AND next_attempt_at <= $1
-      AND (carried_until IS NULL OR carried_until <= $1)
+      AND (carried_until IS NULL OR carried_until <= $1 OR ($5::boolean AND carries > 1))
       AND (lease_until IS NULL OR lease_until < $1)
     ORDER BY next_attempt_at LIMIT $2
     FOR UPDATE SKIP LOCKED
@@ -321,7 +328,7 @@ RETURNING run.user_id, run.run_id, run.state
 WITH due AS (
     SELECT user_id, run_id FROM sync_runs
     WHERE state NOT IN ('succeeded', 'failed') AND reason = 'daily' AND next_attempt_at <= $1
-      AND (carried_until IS NULL OR carried_until <= $1)
+      AND (carried_until IS NULL OR carried_until <= $1 OR ($5::boolean AND carries > 1))
       AND (lease_until IS NULL OR lease_until < $1)
     ORDER BY next_attempt_at LIMIT $2
     FOR UPDATE SKIP LOCKED

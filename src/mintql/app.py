@@ -21,6 +21,7 @@ from mintql.api.admission import EXPOSED_HEADERS
 from mintql.api.exports import ExportRoute
 from mintql.api.headers import SecurityHeaders
 from mintql.api.http import GraphQLView
+from mintql.api.keyed_run import REPLAYED_HEADER
 from mintql.api.schema import build_schema
 from mintql.api.stream_poll import polling
 from mintql.api.try_page import try_routes
@@ -96,8 +97,8 @@ def _middleware(settings: Settings) -> list[Middleware]:
                 CORSMiddleware,
                 allow_origins=settings.allowed_origins,
                 allow_methods=["GET", "POST"],
-                allow_headers=["authorization", "content-type"],
-                expose_headers=EXPOSED_HEADERS,
+                allow_headers=["authorization", "content-type", "idempotency-key"],
+                expose_headers=[*EXPOSED_HEADERS, REPLAYED_HEADER],
                 allow_credentials=True,
                 max_age=PREFLIGHT_SECONDS,
             )

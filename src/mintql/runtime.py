@@ -33,6 +33,7 @@ from mintql.services import outgoing_webhooks, outgoing_webhooks_sending
 from mintql.services.archive_reading import Archive
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects
+from mintql.services.key_turns import KeyTurns
 from mintql.settings import Settings
 from mintql.store.queries import Conn
 from mintql.store.replicas import Replica
@@ -71,6 +72,7 @@ class Runtime:
     find connections, and no stream fails because others are before it."""
     archive: Archive
     crowd: CrowdCache = field(default_factory=CrowdCache)
+    key_turns: KeyTurns = field(default_factory=KeyTurns)
     _soon: set[asyncio.Task[None]] = field(default_factory=set)
 
     def person(self, user_id: UserId) -> AbstractAsyncContextManager[Conn]:
@@ -151,7 +153,8 @@ class Runtime:
         started.add_done_callback(self._soon.discard)
 
     async def finish(self) -> None:
-        """Wait for what was to be done soon."""
+        """Wait for what was to be done soon, and for keyed mutations whose clients have left."""
+        await self.key_turns.finish()
         await asyncio.gather(*self._soon)
 
     async def perform(self, effects: Effects) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
+
 import asyncpg
 import pytest
 
+from mintql.services import audit
 from mintql.services.audit import FAILURES_PER_HOUR_MAX
 from support.clients import PASSWORD, client_of, eventually, socket_of
 
@@ -119,6 +123,18 @@ async def test_who_guesses_passwords_fills_nobody_s_log_and_unknown_addresses_le
         await owner.execute("DELETE FROM guesses")  # Or it would take hours.
     assert await sign_in(client, "nobody@example.org", "not the password") == "BadCredentials"
     await eventually(lambda: owner.fetchval("SELECT count(*) >= 21 FROM audit_entries"))
+    assert (await acts_of(client)).count("sign_in_failed") == FAILURES_PER_HOUR_MAX
+
+
+async def test_attempts_that_come_at_once_are_all_counted(client, owner, api_runtime):
+    await client.sign_up("ada@example.org")
+    user_id = await owner.fetchval("SELECT user_id FROM users")
+
+    async def fail():
+        async with api_runtime.person(user_id) as conn:
+            await audit.record_failure(conn, user_id, datetime.now(UTC))
+
+    await asyncio.gather(*(fail() for _ in range(2 * FAILURES_PER_HOUR_MAX)))
     assert (await acts_of(client)).count("sign_in_failed") == FAILURES_PER_HOUR_MAX
 
 

@@ -232,3 +232,16 @@ async def test_a_secret_moved_to_another_person_opens_for_nobody(client, phone, 
         ).json()
     assert answer["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     assert answer["data"] is None
+
+
+async def test_signing_in_again_under_a_key_gives_the_same_session_though_the_code_is_used_up(client, phone, owner):
+    asked = {"email": ADA, "password": PASSWORD, "code": await phone.next_code()}
+    first = await client.post(SIGN_IN, asked, idempotency_key="in")
+    assert (await client.post(SIGN_IN, asked, idempotency_key="in")).json()["data"] == first.json()["data"]
+    assert (await client.post(SIGN_IN, asked, idempotency_key="other")).json()["data"]["signIn"]["field"] == "code"
+    completing = {"challenge": (await sign_in(client))["challenge"], "code": await phone.next_code()}
+    second = await client.post(COMPLETE, completing, idempotency_key="complete")
+    assert second.json()["data"]["completeSignIn"]["token"] != first.json()["data"]["signIn"]["token"]
+    again = await client.post(COMPLETE, completing, idempotency_key="complete")
+    assert again.json()["data"] == second.json()["data"]
+    assert await owner.fetchval("SELECT count(*) FROM sessions") == 3

@@ -134,7 +134,7 @@ class ConnectionsMutation:
         context = info.context
         user_id = context.user_id
         connection_id = ConnectionId(decode_id("Connection", id))
-        async with context.person() as conn:
+        async with context.preparing() as conn:
             found = await service.open_connection(conn, user_id, connection_id)
         connector = connector_of(context, found.institution_id, "id")
         if found.waits_for_login and await confirmed(context, connection_id, connector):
@@ -163,7 +163,7 @@ class ConnectionsMutation:
         context = info.context
         user_id = context.user_id
         connection_id = ConnectionId(decode_id("Connection", id))
-        async with context.person() as conn:
+        async with context.preparing() as conn:
             found = await service.open_connection(conn, user_id, connection_id)
         connector = connector_of(context, found.institution_id, "id")
         if await confirmed(context, connection_id, connector, password.strip()):

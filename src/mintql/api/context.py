@@ -35,6 +35,7 @@ from mintql.store import streams
 from mintql.store.queries import Conn
 
 if TYPE_CHECKING:
+    from mintql.api.keyed_run import KeyedRun
     from mintql.runtime import Runtime  # Printing the schema needs no client of any gateway.
 
 K = TypeVar("K", bound=Hashable)
@@ -76,6 +77,9 @@ class Context:
     `known` is what this process remembers of the person, for a read under the version that holds. `asked` are the names
     of the fields that are asked for of each node of a page while a plan calls its resolver, which may read it until it
     first waits; None where nobody knows.
+
+    `keyed` is the run of a mutation with an idempotency key while its resolver runs; `replayed` names those that were
+    answered as they were before.
     """
 
     runtime: Runtime
@@ -92,6 +96,8 @@ class Context:
     known: Known | None = None
     asked: frozenset[str] | None = None
     shows_old: bool = False
+    keyed: KeyedRun | None = None
+    replayed: list[str] = field(default_factory=list)
     together: OneConnection | None = field(default=None, init=False, repr=False)
 
     @property
@@ -129,7 +135,7 @@ class Context:
 
     @asynccontextmanager
     async def _transaction(self, viewer: Viewer) -> AsyncIterator[Conn]:
-        async with self.runtime.person(viewer.user_id) as conn:
+        async with self.acting(viewer.user_id) as conn:
             if self.share is None:
                 yield conn
                 return
@@ -141,6 +147,22 @@ class Context:
                 yield conn
             except household.RefusedByFence:
                 raise NotShared("This is not for members of a household.") from None
+
+    def acting(self, user_id: UserId) -> AbstractAsyncContextManager[Conn]:
+        """Open a transaction of who has just said who they are; a change in it is made once for its idempotency key."""
+        return (self.keyed or self.runtime).person(user_id)
+
+    async def answer_as_before(self, user_id: UserId) -> None:
+        """End the mutation here with its earlier answer, where a person's idempotency key says that it is done."""
+        if self.keyed is not None:
+            await self.keyed.raise_done(user_id)
+
+    def preparing(self) -> AbstractAsyncContextManager[Conn]:
+        """Open a transaction of the viewer's for what comes before the change that a mutation makes.
+
+        What is written or locked in it does not count as that change, whose key stays free until it is made.
+        """
+        return self.runtime.person(self.signed_in().user_id)
 
     @asynccontextmanager
     async def following(self, listener: Listener) -> AsyncIterator[Conn]:

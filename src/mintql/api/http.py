@@ -34,6 +34,7 @@ from mintql.api.context import Context, find_viewer, request_origin
 from mintql.api.cookies import bearer, cookie_token, origin_is_trusted
 from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, INTERNAL, UNAUTHENTICATED
 from mintql.api.ide import ide_page
+from mintql.api.keyed_run import REPLAYED_HEADER
 from mintql.api.known import KnownPersons
 from mintql.api.last_used import LastUsed
 from mintql.api.live import LiveSockets
@@ -63,6 +64,8 @@ FORBIDDEN_ORIGIN = "FORBIDDEN_ORIGIN"
 CONNECTION_INIT_SECONDS_MAX = 10
 OPERATIONS_PER_SOCKET_MAX = 50
 HANDSHAKE = Price(0)
+HEADERS_OF_CHANGES = (b"set-cookie", REPLAYED_HEADER.encode())
+"""Headers that mutations set for their answer."""
 ACTIVE_REMEMBERED_MAX = 100_000
 """How many persons a process remembers to have marked as active today."""
 
@@ -207,7 +210,7 @@ class GraphQLView(GraphQL[Context, None]):
             context.runtime.cache.keep(place.user_id, place.version, place.digest, body)
         response = Answer(body, media, status, {"x-cache": "miss"} if place else {})
         if context.response is not None:
-            response.raw_headers += [item for item in context.response.raw_headers if item[0] == b"set-cookie"]
+            response.raw_headers += [item for item in context.response.raw_headers if item[0] in HEADERS_OF_CHANGES]
         return response
 
     async def _execute(self, method: str, ask: Ask, context: Context) -> ExecutionResult:

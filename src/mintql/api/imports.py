@@ -216,7 +216,7 @@ class ImportsMutation:
 
 
 def _place(context: Context) -> ImportPlace:
-    return ImportPlace(context.person, context.runtime.objects)
+    return ImportPlace(context.person, context.runtime.objects, context.preparing)
 
 
 async def _import(context: Context, import_id: ImportId) -> Import:

@@ -36,6 +36,7 @@ from mintql.api.documents import Documents, Operation, Prepared, Preparing
 from mintql.api.errors import HANDLERS, DressErrors
 from mintql.api.exports import ExportsMutation
 from mintql.api.household import HouseholdMutation, HouseholdQuery
+from mintql.api.idempotency import KeyedExecutor, TellReplays, with_keys
 from mintql.api.identity import IdentityMutation, IdentityQuery
 from mintql.api.imports import ImportsMutation, ImportsQuery
 from mintql.api.imports_inputs import IMPORT_SCALARS
@@ -262,9 +263,10 @@ def build_schema() -> Schema:
     prepare = Preparing()
     schema = Schema(
         query=Query,
-        mutation=Mutation,
+        mutation=with_keys(Mutation),
         subscription=Subscription,
-        extensions=[DressErrors, prepare],
+        extensions=[DressErrors, prepare, TellReplays],
+        execution_context_class=KeyedExecutor,
         config=StrawberryConfig(scalar_map={**SCALARS, **IMPORT_SCALARS}),
         exception_handlers=(*HANDLERS, *IMPORT_HANDLERS, *CATEGORY_HANDLERS),
     )

@@ -119,7 +119,7 @@ class SigningInMutation:
         now = context.now()
         async with context.runtime.system() as conn:
             user_id = await users.new_id(conn)
-        async with context.runtime.person(user_id) as conn:
+        async with context.acting(user_id) as conn:
             await service.sign_up(conn, user_id, new, password_hash, now)
         return await _begin_session(context, user_id, SIGNED_UP, with_cookie=set_cookie)
 
@@ -147,6 +147,7 @@ class SigningInMutation:
             challenge, until = issue_challenge(context.runtime.vault, user_id, password_hash, context.now())
             return SecondFactorRequired(challenge=challenge, expires_at=until)
         if needs_code:
+            await context.answer_as_before(user_id)  # The code was used up by what was done then.
             await check_code(context, user_id, code or "")
         return await _begin_session(context, user_id, SIGNED_IN, with_cookie=set_cookie)
 
@@ -164,6 +165,7 @@ class SigningInMutation:
         async with runtime.person(user_id) as conn:
             password_hash = await users.get_password_hash(conn, user_id)
         check_challenge(runtime.vault, challenge, password_hash, context.now())
+        await context.answer_as_before(user_id)
         await check_code(context, user_id, code)
         return await _begin_session(context, user_id, SIGNED_IN, with_cookie=set_cookie)
 
@@ -238,7 +240,7 @@ async def _note_failure(context: Context, user_id: UserId | None) -> None:
 
 async def _begin_session(context: Context, user_id: UserId, act: str, *, with_cookie: bool) -> SignInSuccess:
     days = context.runtime.settings.session_days
-    async with context.runtime.person(user_id) as conn:
+    async with context.acting(user_id) as conn:
         token, expires_at = await service.begin_session(conn, user_id, context.now(), days, audit.current_origin())
         await audit.record(conn, user_id, act, context.now())
         user = await service.get_user(conn, user_id)

@@ -1,4 +1,4 @@
-"""The secrets of connections and of webhook endpoints, encrypted so that a row is of use only where it belongs.
+"""Secrets of connections and webhook endpoints, and kept answers, encrypted: a row is of use only where it belongs.
 
 Each row has a data key of its own, wrapped by a key of the operator's keyring, whose version is kept
 beside it. Both layers are AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce in front of the
@@ -79,6 +79,14 @@ class Vault:
     def open_second_factor(self, user_id: UserId, sealed: Sealed) -> bytes:
         """Decrypt what was sealed for this row; raise `SecretUnreadable` for anything else."""
         return self._open(("second_factors", user_id), sealed)
+
+    def seal_answer(self, user_id: UserId, key: str, answer: bytes) -> Sealed:
+        """Encrypt what was answered under an idempotency key, for this row alone."""
+        return self._seal(("idempotency_keys", user_id, key), answer)
+
+    def open_answer(self, user_id: UserId, key: str, sealed: Sealed) -> bytes:
+        """Decrypt what was sealed for this row; raise `SecretUnreadable` for anything else."""
+        return self._open(("idempotency_keys", user_id, key), sealed)
 
     def _seal(self, row: Row, plain: bytes) -> Sealed:
         data_key = AESGCM.generate_key(DATA_KEY_BITS)

@@ -52,6 +52,10 @@ async def record(
 
 
 async def record_failure(conn: Conn, user_id: UserId, now: datetime, act: str = SIGN_IN_FAILED) -> None:
-    """Write down that a password was wrong, unless as many were written down in the last hour as are kept."""
+    """Write down that a password was wrong, unless as many were written down in the last hour as are kept.
+
+    Attempts are written down one after another, so that those that come at once are counted as well.
+    """
+    await store.take_turn(conn, user_id)
     since = now - timedelta(hours=1)
     await store.record(conn, user_id, act, {}, _origin.get(), now, since=since, at_most=FAILURES_PER_HOUR_MAX)

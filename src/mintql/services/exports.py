@@ -55,6 +55,7 @@ LEFT_OUT = {
     "raw_log_files": "which files of the raw log hold lines of the person",
     "search_months": "the words of transactions once more, for searching",
     "examinations": "whether new transactions were looked at",
+    "idempotency_keys": "keys of changes of the last day, with sealed answers, so that they are made once",
     "summaries_due": "whether a summary is still to be made",
 }
 """Tables of persons that an export leaves out, each with the reason. A test finds the ones that are in neither."""

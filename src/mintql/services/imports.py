@@ -49,10 +49,18 @@ GZIP = "application/gzip"
 
 @dataclass(frozen=True, slots=True)
 class ImportPlace:
-    """What importing needs: `begin` opens a transaction that sees the person's rows."""
+    """What importing needs: `begin` opens a transaction that sees the person's rows.
+
+    `prepare` does so for what comes before the change that was asked for, or clears up after it; `begin` unless given.
+    """
 
     begin: Begin
     objects: ObjectStore
+    prepare: Begin | None = None
+
+    def preparing(self) -> contextlib.AbstractAsyncContextManager[Conn]:
+        """Open a transaction for what is no part of the change itself."""
+        return (self.prepare or self.begin)()
 
 
 @dataclass(slots=True)
@@ -86,7 +94,7 @@ async def import_file(
         size = "is empty" if not content else f"is larger than {FILE_BYTES_MAX // 1024**2} MiB"
         raise FileUnreadable(f"The file {size}; send one with transactions in it.", field="file")
     asked = ReadOptions.from_json(dict(options))
-    async with place.begin() as conn:
+    async with place.preparing() as conn:
         await lock_users(conn, [user_id])
         connection_id = await store.open_connection(conn, user_id, FILES, CONNECTION_NAME, LOGIN_KEY, now)
         import_id = await store.take_id(conn)
@@ -163,7 +171,7 @@ async def _forget(place: ImportPlace, user_id: UserId, row: ImportRow) -> None:
     """Leave nothing of a file that was not taken; what cannot be removed now goes with the connection one day."""
     with contextlib.suppress(ObjectStoreDown):
         await place.objects.delete(row.object_key)
-    async with place.begin() as conn:
+    async with place.preparing() as conn:
         await lock_users(conn, [user_id])
         await store.forget_unused_connection(conn, user_id, row.connection_id)
 
@@ -226,7 +234,7 @@ async def correct(
         InvalidInput: It does not wait any more, or a correction that cannot be.
         FileUnreadable: It cannot be read in this way; the way before holds.
     """
-    async with place.begin() as conn:
+    async with place.preparing() as conn:
         row = await _waiting(conn, user_id, import_id)
     before = ImportPlan.from_json(row.plan)
     asked = ReadOptions.from_json(_merged(before.options.to_json(), options))

@@ -7,13 +7,25 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 
+from mintql.domain.idempotency import KEPT_DAYS as KEYS_KEPT_DAYS
 from mintql.services.audit import KEPT_DAYS as AUDIT_KEPT_DAYS
 from mintql.services.changes import CHANGES_KEPT_DAYS
 from mintql.services.guessing import KEPT_DAYS as GUESSES_KEPT_DAYS
 from mintql.services.notices import KEPT_DAYS as NOTICES_KEPT_DAYS
 from mintql.services.notify import KEPT_DAYS as DELIVERIES_KEPT_DAYS
 from mintql.services.outgoing_webhooks_sending import KEPT_DAYS as WEBHOOKS_KEPT_DAYS
-from mintql.store import audit, changes, events, guesses, link_answers, notices, outbox, outgoing_webhooks_sending, sync
+from mintql.store import (
+    audit,
+    changes,
+    events,
+    guesses,
+    idempotency,
+    link_answers,
+    notices,
+    outbox,
+    outgoing_webhooks_sending,
+    sync,
+)
 from mintql.store.queries import Conn
 
 EVENTS_KEPT_DAYS = 400
@@ -39,6 +51,7 @@ PURGES: tuple[Callable[[Conn, datetime], Awaitable[None]], ...] = tuple(
         (link_answers.purge, 0),
         (audit.purge, AUDIT_KEPT_DAYS),
         (guesses.purge, GUESSES_KEPT_DAYS),
+        (idempotency.purge, KEYS_KEPT_DAYS),
     )
 )
 """What forgets old rows, and after how many days; 0 where each row says itself when it ends."""

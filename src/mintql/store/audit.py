@@ -46,6 +46,14 @@ async def record(
     await conn.execute(SQL.record, user_id, act, text, origin.address, origin.user_agent, now, since or now, at_most)
 
 
+async def take_turn(conn: Conn, user_id: UserId) -> None:
+    """Keep others from counting a person's failed attempts until the transaction ends.
+
+    Not the lock of the person: whoever guesses passwords would hold connections for as long as a batch has that.
+    """
+    await conn.execute(SQL.take_turn, user_id)
+
+
 async def list_before(conn: Conn, user_id: UserId, before: AuditEntryId, limit: int) -> list[AuditEntry]:
     """Return a person's acts before an entry, newest first."""
     return [_entry(row) for row in await conn.fetch(SQL.list_before, user_id, before, limit)]

@@ -1,5 +1,7 @@
 """The order in which writers lock, so that none can wait for another in a circle.
 
+0. the idempotency key that the transaction stands for (`store/idempotency.py`), which nobody waits for; or, for who
+   writes down a failed attempt, the turn to count them (`store/audit.take_turn`)
 1. advisory locks of the persons, ascending (`lock_users`)
 2. rows of connections, then of sync_runs, then of account_sync, each ascending by person and id
 3. rows of transactions

@@ -7,6 +7,11 @@ WHERE $8::int IS NULL OR $8 > (
     WHERE earlier.user_id = $1 AND earlier.act = $2 AND earlier.created_at > $7
 )
 
+-- name: take_turn
+-- The turn of one transaction at a time to count failed attempts of one person.
+SELECT pg_advisory_xact_lock(hashtextextended('failed attempts', counted.user_id))
+FROM (VALUES ($1::bigint)) AS counted (user_id)
+
 -- name: list_before
 -- Acts of one person before an entry, newest first.
 SELECT entry_id, act, detail, address, user_agent, created_at FROM audit_entries

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import asyncpg
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from mintql.domain.errors import Failure
 from mintql.gateways.objects import ObjectConflict, ObjectMissing, ObjectStoreDown, open_object_store
+from mintql.gateways.redis_servers import open_redis
 from mintql.settings import DEVELOPMENT_SECRET_KEYS, Settings
 from mintql.store.hosts import connect
 from mintql.store.migrate import CONNECT_TIMEOUT_SECONDS, MigrationError, pending_names
@@ -80,10 +80,7 @@ async def _migrations(settings: Settings) -> str:
 
 
 async def _redis(settings: Settings) -> str:
-    timeout = settings.redis_timeout_seconds
-    async with Redis.from_url(
-        settings.redis_url.get_secret_value(), socket_timeout=timeout, socket_connect_timeout=timeout
-    ) as client:
+    async with open_redis(settings) as client:
         about = await client.info("server")
         return f"version {about.get('valkey_version') or about.get('redis_version')}"
 

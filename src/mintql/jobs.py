@@ -23,6 +23,7 @@ from arq.worker import Worker, func
 from mintql.channels import outside_channels
 from mintql.domain.ids import DeletionId, LinkVisitId, SyncRunId, UserId
 from mintql.gateways.queue import background_of, deserialize, serialize
+from mintql.gateways.redis_servers import arq_settings
 from mintql.nightly import archive_all, categorize_all, reconcile_night
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import (
@@ -52,7 +53,7 @@ from mintql.store import digests as digest_rows
 from mintql.store import farewells as farewell_rows
 from mintql.store.sync import RunKey
 from mintql.vitals import watched
-from mintql.workers import SHUTDOWN_SECONDS, Companion, Context, JobFunction, guarded, redis_settings
+from mintql.workers import SHUTDOWN_SECONDS, Companion, Context, JobFunction, guarded
 
 log = logging.getLogger(__name__)
 
@@ -331,7 +332,7 @@ def worker_options(settings: Settings, *, background: bool = False) -> dict[str,
     return {
         "functions": [func(function, keep_result=0, max_tries=CARRIES_MAX) for function in FUNCTIONS],
         "cron_jobs": cron_jobs(settings, background=background),
-        "redis_settings": redis_settings(settings),
+        "redis_settings": arq_settings(settings),
         "on_startup": startup,
         "on_shutdown": shutdown,
         "queue_name": background_of(settings.queue_name) if background else settings.queue_name,

@@ -11,10 +11,7 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 import asyncpg
-from arq.connections import ArqRedis
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 
 from mintql.domain.ids import UserId
 from mintql.domain.positions import Position
@@ -24,7 +21,8 @@ from mintql.gateways.http import GuardedClient, open_http
 from mintql.gateways.objects import ObjectStore, open_object_store
 from mintql.gateways.passwords import Passwords
 from mintql.gateways.placing import Placing
-from mintql.gateways.queue import Queue, deserialize, serialize
+from mintql.gateways.queue import Queue
+from mintql.gateways.redis_servers import call_on_new_primary, open_redis
 from mintql.gateways.vault import Vault
 from mintql.institutions.base import Connector
 from mintql.institutions.registry import build_connectors
@@ -43,7 +41,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-REDIS_CONNECTIONS_MAX = 64
 SOON_MAX = 100
 """Small tasks under way after their answer; more are dropped. None of them is needed for anything to be right."""
 SOON_SECONDS_MAX = 10.0
@@ -191,7 +188,7 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
     """Open pools, Redis, object store and connectors; close them in reverse order."""
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(open_servers(settings, role))
-        redis = _redis(settings)
+        redis = open_redis(settings)
         stack.push_async_callback(redis.aclose)
         http = await stack.enter_async_context(open_http(settings))
         webhooks_http = await stack.enter_async_context(
@@ -204,6 +201,7 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
             stack.push_async_callback(wakeups.stop)
         placing = Placing(redis, servers.replicas.written) if servers.replicas else None
         cache = Cache(redis, settings.cache_ttl_seconds, placing)
+        call_on_new_primary(redis, cache.bump_again)
         stack.push_async_callback(cache.close)
         runtime = Runtime(
             settings=settings,
@@ -224,15 +222,3 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
         )
         stack.push_async_callback(runtime.finish)
         yield runtime
-
-
-def _redis(settings: Settings) -> ArqRedis:
-    pool = BlockingConnectionPool.from_url(
-        settings.redis_url.get_secret_value(),
-        max_connections=REDIS_CONNECTIONS_MAX,
-        timeout=settings.redis_timeout_seconds,
-        socket_timeout=settings.redis_timeout_seconds,
-        socket_connect_timeout=settings.redis_timeout_seconds,
-        retry=Retry(NoBackoff(), 1),
-    )
-    return ArqRedis(pool, job_serializer=serialize, job_deserializer=deserialize)

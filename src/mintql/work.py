@@ -11,12 +11,9 @@ from typing import Literal
 
 from arq.connections import ArqRedis
 from arq.worker import Worker
-from redis.asyncio import ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from mintql.gateways.queue import deserialize, serialize
+from mintql.gateways.redis_servers import UNBOUNDED, open_redis, place_of
 from mintql.jobs import worker_options
 from mintql.settings import Settings
 from mintql.workers import OUTAGES, PAUSE_SECONDS, end, work_until
@@ -47,24 +44,17 @@ async def work(settings: Settings, lanes: Lanes = "both") -> None:
         loop.add_signal_handler(number, stopped.set)
     lost: RedisError | None = None
     while not stopped.is_set():
-        redis = _redis(settings)
+        redis = open_redis(
+            settings,
+            timeout_seconds=REDIS_TIMEOUT_SECONDS,
+            connections_max=UNBOUNDED,
+            queue_name=settings.queue_name,
+        )
         try:
             await _until(stopped, asyncio.create_task(_reach(redis, lost)))
             lost = None if stopped.is_set() else await work_until(stopped, _worker(settings, redis, lanes))
         finally:
             await redis.aclose(close_connection_pool=True)
-
-
-def _redis(settings: Settings) -> ArqRedis:
-    pool = ConnectionPool.from_url(
-        settings.redis_url.get_secret_value(),
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 1),
-    )
-    return ArqRedis(
-        pool, job_serializer=serialize, job_deserializer=deserialize, default_queue_name=settings.queue_name
-    )
 
 
 async def _until(stopped: asyncio.Event, task: asyncio.Task[None]) -> None:
@@ -83,19 +73,19 @@ async def _reach(redis: ArqRedis, lost: RedisError | None) -> None:
     """
     told = lost is not None
     if lost is not None:
-        log.warning("Redis at %s was lost (%s); the worker goes on when it answers", _place(redis), lost)
+        log.warning("Redis at %s was lost (%s); the worker goes on when it answers", place_of(redis), lost)
         await asyncio.sleep(PAUSE_SECONDS)
     while True:
         try:
             await redis.ping()
         except OUTAGES as error:
             if not told:
-                log.warning("Redis at %s does not answer (%s); waiting until it does", _place(redis), error)
+                log.warning("Redis at %s does not answer (%s); waiting until it does", place_of(redis), error)
             told = True
             await asyncio.sleep(PAUSE_SECONDS)
         else:
             if told:
-                log.info("Redis at %s answers", _place(redis))
+                log.info("Redis at %s answers", place_of(redis))
             return
 
 
@@ -103,9 +93,3 @@ def _worker(settings: Settings, redis: ArqRedis, lanes: Lanes) -> Worker:
     background = lanes == "background"
     options = worker_options(settings, background=background) | {"redis_pool": redis, "handle_signals": False}
     return Worker(**options, ctx={"settings": settings, "background": background, "alone": lanes != "both"})
-
-
-def _place(redis: ArqRedis) -> str:
-    """Return where Redis is, without the password that its address may hold."""
-    told = redis.connection_pool.connection_kwargs
-    return str(told.get("path") or f"{told.get('host', 'localhost')}:{told.get('port', 6379)}")

@@ -9,12 +9,10 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any
 
-from arq.connections import RedisSettings
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
 from mintql.observing.jobs import FAILED, Working
-from mintql.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -43,15 +41,6 @@ def guarded(function: JobFunction) -> JobFunction:
                 log.exception("job %s failed; what it left undone is found by the sweeper", name)
 
     return shell
-
-
-def redis_settings(settings: Settings) -> RedisSettings:
-    """Return how arq reaches Redis, with bounded waits."""
-    parsed = RedisSettings.from_dsn(settings.redis_url.get_secret_value())
-    parsed.conn_timeout = 2
-    parsed.conn_retries = 5
-    parsed.conn_retry_delay = 1
-    return parsed
 
 
 async def work_until(stopped: asyncio.Event, worker: Worker) -> RedisError | None:

@@ -19,6 +19,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -50,6 +51,9 @@ LIMITS_PREFIX = "mintql:limits"
 BUMP_MEMORY_MARGIN_SECONDS = 60.0
 """A failed bump is remembered for the life of a cached answer and this much longer, which covers a reader that
 was slow to put its answer; after that nothing stale can be left."""
+BUMPED_LATELY_SECONDS = 30.0
+"""How far back bumps are repeated when another server has taken over; replication lags by less, or not at all."""
+BUMPED_LATELY_MAX = 10_000
 
 READS_PER_COMMAND = 500
 LOCAL_BYTES_MAX = 32 * 1024 * 1024
@@ -95,6 +99,7 @@ class Cache:
         self._paused_until = 0.0
         self._failing = False
         self._unbumped: dict[UserId, float] = {}
+        self._bumped: OrderedDict[UserId, float] = OrderedDict()
         self._retrying: asyncio.Task[None] | None = None
         self._local = LocalAnswers(LOCAL_BYTES_MAX, ttl_seconds)
         self._asked: list[_Asked] = []
@@ -226,6 +231,25 @@ class Cache:
         if not await self._flush(list(wanted)):
             self._retry_later()
 
+    def bump_again(self) -> None:
+        """Bump whom this process bumped lately once more: the server that was told is gone, maybe with what it knew."""
+        since = time.monotonic() - BUMPED_LATELY_SECONDS
+        lately = [user_id for user_id, moment in self._bumped.items() if moment >= since]
+        forget_at = time.monotonic() + self._ttl_seconds + BUMP_MEMORY_MARGIN_SECONDS
+        self._unbumped |= dict.fromkeys(lately, forget_at)
+        self._retry_later()
+
+    def _remember_bumps(self, user_ids: Iterable[UserId]) -> None:
+        now = time.monotonic()
+        for user_id in user_ids:
+            self._bumped[user_id] = now
+            self._bumped.move_to_end(user_id)
+        while self._bumped:
+            moment = next(iter(self._bumped.values()))
+            if moment >= now - BUMPED_LATELY_SECONDS and len(self._bumped) <= BUMPED_LATELY_MAX:
+                break
+            self._bumped.popitem(last=False)
+
     async def forget(self, user_id: UserId) -> int | None:
         """Remove everything kept for a person; return how much went, None when Redis failed. Reads all keys."""
         return await self._ask(lambda: self._forget(user_id))
@@ -251,6 +275,7 @@ class Cache:
             noted = {user_id: self._unbumped.get(user_id) for user_id in batch}
             if await self._ask(partial(self._redis.unlink, *map(version_key, batch))) is None:
                 return False
+            self._remember_bumps(batch)
             for user_id, moment in noted.items():
                 if self._unbumped.get(user_id) == moment:
                     self._unbumped.pop(user_id, None)

@@ -10,7 +10,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from mintql.store import migrate as module
 from mintql.store.migrate import LOCK_ID, MigrationError, migrate, migrations_directory, pending_names
+from support.clients import eventually
 from support.servers import fresh_database
 
 _serial = itertools.count(1)
@@ -107,3 +109,28 @@ async def test_the_projects_own_migrations_make_an_empty_database_complete(empty
     applied = await migrate(empty_url)
     assert applied == sorted(path.name for path in migrations_directory().glob("*.sql"))
     assert await fetchval(empty_url, "SELECT to_regclass('transactions')::text") == "transactions"
+
+
+async def test_a_table_in_use_is_asked_for_again_and_again_and_nobody_waits_behind_that(empty_url, folder, monkeypatch):
+    monkeypatch.setattr(module, "TABLE_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(module, "TABLE_LOCK_PAUSE_SECONDS", 0.1)
+    await migrate(empty_url, folder)
+    (folder / "0003_later.sql").write_text("ALTER TABLE notes ADD COLUMN more text;\n")
+    reader, other = await asyncpg.connect(empty_url), await asyncpg.connect(empty_url)
+    try:
+        async with reader.transaction():
+            await reader.fetchval("SELECT count(*) FROM notes")
+            migrating = asyncio.create_task(migrate(empty_url, folder))
+            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'notes'::regclass"
+            await eventually(lambda: other.fetchval(waits))
+            assert await other.fetchval("SELECT count(*) FROM notes", timeout=5) == 1
+            await eventually(lambda: _has_given_up(other, waits))
+            assert not migrating.done()
+        assert await migrating == ["0003_later.sql"]
+    finally:
+        await reader.close()
+        await other.close()
+
+
+async def _has_given_up(conn, waits):
+    return await conn.fetchval(waits) == 0

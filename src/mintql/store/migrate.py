@@ -21,6 +21,11 @@ LOCK_ID = 0x6D696E74716C
 LOCK_TIMEOUT_SECONDS = 60.0
 LOCK_POLL_SECONDS = 0.1
 CONNECT_TIMEOUT_SECONDS = 10.0
+TABLE_LOCK_SECONDS = 2.0
+"""How long a file waits for the lock of a table, while whoever comes after it waits behind it."""
+TABLE_LOCK_TRIES = 30
+TABLE_LOCK_PAUSE_SECONDS = 1.0
+"""Between tries: those who waited behind it go on meanwhile."""
 NO_TRANSACTION_MARK = "-- mintql: no-transaction"
 
 _FILE_NAME = re.compile(r"(?P<version>\d{4})_[a-z0-9_]+\.sql")
@@ -150,15 +155,32 @@ async def _apply(conn: _Connection, migration: Migration) -> None:
     record = (migration.version, migration.name, migration.sha256)
     try:
         if migration.transactional:
-            async with conn.transaction():
-                await conn.execute(migration.sql)
-                await conn.execute(_RECORD, *record)
+            await _apply_whole(conn, migration, record)
         else:
             await conn.execute(migration.sql)
             await conn.execute(_RECORD, *record)
     except asyncpg.PostgresError as error:
         left = "nothing of it was kept" if migration.transactional else "what it did until then was kept"
         raise MigrationError(f"{migration.name} failed, {left}: {error}") from error
+
+
+async def _apply_whole(conn: _Connection, migration: Migration, record: tuple[int, str, str]) -> None:
+    """Apply a file in one transaction, begun again where a table it changes stays in use for too long.
+
+    Beside the version before it, which goes on working: a lock that is waited for holds up all that want the table.
+    """
+    for left in reversed(range(TABLE_LOCK_TRIES)):
+        try:
+            async with conn.transaction():
+                await conn.execute(f"SET LOCAL lock_timeout = '{TABLE_LOCK_SECONDS:g}s'")
+                await conn.execute(migration.sql)
+                await conn.execute(_RECORD, *record)
+        except asyncpg.LockNotAvailableError:
+            if not left:
+                raise
+            await asyncio.sleep(TABLE_LOCK_PAUSE_SECONDS)
+        else:
+            return
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ NOT_ASKED = {
 }
 """Rules of squawk that do not hold here, and why."""
 
-FIRST_INSTALLED = 29
+FIRST_INSTALLED = 31
 """Migrations before this one were made while nobody had data that they could have kept waiting."""
 
 EXCEPTIONS: dict[str, dict[str, str]] = {}

@@ -1,14 +1,14 @@
 """How fast rows go in, against plain COPY of the same rows by the same number of writers in the same run.
 
     ./dev bench ingest [--rows 1000000] [--writers 2] [--accounts 60] [--each 40] [--batches 10] [--repeat 3]
-                       [--ways sql,worker] [--short] [--fresh]
+                       [--ways sql,worker] [--indexes] [--short] [--fresh]
 
 The database holds `--rows` rows before it begins (kept under `.mintql/bench` for the next run): persons with three
 accounts, each account with three hundred rows. A batch is `--accounts` accounts of persons taken at random, with
 `--each` rows an account. Compared are, round by round:
 
-    R         COPY of a batch into a table of the same columns and primary key, nothing else
-    COPY      COPY of a batch into `transactions` itself, with all keys and indexes but no triggers
+    R bare    COPY of a batch into a table of the same columns and primary key, nothing else: the goals are ratios to it
+    R indexed COPY of a batch into `transactions` itself: all keys and indexes, but none of our triggers
     sql       the ingestion's database transaction: parsed rows in; rows, sums, alerts, events, fingerprints, states out
     worker    all of it: pages stored raw, decoded, parsed, logged, categorized, that transaction, and what follows it
 
@@ -17,7 +17,9 @@ accounts, each account with three hundred rows. A batch is `--accounts` accounts
     replay    the same rows once more
 
 Each writer is a process with a connection of its own (`worker`: with the pool of a worker). Printed are the medians of
-the rounds as ratios to R and to COPY, and WAL bytes a row.
+the rounds: rows a second as ratios to both, with the lowest and highest; the same by processor time (of the writers and of
+all of PostgreSQL's processes together), which others on the machine disturb less; processor time a row of each of the two;
+and WAL bytes a row. `--indexes` tells what each index of `transactions`, and each trigger, adds to COPY.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
@@ -39,8 +41,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from _ingest_indexes import print_indexes
 from _ingest_people import ACCOUNTS_EACH, ROWS_EACH, Account, Batch, fill, first_rows, home_of, next_day
 from _ingest_ways import Worker, copy, folded, post, transact
+from _processes import cpu_seconds
 
 from mintql.domain.merchants import remembered
 from mintql.embedded.postgres import running_postgres
@@ -54,6 +58,7 @@ CACHE = Path(".mintql/bench")
 WORKER_SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off", "timezone": "UTC"}
 SHORT = {"rows": 300_000, "batches": 4, "repeat": 2}
 MIXES = ("new", "refresh", "replay")
+BARE, INDEXED = "R bare", "R indexed"
 
 
 @dataclass(frozen=True)
@@ -66,14 +71,21 @@ class Timed:
     start: float
     end: float
     wal_bytes: int
+    python_seconds: float
+    """Processor time of this writer."""
+    postgres_seconds: float
+    """Processor time of all of PostgreSQL, for all writers."""
 
 
 class Writer:
     """One of the processes that write."""
 
-    def __init__(self, number: int, options: argparse.Namespace, barrier: Barrier, out: Queue[Timed]) -> None:
+    def __init__(
+        self, number: int, options: argparse.Namespace, postgres_pid: int, barrier: Barrier, out: Queue[Timed]
+    ) -> None:
         self.number = number
         self.options = options
+        self.postgres_pid = postgres_pid
         self.barrier = barrier
         self.out = out
         self.round = 0
@@ -107,13 +119,15 @@ class Writer:
         """Do it when all writers are ready, and report."""
         self.barrier.wait()
         before = await conn.fetchval("SELECT pg_current_wal_insert_lsn()")
+        postgres = cpu_seconds(self.postgres_pid)
         self.barrier.wait()
-        start = time.monotonic()
+        start, python = time.monotonic(), time.process_time()
         await act()
-        end = time.monotonic()
+        end, python = time.monotonic(), time.process_time() - python
         self.barrier.wait()
+        postgres = cpu_seconds(self.postgres_pid) - postgres
         wal = await conn.fetchval("SELECT pg_current_wal_insert_lsn() - $1::pg_lsn", before)
-        self.out.put(Timed(way, self.round, rows, start, end, int(wal)))
+        self.out.put(Timed(way, self.round, rows, start, end, int(wal), python, postgres))
 
     async def run(self, urls: dict[str, str]) -> None:
         """All rounds; the first warms up and is not counted."""
@@ -137,7 +151,7 @@ class Writer:
 
     async def by_copy(self, conn: asyncpg.Connection) -> None:
         """The floor, and the same with all keys and indexes."""
-        for way, table in (("R", "floor"), ("COPY", "transactions")):
+        for way, table in ((BARE, "floor"), (INDEXED, "transactions")):
             batches = self.batches()
 
             async def act(batches: list[Batch] = batches, table: str = table) -> None:
@@ -181,21 +195,28 @@ def _rows(batches: list[Batch]) -> int:
     return sum(batch.count() for batch in batches)
 
 
-def write(number: int, options: argparse.Namespace, urls: dict[str, str], barrier: Barrier, out: Queue[Timed]) -> None:
+def write(
+    number: int,
+    options: argparse.Namespace,
+    urls: dict[str, str],
+    postgres_pid: int,
+    barrier: Barrier,
+    out: Queue[Timed],
+) -> None:
     """Be one writer process."""
     try:
-        asyncio.run(Writer(number, options, barrier, out).run(urls))
+        asyncio.run(Writer(number, options, postgres_pid, barrier, out).run(urls))
     except BaseException:
         barrier.abort()
         raise
 
 
-def measure(options: argparse.Namespace, urls: dict[str, str]) -> list[Timed]:
+def measure(options: argparse.Namespace, urls: dict[str, str], postgres_pid: int) -> list[Timed]:
     """Run the writers side by side; return what they did after warming up."""
     context = multiprocessing.get_context("spawn")
     barrier, out = context.Barrier(options.writers), context.Queue()
     writers = [
-        context.Process(target=write, args=(number, options, urls, barrier, out), daemon=True)
+        context.Process(target=write, args=(number, options, urls, postgres_pid, barrier, out), daemon=True)
         for number in range(options.writers)
     ]
     for process in writers:
@@ -213,24 +234,61 @@ def measure(options: argparse.Namespace, urls: dict[str, str]) -> list[Timed]:
     return [item for item in found if item.round]
 
 
-def print_table(found: list[Timed]) -> None:
-    speeds: dict[str, dict[int, float]] = defaultdict(dict)
-    wal: dict[str, list[float]] = defaultdict(list)
+@dataclass(frozen=True)
+class Cost:
+    """What one way took in one round, of all writers together: seconds and bytes a row."""
+
+    clock: float
+    python: float
+    postgres: float
+    wal_bytes: float
+
+    @property
+    def processor(self) -> float:
+        """Processor seconds a row."""
+        return self.python + self.postgres
+
+
+def costs(found: list[Timed]) -> dict[str, dict[int, Cost]]:
+    """Return what each way took, by round."""
     groups: dict[tuple[str, int], list[Timed]] = defaultdict(list)
     for item in found:
         groups[item.way, item.round].append(item)
+    by_way: dict[str, dict[int, Cost]] = defaultdict(dict)
     for (way, number), items in groups.items():
         rows = sum(item.rows for item in items)
-        speeds[way][number] = rows / (max(item.end for item in items) - min(item.start for item in items))
-        wal[way].append(max(item.wal_bytes for item in items) / rows)
-    print(f"{'':16}{'to R':>8}{'lowest':>10}{'highest':>10}{'to COPY':>10}{'WAL bytes/row':>16}")
-    for way, by_round in speeds.items():
-        ratios = [speed / speeds["R"][number] for number, speed in by_round.items()]
-        to_copy = statistics.median(speed / speeds["COPY"][number] for number, speed in by_round.items())
-        print(
-            f"{way:16}{statistics.median(ratios):8.2f}{min(ratios):10.2f}{max(ratios):10.2f}{to_copy:10.2f}"
-            f"{statistics.median(wal[way]):16.0f}"
+        by_way[way][number] = Cost(
+            (max(item.end for item in items) - min(item.start for item in items)) / rows,
+            sum(item.python_seconds for item in items) / rows,
+            max(item.postgres_seconds for item in items) / rows,
+            max(item.wal_bytes for item in items) / rows,
         )
+    return by_way
+
+
+def print_table(found: list[Timed]) -> None:
+    by_way = costs(found)
+    bare, indexed = by_way[BARE], by_way[INDEXED]
+    print(f"{'':16}{'by the clock to':^36}{'by processor to':^20}{'processor us a row':^20}{'WAL bytes':>10}")
+    print(
+        f"{'':16}{'bare':>8}{'lowest':>9}{'highest':>9}{'indexed':>10}{'bare':>10}{'indexed':>10}"
+        f"{'Python':>10}{'PostgreSQL':>12}{'a row':>8}"
+    )
+    for way, by_round in by_way.items():
+        clock = [bare[number].clock / cost.clock for number, cost in by_round.items()]
+        print(
+            f"{way:16}{statistics.median(clock):8.2f}{min(clock):9.2f}{max(clock):9.2f}"
+            f"{_median(indexed[number].clock / cost.clock for number, cost in by_round.items()):10.2f}"
+            f"{_median(bare[number].processor / cost.processor for number, cost in by_round.items()):10.2f}"
+            f"{_median(indexed[number].processor / cost.processor for number, cost in by_round.items()):10.2f}"
+            f"{_median(cost.python for cost in by_round.values()) * 1e6:10.1f}"
+            f"{_median(cost.postgres for cost in by_round.values()) * 1e6:12.1f}"
+            f"{_median(cost.wal_bytes for cost in by_round.values()):8.0f}"
+        )
+
+
+def _median(values: Iterable[float]) -> float:
+    return statistics.median(values)
 
 
 def categorizing(count: int = 20_000) -> float:
@@ -249,10 +307,10 @@ def categorizing(count: int = 20_000) -> float:
 
 
 def print_categorizing(options: argparse.Namespace, found: list[Timed]) -> None:
-    """Compare with what a new row takes of the writers, all of them together."""
+    """Compare with the processor time that a new row takes."""
+    by_way = costs(found)
     for way in options.ways:
-        items = [item for item in found if item.way == f"{way} new"]
-        seconds = sum(item.end - item.start for item in items) / sum(item.rows for item in items)
+        seconds = _median(cost.processor for cost in by_way[f"{way} new"].values())
         print(f"categorizing is {categorizing() / seconds:.1%} of {way} new, where no text was ever seen before")
 
 
@@ -265,6 +323,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, default=10, help="batches of each way in a round, for each writer")
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
     parser.add_argument("--ways", type=lambda text: text.split(","), default=["sql", "worker"], help="sql, worker")
+    parser.add_argument("--indexes", action="store_true", help="what each index and trigger adds to COPY, nothing else")
     parser.add_argument("--short", action="store_true", help="about a minute")
     parser.add_argument("--fresh", action="store_true", help="fill the database anew")
     options = parser.parse_args()
@@ -281,6 +340,8 @@ def parse_options() -> argparse.Namespace:
 def main() -> None:
     options = parse_options()
     home = home_of(CACHE, options.rows)
+    if options.indexes:
+        home = home.with_name(f"{home.name}-indexes")  # Many tables as large: they would be in the way of the other.
     if options.fresh:
         shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True, exist_ok=True)
@@ -290,9 +351,12 @@ def main() -> None:
         running_valkey(Path(folder)) as valkey,
     ):
         asyncio.run(fill(server.url("postgres"), options.rows))
+        if options.indexes:
+            asyncio.run(print_indexes(server.url("postgres"), options.rows, options.accounts, options.each))
+            return
         objects = home.resolve() / "objects"  # On the disk that the database is on, not in memory.
         urls = {"database": server.url("postgres"), "redis": valkey.url, "objects": str(objects)}
-        found = measure(options, urls)
+        found = measure(options, urls, server.process.pid)
         shutil.rmtree(objects, ignore_errors=True)
     print(
         f"{options.writers} writers on {multiprocessing.cpu_count()} cores, {options.rows} rows in the database,"

@@ -36,7 +36,7 @@ from mintql.services.row_sift import sift
 from mintql.services.transfer_clues import may_be_found
 from mintql.store import choices, succession
 from mintql.store import ingest as store
-from mintql.store.ingest import Account, KnownAccount, NewRow
+from mintql.store.ingest import Account, KnownAccount, NearAsked, NewRow
 from mintql.store.queries import Conn
 from mintql.store.succession import NewMatch
 from mintql.store.sync import RunKey
@@ -131,7 +131,7 @@ class RowWriter:
         near = await store.near_rows(
             self._conn,
             [
-                (work.account, item.row)
+                NearAsked(work.account, item.row, _is_told(work, item.row.posted_on), work.said.rows)
                 for work in works
                 if not work.is_new
                 for item in work.candidates.values()
@@ -335,3 +335,9 @@ class RowWriter:
             elif work.account in self._taken_from or window is not None:
                 lists.append((*work.account, pack([]) if work.account in self._taken_from else None, *covered))
         await store.write_seen(self._conn, lists)
+
+
+def _is_told(work: AccountWork, day: date) -> bool:
+    """Tell whether a run shows all rows of a day, or names rows that it does not show any more."""
+    window = work.said.window
+    return bool(work.said.removed) or (window is not None and window.first <= day <= window.last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -223,35 +223,56 @@ async def stored_rows(conn: Conn, keys: Sequence[tuple[UserId, AccountId, str]])
     return _by_account(await conn.fetch(SQL.stored_rows, *[list(column) for column in zip(*keys, strict=True)]))
 
 
-async def near_rows(conn: Conn, rows: Sequence[tuple[Account, ProviderTransaction]]) -> dict[Account, list[StoredRow]]:
-    """Return posted rows without a successor that have the amount of one of these, around its day, by account."""
+class NearAsked(NamedTuple):
+    """A new posted row that stored ones may be near to, and whether its run tells of all of its day.
+
+    `shown` are all ids that the run shows of the account: what it shows is no other row under a new name.
+    """
+
+    account: Account
+    row: ProviderTransaction
+    day_is_told: bool
+    shown: Collection[str]
+
+
+async def near_rows(conn: Conn, rows: Sequence[NearAsked]) -> dict[Account, list[StoredRow]]:
+    """Return posted rows without a successor that one of these may be another word for, by account.
+
+    They have the amount of one, and are not shown by its run. Where the person has imported files they are of a day
+    around its own, else of the very day: only a row that its run should show and does not has changed its id.
+    """
     if not rows:
         return {}
     # By month, so that no amount is compared with all of a long history.
-    months: dict[tuple[Account, int, int], list[ProviderTransaction]] = {}
+    months: dict[tuple[Account, int, int], list[NearAsked]] = {}
     days: dict[tuple[Account, int, str], list[date]] = {}
-    for account, row in rows:
-        months.setdefault((account, row.posted_on.year, row.posted_on.month), []).append(row)
+    for asked in rows:
+        account, row = asked.account, asked.row
+        months.setdefault((account, row.posted_on.year, row.posted_on.month), []).append(asked)
         days.setdefault((account, row.amount_minor, row.currency), []).append(row.posted_on)
+    shown = {asked.account: asked.shown for asked in rows}
+    told = [[asked.row.posted_on for asked in group if asked.day_is_told] for group in months.values()]
     found = await conn.fetch(
         SQL.near_rows,
         [account[0] for account, _, _ in months],
         [account[1] for account, _, _ in months],
-        [min(row.posted_on for row in group) - SAME_PURCHASE for group in months.values()],
-        [max(row.posted_on for row in group) + SAME_PURCHASE for group in months.values()],
-        ["{" + ",".join({str(row.amount_minor) for row in group}) + "}" for group in months.values()],
+        [min(asked.row.posted_on for asked in group) for group in months.values()],
+        [max(asked.row.posted_on for asked in group) for group in months.values()],
+        ["{" + ",".join({str(asked.row.amount_minor) for asked in group}) + "}" for group in months.values()],
+        SAME_PURCHASE_DAYS,
+        [min(group, default=None) for group in told],
+        [max(group, default=None) for group in told],
     )
-    return {
-        account: [
-            row
-            for row in near
-            if any(
-                abs(row.posted_on - day) <= SAME_PURCHASE
-                for day in days.get((account, row.amount_minor, row.currency), ())
-            )
-        ]
-        for account, near in _by_account(found).items()
-    }
+    near = [
+        row
+        for row in found
+        if row["external_id"] not in shown[account := (row["user_id"], row["account_id"])]
+        and any(
+            abs(row["posted_on"] - day) <= SAME_PURCHASE
+            for day in days.get((account, row["amount_minor"], row["currency"]), ())
+        )
+    ]
+    return _by_account(near)
 
 
 async def coverage(conn: Conn, accounts: Sequence[Account]) -> dict[Account, Coverage]:

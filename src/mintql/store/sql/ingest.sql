@@ -184,8 +184,10 @@ JOIN unnest($1::bigint[], $2::bigint[], $3::text[]) AS asked (user_id, account_i
     USING (user_id, account_id, external_id)
 
 -- name: near_rows
--- Posted rows without a successor of these accounts and days that have one of these amounts; none that a person decided
--- on. Each account's days are walked once, whatever the number of amounts. `stands_for`: the ids of rows that gave way.
+-- Posted rows without a successor of these accounts that have one of these amounts; none that a person decided on. Of
+-- persons who imported files those $6 days before the first and after the last day; of others those of $7 to $8, the days
+-- that a run tells of completely, and those that were taken back. Each account's days are walked once, whatever the
+-- number of amounts. `stands_for`: the ids of rows that gave way.
 SELECT DISTINCT ON (user_id, account_id, transaction_id) row.user_id, row.account_id, row.transaction_id, external_id,
     row.posted_on, row.amount_minor, row.currency, pending, description, merchant, merchant_key, category_id,
     category_source, category_detail, institution_code, successor_id, removed_at, import_id, note, tags,
@@ -207,16 +209,21 @@ SELECT DISTINCT ON (user_id, account_id, transaction_id) row.user_id, row.accoun
         FROM gave_way
     ) AS stands_for
 FROM (
-    SELECT user_id, account_id, first_day, last_day, amounts::bigint[] AS amounts_minor
-    FROM unnest($1::bigint[], $2::bigint[], $3::date[], $4::date[], $5::text[])
-        AS said (user_id, account_id, first_day, last_day, amounts)
+    SELECT user_id, account_id, amounts::bigint[] AS amounts_minor, first_day, last_day,
+        CASE WHEN has_files THEN first_day - $6::int ELSE shown_first END AS walked_first,
+        CASE WHEN has_files THEN last_day + $6::int ELSE shown_last END AS walked_last
+    FROM unnest($1::bigint[], $2::bigint[], $3::date[], $4::date[], $5::text[], $7::date[], $8::date[])
+        AS said (user_id, account_id, first_day, last_day, amounts, shown_first, shown_last)
+    CROSS JOIN LATERAL (
+        SELECT EXISTS (SELECT FROM file_imports AS file WHERE file.user_id = said.user_id) AS has_files
+    ) AS person
     OFFSET 0  -- The amounts are read once, not for each row that is looked at.
 ) AS asked
 -- Two branches, each with an index of its own: rows that count, and the few that were taken back.
 CROSS JOIN LATERAL (
     SELECT * FROM transactions AS live
     WHERE live.user_id = asked.user_id AND live.account_id = asked.account_id
-      AND live.posted_on BETWEEN asked.first_day AND asked.last_day
+      AND live.posted_on BETWEEN asked.walked_first AND asked.walked_last
       AND live.amount_minor = ANY (asked.amounts_minor) AND NOT live.pending
       AND live.successor_id IS NULL AND live.removed_at IS NULL
     UNION ALL

@@ -17,9 +17,9 @@ accounts, each account with three hundred rows. A batch is `--accounts` accounts
     replay    the same rows once more
 
 Each writer is a process with a connection of its own (`worker`: with the pool of a worker). Printed are the medians of
-the rounds: rows a second as ratios to both, with the lowest and highest; the same by processor time (of the writers and of
-all of PostgreSQL's processes together), which others on the machine disturb less; processor time a row of each of the two;
-and WAL bytes a row. `--indexes` tells what each index of `transactions`, and each trigger, adds to COPY.
+the rounds: rows a second as ratios to both, with the lowest and highest; the same by processor time, of the writers and
+of all of PostgreSQL's processes together, which others on the machine disturb less; processor time a row of each of the
+two; and WAL bytes a row. `--indexes` tells what each index of `transactions`, and each trigger, adds to COPY.
 """
 
 from __future__ import annotations

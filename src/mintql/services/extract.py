@@ -34,13 +34,14 @@ from mintql.observing import metrics
 from mintql.services import alerts
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects, Job
+from mintql.services.extract_finish import Finisher
 from mintql.services.leftovers import hand_back, record_leftovers
-from mintql.services.sync import CARRY_SECONDS, next_daily, tell_progress
+from mintql.services.sync import next_daily, tell_progress
 from mintql.store import connections, examinations
 from mintql.store import sync as store
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
-from mintql.store.sync import Claim, Extracted, Extraction, RunKey, StoredPage
+from mintql.store.sync import Claim, Extracted, Extraction, Finished, RunKey, StoredPage
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,9 @@ CLAIMS_MAX = 120
 RETRY_SECONDS = (5, 30, 120, 600)
 """Pause before the second, third ... attempt."""
 GZIP_LEVEL = 1
+INLINE_BYTES_MAX = 32 * 1024
+"""Packing or unpacking so much takes less than handing it to a thread, and keeps the loop for a fraction of a
+millisecond."""
 PLAN_NAME = "plan.json.gz"
 """Beside an imported file lies the plan by which it is read."""
 
@@ -100,9 +104,11 @@ async def extract(place: Workplace, keys: Sequence[RunKey]) -> None:
     await place.perform(Effects(changed={run.key.user_id for run in runs}))
     slots = asyncio.Semaphore(FETCHES_AT_ONCE_MAX)
 
+    finisher = Finisher(place.begin, place.clock, _let_go)
+
     async def one(run: Extraction) -> bool:
         async with slots:
-            return await _extract_one(place, run)
+            return await _extract_one(place, run, finisher)
 
     async with keep_leases(place, runs):
         complete = await asyncio.gather(*(one(run) for run in runs))
@@ -135,7 +141,7 @@ async def keep_leases(place: Workplace, runs: Sequence[Claim]) -> AsyncIterator[
         await asyncio.wait([task])
 
 
-async def _extract_one(place: Workplace, run: Extraction) -> bool:
+async def _extract_one(place: Workplace, run: Extraction, finisher: Finisher) -> bool:
     """Fetch and store the pages of one run; True when they are complete."""
     pages: list[StoredPage] = []
     started_at = perf_counter()
@@ -143,11 +149,7 @@ async def _extract_one(place: Workplace, run: Extraction) -> bool:
         if run.attempt > 1:
             await record_leftovers(place.begin, place.objects, run)
         brought = await (_adopt if run.import_id is not None else _fetch)(place, run, pages)
-        async with place.begin() as conn:
-            now = place.clock()
-            if await store.finish_extraction(conn, run, pages, brought, now, timedelta(seconds=CARRY_SECONDS)):
-                return True
-            await _let_go(conn, run, pages, now)
+        return await finisher.finish(Finished(run, pages, brought))
     except InstitutionFailure as failure:
         await settle_failure(place, run, failure, "queued", run.attempt, pages)
     except InvalidInput as refused:
@@ -275,10 +277,15 @@ async def _store_page(place: Workplace, run: Extraction, page: RawPage, pages: l
         raise InstitutionFailure(f"The institution gave more than {PAGES_PER_RUN_MAX} pages in one run.")
     number = len(pages)
     object_key = raw_key(run, number)
-    packed = await asyncio.to_thread(gzip.compress, page.content, GZIP_LEVEL, mtime=0)
+    small = len(page.content) <= INLINE_BYTES_MAX
+    packed, digest = _pack(page.content) if small else await asyncio.to_thread(_pack, page.content)
     await place.objects.put(object_key, packed, "application/gzip")
-    digest = hashlib.sha256(page.content).digest()
     pages.append(StoredPage(number, object_key, digest, len(page.content), page.content_type))
+
+
+def _pack(content: bytes) -> tuple[bytes, bytes]:
+    """Return a page as it is stored, and the SHA-256 of it as it came."""
+    return gzip.compress(content, GZIP_LEVEL, mtime=0), hashlib.sha256(content).digest()
 
 
 def raw_key(run: Extraction, page: int) -> str:
@@ -320,7 +327,7 @@ async def _let_go(conn: Conn, run: Claim, pages: Sequence[StoredPage], now: date
     Those of a run that was removed, with all its history, go as well.
     """
     if await store.progress(conn, run.key) is not None:
-        await store.insert_raw_objects(conn, run.key, run.attempt, pages, "abandoned")
+        await store.insert_raw_objects(conn, [(run.key, run.attempt, pages)], "abandoned")
         return
     prefix = f"raw/{run.key.user_id}/{run.connection_id}/{run.key.run_id}/"
     await connections.doom_objects(conn, run.key.user_id, prefix, now)
@@ -352,7 +359,7 @@ async def settle_failure(
         if not held:
             await _let_go(conn, run, pages, now)
             return
-        await store.insert_raw_objects(conn, run.key, run.attempt, pages, "abandoned")
+        await store.insert_raw_objects(conn, [(run.key, run.attempt, pages)], "abandoned")
         if run.import_id is None and not has_new_login:
             await store.note_failure(
                 conn,

@@ -181,10 +181,16 @@ async def write_slices(
     works = [work for work, part in pairs if part.closing]
     files = [(run.key.user_id, run.import_id) for run in (work.run for work in works) if run.import_id is not None]
     await imports.take_up(conn, files, now)
+    await _settle(conn, works, now)
+    ended = {work.run.key: _notices(work) for work in works if not work.dead}
     counts += [
-        (metrics.SYNC_RUNS.of(run.institution_id, "succeeded", ""), 1) for run in await _settle(conn, works, now)
+        (metrics.SYNC_RUNS.of(work.run.institution_id, "succeeded", ""), 1)
+        for work in works
+        if work.run.key in ended
     ]
-    progress = await store.note_rows(conn, [_counts(work, part, changes[work.run.key]) for work, part in pairs])
+    rows = [_counts(work, part, changes[work.run.key]) for work, part in pairs]
+    progress = await store.note_rows(conn, rows, ended, now)
+    await store.advance_connections(conn, ended, now, next_daily(now))
     events = progress_events(progress) + _change_events([(work.run, changes[work.run.key]) for work, _ in pairs])
     _, effects = await append_events(conn, events)
     effects.changed |= effects.told
@@ -213,8 +219,8 @@ async def _settle_transfers(conn: Conn, changes: Mapping[RunKey, Changes], now: 
             of_run.months |= moved.months
 
 
-async def _settle(conn: Conn, works: Sequence[Work], now: datetime) -> list[Ingestion]:
-    """Record what became of pages and unreadable rows; end the runs that lack nothing, and return them."""
+async def _settle(conn: Conn, works: Sequence[Work], now: datetime) -> None:
+    """Record what became of pages and unreadable rows."""
     settled = [
         (work.run.key.user_id, item.object_id, "dead" if item.object_id in work.dead else "ingested",
          work.dead.get(item.object_id))
@@ -231,10 +237,6 @@ async def _settle(conn: Conn, works: Sequence[Work], now: datetime) -> list[Inge
             for object_id, row in work.quarantined
         ],
     )  # fmt: skip
-    whole = [(work.run.key, _notices(work)) for work in works if not work.dead]
-    if whole:
-        await store.succeed_runs(conn, whole, now, next_daily(now))
-    return [work.run for work in works if not work.dead]
 
 
 def _notices(work: Work) -> list[str]:

@@ -54,8 +54,8 @@ async def record_leftovers(begin: Begin, objects: ObjectStore, run: Extraction) 
     try:
         found = await _unknown(begin, objects, run)
         async with begin() as conn:
-            for attempt, pages in sorted(found.items()):
-                await store.insert_raw_objects(conn, run.key, attempt, pages, "abandoned")
+            extractions = [(run.key, attempt, pages) for attempt, pages in sorted(found.items())]
+            await store.insert_raw_objects(conn, extractions, "abandoned")
     except ObjectStoreDown as error:
         log.warning("leftovers of run %s not looked for: %s", run.key.run_id, error)
 

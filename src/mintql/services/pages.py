@@ -17,13 +17,15 @@ from mintql.domain.institutions import ParsedPage, RejectedRow, Window
 from mintql.gateways.objects import ObjectMissing, ObjectStoreDown
 from mintql.institutions.base import Connector
 from mintql.institutions.imported import ImportedFile, parse_import
-from mintql.services.extract import Workplace, settle_failure
+from mintql.services.extract import INLINE_BYTES_MAX, Workplace, settle_failure
 from mintql.store.sync import Ingestion, RawObject
 
 log = logging.getLogger(__name__)
 
 OBJECTS_AT_ONCE_MAX = 20
 PAGE_BYTES_MAX = 64 * 1024 * 1024
+UNPACKED_TIMES = 8
+"""How many times as large a page of JSON is when it is unpacked, or a little less."""
 
 
 @dataclass(slots=True)
@@ -136,19 +138,21 @@ async def _content(place: Workplace, item: RawObject) -> bytes:
     """Return a page as the institution sent it; raise `PageUnreadable` when it is not that any more."""
     try:
         packed = await place.objects.get(item.object_key)
-        content = await asyncio.to_thread(_unpack, packed)
+        small = len(packed) * UNPACKED_TIMES <= INLINE_BYTES_MAX
+        content, digest = _unpack(packed) if small else await asyncio.to_thread(_unpack, packed)
     except ObjectMissing:
         raise PageUnreadable("it is missing from the object store") from None
     except (OSError, EOFError, zlib.error) as error:
         raise PageUnreadable(f"it cannot be unpacked: {error}") from None
-    if hashlib.sha256(content).digest() != item.sha256:
+    if digest != item.sha256:
         raise PageUnreadable("its checksum is not the one recorded when it was stored")
     return content
 
 
-def _unpack(packed: bytes) -> bytes:
+def _unpack(packed: bytes) -> tuple[bytes, bytes]:
+    """Return a page as it came, and the SHA-256 of that."""
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
     content = unpacker.decompress(packed, PAGE_BYTES_MAX)
     if unpacker.unconsumed_tail:
         raise EOFError(f"it is larger than {PAGE_BYTES_MAX} bytes")
-    return content
+    return content, hashlib.sha256(content).digest()

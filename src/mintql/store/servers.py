@@ -97,7 +97,7 @@ def _pool(settings: Settings, role: Role, connect: Any, *, smallest: int) -> asy
         command_timeout=settings.statement_timeout_ms / 1000 + 1,
         statement_cache_size=STATEMENTS_CACHED_MAX,
         server_settings=server_settings,
-        reset=_nothing_left if role == "api" else None,
+        reset=_nothing_left,
     )
 
 
@@ -106,7 +106,7 @@ def _new_pool(**options: Any) -> asyncpg.Pool[asyncpg.Record]:
 
 
 async def _nothing_left(_: object) -> None:
-    """Leave out what would reset a connection of the API: whatever its code sets ends with the transaction.
+    """Leave out what would reset a connection: whatever the code sets ends with the transaction.
 
     asyncpg itself has ended a transaction that was left open by then. Its own query would cost a way to the database.
     """

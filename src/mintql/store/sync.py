@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 import asyncpg
@@ -14,6 +14,7 @@ from mintql.store.sync_rows import (
     Claim,
     Extracted,
     Extraction,
+    Finished,
     Ingestion,
     RawObject,
     RowCounts,
@@ -26,6 +27,7 @@ __all__ = [
     "Claim",
     "Extracted",
     "Extraction",
+    "Finished",
     "Ingestion",
     "Progress",
     "RawObject",
@@ -160,28 +162,28 @@ async def note_page(conn: Conn, key: RunKey, attempt: int, pages: int) -> bool:
     return await conn.fetchval(SQL.note_page, *key, attempt, pages) is not None
 
 
-async def finish_extraction(
-    conn: Conn, run: Extraction, pages: Sequence[StoredPage], brought: Extracted, now: datetime, carry: timedelta
-) -> bool:
-    """Record that all pages are stored; False when the run is no longer this attempt's."""
-    first, last = brought.window or (None, None)
-    finished = await conn.fetchval(
-        SQL.finish_extraction,
-        *run.key,
-        run.attempt,
-        len(pages),
-        first,
-        last,
-        brought.cursor,
+async def finish_extractions(conn: Conn, finished: Sequence[Finished], now: datetime, carry: timedelta) -> set[RunKey]:
+    """Record that all pages of these runs are stored; return those that were still these attempts'."""
+    users, ids = _columns([item.run.key for item in finished])
+    rows = await conn.fetch(
+        SQL.finish_extractions,
+        users,
+        ids,
+        [item.run.attempt for item in finished],
+        [len(item.pages) for item in finished],
+        [item.brought.window[0] if item.brought.window else None for item in finished],
+        [item.brought.window[1] if item.brought.window else None for item in finished],
+        [item.brought.cursor for item in finished],
+        [item.brought.whole for item in finished],
+        [json.dumps(list(item.brought.failures)) for item in finished],
         now,
         now + carry,
-        brought.whole,
-        json.dumps(list(brought.failures)),
     )
-    if finished is None:
-        return False
-    await insert_raw_objects(conn, run.key, run.attempt, pages, "stored")
-    return True
+    held = {RunKey(row["user_id"], row["run_id"]) for row in rows}
+    await insert_raw_objects(
+        conn, [(item.run.key, item.run.attempt, item.pages) for item in finished if item.run.key in held], "stored"
+    )
+    return held
 
 
 async def take_request(conn: Conn, user_id: UserId, connection_id: ConnectionId, day: date, requests_max: int) -> bool:
@@ -195,17 +197,23 @@ async def import_of(conn: Conn, user_id: UserId, import_id: ImportId) -> tuple[s
     return None if row is None else (row["object_key"], row["sha256"], row["size_bytes"])
 
 
-async def insert_raw_objects(conn: Conn, key: RunKey, attempt: int, pages: Sequence[StoredPage], state: str) -> None:
-    """Record raw pages; those of an attempt that failed are kept as `abandoned`."""
+async def insert_raw_objects(
+    conn: Conn, extractions: Sequence[tuple[RunKey, int, Sequence[StoredPage]]], state: str
+) -> None:
+    """Record raw pages of (run, attempt, pages); those of an attempt that failed are kept as `abandoned`."""
+    pages = [(*key, attempt, page) for key, attempt, pages in extractions for page in pages]
+    if not pages:
+        return
     await conn.execute(
         SQL.insert_raw_objects,
-        *key,
-        attempt,
-        [page.page for page in pages],
-        [page.object_key for page in pages],
-        [page.sha256 for page in pages],
-        [page.size_bytes for page in pages],
-        [page.content_type for page in pages],
+        [user_id for user_id, _, _, _ in pages],
+        [run_id for _, run_id, _, _ in pages],
+        [attempt for _, _, attempt, _ in pages],
+        [page.page for *_, page in pages],
+        [page.object_key for *_, page in pages],
+        [page.sha256 for *_, page in pages],
+        [page.size_bytes for *_, page in pages],
+        [page.content_type for *_, page in pages],
         state,
     )
 
@@ -302,8 +310,14 @@ async def lock_ingesting(conn: Conn, runs: Sequence[Ingestion]) -> set[RunKey]:
     return {RunKey(row["user_id"], row["run_id"]) for row in rows}
 
 
-async def note_rows(conn: Conn, counts: Sequence[RowCounts]) -> list[Progress]:
-    """Add to the counts of runs; return their progress."""
+async def note_rows(
+    conn: Conn, counts: Sequence[RowCounts], ended: Mapping[RunKey, Sequence[str]], now: datetime
+) -> list[Progress]:
+    """Add to the counts of runs, and end those that have succeeded, each with its institution's notices.
+
+    Returns:
+        Their progress, `ended` or not.
+    """
     users, ids = _columns([item.run for item in counts])
     return await conn.fetch(
         SQL.note_rows,
@@ -316,20 +330,21 @@ async def note_rows(conn: Conn, counts: Sequence[RowCounts]) -> list[Progress]:
         [item.removed for item in counts],
         [item.quarantined for item in counts],
         [item.matched for item in counts],
+        [json.dumps(list(ended[item.run])) if item.run in ended else None for item in counts],
+        now,
     )
 
 
-async def succeed_runs(
-    conn: Conn, runs: Sequence[tuple[RunKey, Sequence[str]]], now: datetime, next_attempt_at: datetime
-) -> None:
-    """End runs as succeeded, each with its institution's notices; move their connections past what they brought."""
-    users, ids = _columns([key for key, _ in runs])
-    await conn.execute(SQL.succeed_runs, users, ids, now, [json.dumps(list(notices)) for _, notices in runs])
-    await conn.execute(SQL.advance_connections, users, ids, now, next_attempt_at)
+async def advance_connections(conn: Conn, ended: Iterable[RunKey], now: datetime, next_attempt_at: datetime) -> None:
+    """Move connections past what their runs, which have succeeded, brought."""
+    if keys := list(ended):
+        await conn.execute(SQL.advance_connections, *_columns(keys), now, next_attempt_at)
 
 
 async def start_over(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId]]) -> None:
     """Make connections be read from their beginning with their next run."""
+    if not connections:
+        return
     users, ids = [user_id for user_id, _ in connections], [connection_id for _, connection_id in connections]
     await conn.execute(SQL.start_over, users, ids)
 
@@ -338,8 +353,8 @@ async def settle_raw_objects(
     conn: Conn, settled: Sequence[tuple[UserId, RawObjectId, str, str | None]], now: datetime
 ) -> None:
     """Record what became of raw pages: (person, object, `ingested` or `dead`, reason)."""
-    columns = [list(column) for column in zip(*settled, strict=True)] or [[], [], [], []]
-    await conn.execute(SQL.settle_raw_objects, *columns, now)
+    if settled:
+        await conn.execute(SQL.settle_raw_objects, *[list(column) for column in zip(*settled, strict=True)], now)
 
 
 async def quarantine(conn: Conn, rows: Sequence[tuple[UserId, RawObjectId, int, str, str, str]]) -> None:

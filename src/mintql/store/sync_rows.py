@@ -62,6 +62,15 @@ class StoredPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Finished:
+    """An extraction whose pages are all stored, with them and what else it brought."""
+
+    run: Extraction
+    pages: Sequence[StoredPage]
+    brought: Extracted
+
+
+@dataclass(frozen=True, slots=True)
 class Ingestion:
     """A run that this worker may ingest."""
 

@@ -6,6 +6,16 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::tex
     $8::bigint[], $9::bigint[], $10::timestamptz[])
     AS said (user_id, connection_id, external_id, name, kind, mask, currency, balance_minor, available_minor,
         balance_at)
+-- Most say nothing new, and a conflict would lock the row, which is a write.
+WHERE NOT EXISTS (
+    SELECT FROM accounts AS there
+    WHERE there.user_id = said.user_id AND there.connection_id = said.connection_id
+      AND there.external_id = said.external_id
+      AND (there.name, there.kind, there.mask, there.currency, there.balance_minor, there.available_minor,
+            there.balance_at)
+        IS NOT DISTINCT FROM (said.name, said.kind, said.mask, said.currency, said.balance_minor,
+            said.available_minor, said.balance_at)
+)
 ORDER BY user_id, connection_id, external_id
 ON CONFLICT (user_id, connection_id, external_id) DO UPDATE SET
     name = excluded.name, kind = excluded.kind, mask = excluded.mask, currency = excluded.currency,

@@ -146,20 +146,34 @@ UPDATE sync_runs SET pages = $4
 WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND state = 'extracting'
 RETURNING run_id
 
--- name: finish_extraction
--- All pages are stored: the run may be ingested. Nothing when the run is no longer this attempt's.
-UPDATE sync_runs SET state = 'extracted', lease_until = NULL, pages = $4, window_first = $5, window_last = $6,
-    next_cursor = $7, next_attempt_at = $8, carried_until = $9, carries = 1, whole = $10,
-    account_failures = $11::text::jsonb
-WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND state = 'extracting'
-RETURNING run_id
+-- name: finish_extractions
+-- All pages of these runs are stored: they may be ingested. Returns those that were still these attempts'; the others
+-- are left alone. Locked in order, since several are written at once.
+WITH brought AS (
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[], $5::date[], $6::date[], $7::text[],
+        $8::boolean[], $9::text[])
+        AS brought (user_id, run_id, attempt, pages, window_first, window_last, cursor, whole, failures)
+), held AS (
+    SELECT run.user_id, run.run_id FROM sync_runs AS run JOIN brought
+        ON brought.user_id = run.user_id AND brought.run_id = run.run_id AND brought.attempt = run.attempt
+    WHERE run.state = 'extracting'
+    ORDER BY run.user_id, run.run_id
+    FOR UPDATE OF run
+)
+UPDATE sync_runs AS run SET state = 'extracted', lease_until = NULL, pages = brought.pages,
+    window_first = brought.window_first, window_last = brought.window_last, next_cursor = brought.cursor,
+    next_attempt_at = $10, carried_until = $11, carries = 1, whole = brought.whole,
+    account_failures = brought.failures::jsonb
+FROM held JOIN brought USING (user_id, run_id)
+WHERE run.user_id = held.user_id AND run.run_id = held.run_id
+RETURNING run.user_id, run.run_id
 
 -- name: insert_raw_objects
--- Records the raw pages of one extraction.
+-- Records the raw pages of extractions, all in one state.
 INSERT INTO raw_objects (user_id, run_id, attempt, page, object_key, sha256, size_bytes, content_type, state)
-SELECT $1, $2, $3, page, object_key, sha256, size_bytes, content_type, $9
-FROM unnest($4::int[], $5::text[], $6::bytea[], $7::bigint[], $8::text[])
-    AS pages (page, object_key, sha256, size_bytes, content_type)
+SELECT user_id, run_id, attempt, page, object_key, sha256, size_bytes, content_type, $9
+FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[], $5::text[], $6::bytea[], $7::bigint[], $8::text[])
+    AS pages (user_id, run_id, attempt, page, object_key, sha256, size_bytes, content_type)
 ON CONFLICT (user_id, run_id, attempt, page) DO NOTHING
 
 -- name: lock_link
@@ -243,24 +257,26 @@ ORDER BY run.user_id, run.run_id
 FOR UPDATE OF run
 
 -- name: note_rows
--- Adds to the counts of a run.
+-- Adds to the counts of runs; those whose every page has been ingested end as succeeded, with what the institution had
+-- to say (a JSON list of texts each). One write for both: a version of a run goes into five indexes.
 UPDATE sync_runs AS run SET rows_total = progress.total, rows_done = progress.done,
     rows_added = run.rows_added + progress.added, rows_changed = run.rows_changed + progress.changed,
     rows_removed = run.rows_removed + progress.removed, rows_quarantined = progress.quarantined,
-    rows_matched = run.rows_matched + progress.matched
-FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[])
-    AS progress (user_id, run_id, total, done, added, changed, removed, quarantined, matched)
+    rows_matched = run.rows_matched + progress.matched,
+    state = CASE WHEN progress.notices IS NULL THEN run.state ELSE 'succeeded' END,
+    lease_until = CASE WHEN progress.notices IS NULL THEN run.lease_until END,
+    finished_at = CASE WHEN progress.notices IS NULL THEN run.finished_at ELSE $11 END,
+    error_code = CASE WHEN progress.notices IS NULL THEN run.error_code END,
+    error_message = CASE WHEN progress.notices IS NULL THEN run.error_message END,
+    notices = CASE WHEN progress.notices IS NULL THEN run.notices
+        ELSE ARRAY (SELECT jsonb_array_elements_text(progress.notices::jsonb)) END
+FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], $9::int[],
+    $10::text[])
+    AS progress (user_id, run_id, total, done, added, changed, removed, quarantined, matched, notices)
 WHERE run.user_id = progress.user_id AND run.run_id = progress.run_id
 RETURNING run.user_id, run.run_id, run.connection_id, run.state, run.pages, run.rows_total, run.rows_done,
     run.rows_added, run.rows_changed, run.rows_removed, run.rows_quarantined, run.rows_matched, run.error_code,
     run.error_message
-
--- name: succeed_runs
--- Ends runs whose every page has been ingested, with what the institutions had to say (a JSON list of texts each).
-UPDATE sync_runs AS run SET state = 'succeeded', lease_until = NULL, finished_at = $3, error_code = NULL,
-    error_message = NULL, notices = ARRAY (SELECT jsonb_array_elements_text(done.notices::jsonb))
-FROM unnest($1::bigint[], $2::bigint[], $4::text[]) AS done (user_id, run_id, notices)
-WHERE run.user_id = done.user_id AND run.run_id = done.run_id
 
 -- name: advance_connections
 -- Moves connections past what their runs have brought, and clears their errors.

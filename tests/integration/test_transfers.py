@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from mintql.data import load_categories
+from mintql.domain.categories import OWN_ID_MIN, CategorySource
 from mintql.domain.errors import InvalidInput, NotFound
 from mintql.domain.ids import TransactionId, TransferId
 from mintql.jobs import search_transfers
@@ -17,6 +19,7 @@ from mintql.services.choices import Scope, recategorize
 from mintql.services.choices import undo as undo_choice
 from mintql.services.connections import disconnect
 from mintql.services.reconcile import reconcile_page
+from mintql.services.transfer_clues import may_be_found
 from support.factories import create_account, create_person, create_transaction
 from support.importer import Importer
 from support.people import acting_as, category
@@ -420,6 +423,21 @@ async def test_suggestions_change_nothing_until_confirmed_and_dismissed_ones_sta
         paired, _ = await transfers.pair_by_hand(conn, user_id, ids[0], ids[1], NOW)
     assert paired == suggested
     assert await sums_of(pipeline, user_id) == {"savings-transfer": 0}
+
+
+async def test_the_database_and_the_ingestion_agree_on_what_may_be_a_side(pipeline):
+    category_ids = [*sorted(load_categories().by_id), OWN_ID_MIN - 1, OWN_ID_MIN, OWN_ID_MIN + 1]
+    details = ["", "mcc 4829", "mcc 4829 vague", "vague"]
+    asked = [(each, source, detail) for each in category_ids for source in CategorySource for detail in details]
+    rows = await pipeline.fetch(
+        "SELECT may_be_side(category_id, source, detail) AS answer"
+        " FROM unnest($1::int[], $2::text[], $3::text[]) WITH ORDINALITY AS asked (category_id, source, detail, place)"
+        " ORDER BY place",
+        *map(list, zip(*asked, strict=True)),
+    )
+    answers = [row["answer"] for row in rows]
+    assert answers == [may_be_found(*one) for one in asked]
+    assert 0 < sum(answers) < len(answers)
 
 
 async def test_what_a_person_paired_stays_when_a_nearer_partner_comes(pipeline, owner):

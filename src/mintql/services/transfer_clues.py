@@ -12,7 +12,7 @@ from mintql.domain.transfers import LOAN_SLUGS
 
 
 def may_be_found(category_id: CategoryId, source: CategorySource, detail: str) -> bool:
-    """Tell whether a transaction's category lets it be found as a side; the query `near` asks the same of those there.
+    """Tell whether a transaction's category lets it be found as a side; `may_be_side` in the database says the same.
 
     What comes in and is surely a purchase needs no looking around it.
     """

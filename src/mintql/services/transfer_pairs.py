@@ -26,7 +26,6 @@ from mintql.domain.transfers import (
     side_categories,
 )
 from mintql.services.personal_categories import trees_of
-from mintql.services.transfer_clues import telling
 from mintql.store import transfers as store
 from mintql.store.queries import Conn
 from mintql.store.transfers import NewPair, Pair, RowKey, SideRow
@@ -306,7 +305,7 @@ class Settling:
     ) -> None:
         """Match the transactions around these anew, where their persons have more than one account."""
         looked_for = {key for key in (*keys, *self._freed) if key[0] in self._accounts and key[1] not in leaving}
-        around = await store.near(self._conn, sorted(looked_for), telling(), NEAR_DAYS)
+        around = await store.near(self._conn, sorted(looked_for), NEAR_DAYS)
         groups: dict[tuple[UserId, str, int], list[SideRow]] = {}
         for row in around:
             if row.transaction_id not in leaving:

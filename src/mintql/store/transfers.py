@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 import asyncpg
 
-from mintql.domain.categories import OWN_ID_MIN, UNCATEGORIZED_ID, CategorySource
+from mintql.domain.categories import UNCATEGORIZED_ID, CategorySource
 from mintql.domain.ids import AccountId, CategoryId, ConnectionId, TransactionId, TransferId, UserId
 from mintql.domain.institutions import AccountKind
 from mintql.domain.transfers import OwnAccount, Reason, TransferState
@@ -113,18 +113,17 @@ async def accounts(conn: Conn, user_ids: Sequence[UserId]) -> dict[UserId, dict[
     return found
 
 
-async def near(conn: Conn, keys: Sequence[RowKey], telling: Iterable[CategoryId], days: int) -> list[SideRow]:
+async def near(conn: Conn, keys: Sequence[RowKey], days: int) -> list[SideRow]:
     """Return what may be a side around these transactions, where the opposite amount is there as well.
 
     Args:
         conn: The caller's transaction.
         keys: The transactions.
-        telling: Standard categories that speak for a transfer; a person's own are always among them.
-        days: How many days before the first and after the last of a person's transactions.
+        days: How many days before the first and after the last of a person's transactions of an amount.
     """
     if not keys:
         return []
-    found = await conn.fetch(SQL.near, *columns_of(keys), sorted(telling), OWN_ID_MIN, days)
+    found = await conn.fetch(SQL.near, *columns_of(keys), days)
     return [
         SideRow(
             row["user_id"], row["transaction_id"], row["external_id"], row["account_id"], row["posted_on"],

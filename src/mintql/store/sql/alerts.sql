@@ -28,11 +28,16 @@ CROSS JOIN LATERAL (
     SELECT counted.transaction_id, sum(counted.amount_minor) AS amount_minor FROM (
         SELECT row.transaction_id, CASE WHEN row.part_category_ids IS NULL THEN row.amount_minor
             ELSE row.amount_minor - sum_minor(row.part_amounts_minor) END AS amount_minor
-        FROM transactions AS row
-        WHERE row.user_id = asked.user_id AND row.category_id = ANY (asked.category_ids)
-          AND row.posted_on BETWEEN asked.first AND asked.last
-          AND row.currency = asked.currency AND row.successor_id IS NULL AND row.removed_at IS NULL
-          AND row.excluded_from_budgets IS NOT TRUE
+        FROM unnest(asked.category_ids) AS leaf (category_id)
+        -- OFFSET 0: each category's rows are walked, not all of the person's period.
+        CROSS JOIN LATERAL (
+            SELECT * FROM transactions AS counting
+            WHERE counting.user_id = asked.user_id AND counting.category_id = leaf.category_id
+              AND counting.posted_on BETWEEN asked.first AND asked.last
+              AND counting.currency = asked.currency AND counting.successor_id IS NULL AND counting.removed_at IS NULL
+              AND counting.excluded_from_budgets IS NOT TRUE
+            OFFSET 0
+        ) AS row
         UNION ALL
         SELECT row.transaction_id, part.amount_minor
         FROM transactions AS row

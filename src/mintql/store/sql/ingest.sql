@@ -197,12 +197,12 @@ JOIN unnest($1::bigint[], $2::bigint[], $3::text[]) AS asked (user_id, account_i
 -- Posted rows without a successor of these accounts that have one of these amounts; none that a person decided on. Of
 -- persons who imported files those $6 days before the first and after the last day; of others those of $7 to $8, the days
 -- that a run tells of completely, and those that were taken back. Each account's days are walked once, whatever the
--- number of amounts. `stands_for`: the ids of rows that gave way.
+-- number of amounts. `stands_for`: the ids of rows that gave way, which matter where files are.
 SELECT DISTINCT ON (user_id, account_id, transaction_id) row.user_id, row.account_id, row.transaction_id, external_id,
     row.posted_on, row.amount_minor, row.currency, pending, description, merchant, merchant_key, category_id,
     category_source, category_detail, institution_code, successor_id, removed_at, import_id, note, tags,
     part_category_ids, part_amounts_minor, part_notes, display_name, excluded_from_budgets,
-    ARRAY (
+    CASE WHEN asked.has_files THEN ARRAY (
         WITH RECURSIVE gave_way AS (
             SELECT match.from_id, 1 AS steps FROM transaction_matches AS match
             WHERE match.user_id = row.user_id AND match.to_id = row.transaction_id AND match.state = 'applied'
@@ -217,9 +217,9 @@ SELECT DISTINCT ON (user_id, account_id, transaction_id) row.user_id, row.accoun
             WHERE old.user_id = row.user_id AND old.transaction_id = gave_way.from_id
         )
         FROM gave_way
-    ) AS stands_for
+    ) END AS stands_for
 FROM (
-    SELECT user_id, account_id, amounts::bigint[] AS amounts_minor, first_day, last_day,
+    SELECT user_id, account_id, amounts::bigint[] AS amounts_minor, first_day, last_day, has_files,
         CASE WHEN has_files THEN first_day - $6::int ELSE shown_first END AS walked_first,
         CASE WHEN has_files THEN last_day + $6::int ELSE shown_last END AS walked_last
     FROM unnest($1::bigint[], $2::bigint[], $3::date[], $4::date[], $5::text[], $7::date[], $8::date[])

@@ -8,22 +8,22 @@ FROM (
 WHERE owned > 1
 
 -- name: near
--- Transactions around some of these persons' that may be sides of transfers ($3: categories that speak for it, $4: ids
--- from which on categories are persons' own), up to $5 days before and after: those of which the opposite amount is
--- there as well, on another account. Each person's days are walked once, whatever the number of rows.
+-- Transactions around some of these persons' that may be sides of transfers, of the same amount whichever its sign, up to
+-- $3 days before and after: those of which the opposite amount is there as well, on another account. Each amount of a
+-- person is looked up once.
 WITH touched AS MATERIALIZED (
-    SELECT row.user_id, min(row.posted_on) - $5::int AS first_day, max(row.posted_on) + $5::int AS last_day
+    SELECT row.user_id, row.currency, abs(row.amount_minor) AS size_minor,
+        min(row.posted_on) - $3::int AS first_day, max(row.posted_on) + $3::int AS last_day
     FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, transaction_id)
-    -- OFFSET 0: each is looked up by its key, and each person's days by theirs, whatever the planner believes.
+    -- OFFSET 0: each is looked up by its key, and each amount by its own, whatever the planner believes.
     CROSS JOIN LATERAL (
         SELECT * FROM transactions AS named
         WHERE named.user_id = asked.user_id AND named.transaction_id = asked.transaction_id
         OFFSET 0
     ) AS row
     WHERE row.successor_id IS NULL AND row.removed_at IS NULL AND row.amount_minor <> 0
-      AND (row.category_source IN ('none', 'keyword', 'transfer') OR row.category_id = ANY ($3::int[])
-        OR row.category_id >= $4::int OR row.category_detail LIKE '% vague')
-    GROUP BY row.user_id
+      AND may_be_side(row.category_id, row.category_source, row.category_detail)
+    GROUP BY 1, 2, 3
 ), near AS (
     SELECT row.user_id, row.transaction_id, row.external_id, row.account_id, row.posted_on, row.amount_minor,
         row.currency, row.category_id, row.category_source, row.category_detail,
@@ -33,13 +33,14 @@ WITH touched AS MATERIALIZED (
     FROM touched
     CROSS JOIN LATERAL (
         SELECT * FROM transactions AS counted
-        WHERE counted.user_id = touched.user_id AND counted.posted_on BETWEEN touched.first_day AND touched.last_day
+        WHERE counted.user_id = touched.user_id
+          AND counted.amount_minor = ANY (ARRAY[touched.size_minor, -touched.size_minor])
+          AND counted.posted_on BETWEEN touched.first_day AND touched.last_day
+          AND counted.currency = touched.currency
           AND counted.successor_id IS NULL AND counted.removed_at IS NULL
+          AND may_be_side(counted.category_id, counted.category_source, counted.category_detail)
         OFFSET 0
     ) AS row
-    WHERE row.amount_minor <> 0
-      AND (row.category_source IN ('none', 'keyword', 'transfer') OR row.category_id = ANY ($3::int[])
-        OR row.category_id >= $4::int OR row.category_detail LIKE '% vague')
     WINDOW twins AS (PARTITION BY row.user_id, row.currency, abs(row.amount_minor))
 )
 SELECT user_id, transaction_id, external_id, account_id, posted_on, amount_minor, currency, category_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def next_day(
     posted = [item for item in before if not item.pending]
     kept = [item for item in before if item.pending] + posted[max(1, len(before) * 6 // 100) :]
     rows = [
-        replace(item, external_id=f"{item.external_id}p", pending=False, pending_external_id=item.external_id)
+        item._replace(external_id=f"{item.external_id}p", pending=False, pending_external_id=item.external_id)
         if item.pending
         else item
         for item in kept

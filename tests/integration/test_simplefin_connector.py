@@ -229,7 +229,7 @@ async def test_both_versions_give_the_same_rows_and_accounts(place, version):
     assert {"1": "1"}.get(version, "2") == place.asked[-2].get("version", "1")
 
     def told(pages):
-        return [replace(row, merchant_category_code="") for page in pages for row in page.transactions]
+        return [row._replace(merchant_category_code="") for page in pages for row in page.transactions]
 
     assert told(both[0]) == told(both[1])
     assert [page.accounts for page in both[0]] == [page.accounts for page in both[1]]
@@ -405,7 +405,7 @@ async def test_changed_ids_removed_and_readded_rows_show_as_they_are_without_a_w
     await place.scenario(name="readded_row", new_id=True)
     back = {row.external_id: row for row in await place.rows()}
     (new,) = back.keys() - before.keys()
-    assert replace(back[new], external_id=gone) == before[gone]
+    assert back[new]._replace(external_id=gone) == before[gone]
     await place.scenario(name="changed_ids")
     renamed = {row.external_id for row in await place.rows() if row.account_external_id.startswith("card-")}
     assert renamed.isdisjoint(before.keys() | back.keys())

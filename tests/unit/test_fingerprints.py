@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -22,13 +21,13 @@ OTHER = {
 
 @pytest.mark.parametrize("name", OTHER)
 def test_every_field_that_is_stored_changes_the_fingerprint(name: str) -> None:
-    assert fingerprint(replace(ROW, **{name: OTHER[name]})) != fingerprint(ROW)
+    assert fingerprint(ROW._replace(**{name: OTHER[name]})) != fingerprint(ROW)
 
 
 def test_only_the_account_and_the_time_of_day_are_left_out() -> None:
-    left_out = {field.name for field in fields(ROW)} - OTHER.keys()
+    left_out = set(ROW._fields) - OTHER.keys()
     assert left_out == {"account_external_id", "occurred_at"}
-    assert fingerprint(replace(ROW, occurred_at=datetime(2026, 11, 10, tzinfo=UTC))) == fingerprint(ROW)
+    assert fingerprint(ROW._replace(occurred_at=datetime(2026, 11, 10, tzinfo=UTC))) == fingerprint(ROW)
 
 
 hashes = st.integers(0, 2**64 - 1)

@@ -23,7 +23,7 @@ LIVE = (ALL,)
 
 def said(external_id: str = "t1", **changes: object) -> ProviderTransaction:
     row = ProviderTransaction("card", external_id, DAY, -450, "USD", "BLUE BOTTLE")
-    return replace(row, **changes)
+    return row._replace(**changes)
 
 
 def stored(external_id: str = "p1", *, pending: bool = False, **changes: object) -> StoredRow:

@@ -41,6 +41,14 @@ class AccountRows:
     window: Window | None = None
     fingerprints: dict[str, tuple[int, int]] = field(default_factory=dict)
 
+    def say(self, row: ProviderTransaction, page: int) -> None:
+        """Let a page have the last word on a row so far."""
+        external_id = row.external_id
+        self.removed.discard(external_id)
+        self.rows.pop(external_id, None)
+        self.rows[external_id] = row
+        self.pages[external_id] = page
+
 
 @dataclass(slots=True)
 class Folded:
@@ -50,6 +58,13 @@ class Folded:
     by_account: dict[str, AccountRows] = field(default_factory=dict)
     rejected: list[tuple[int, RejectedRow]] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+
+    def rows_of(self, account_id: str) -> AccountRows:
+        """Return what the run says of an account, which may be nothing so far."""
+        found = self.by_account.get(account_id)
+        if found is None:
+            found = self.by_account[account_id] = AccountRows()
+        return found
 
     def rows_total(self) -> int:
         """Return how many transactions the run holds."""
@@ -133,8 +148,13 @@ class StoredRow:
 
 def institution_code(said: ProviderTransaction) -> str:
     """Return what the institution said of the kind of seller, as it is kept: "mcc:5812", "pfc:...", or both so."""
-    mcc = f"{_MCC}{said.merchant_category_code}" if said.merchant_category_code else ""
-    return f"{mcc} {said.category_code}".strip()
+    return joined_code(said.merchant_category_code, said.category_code)
+
+
+def joined_code(merchant_category_code: str, category_code: str) -> str:
+    """Return a merchant category code and an institution's own category, either may be empty, as they are kept."""
+    mcc = f"{_MCC}{merchant_category_code}" if merchant_category_code else ""
+    return f"{mcc} {category_code}".strip()
 
 
 def institution_codes(code: str) -> tuple[str, str]:
@@ -167,11 +187,7 @@ def fold(pages: Iterable[ParsedPage], *, complete: bool = True) -> Folded:
                 folded.rejected.append((number, rejected))
                 continue
             named = row if row.external_id else _name_by_content(row, counters)
-            account_rows = folded.by_account.setdefault(row.account_external_id, AccountRows())
-            account_rows.removed.discard(named.external_id)
-            account_rows.rows.pop(named.external_id, None)
-            account_rows.rows[named.external_id] = named
-            account_rows.pages[named.external_id] = number
+            folded.rows_of(row.account_external_id).say(named, number)
         for account_id, external_id in page.removed:
             account_rows = folded.by_account.setdefault(account_id, AccountRows())
             account_rows.rows.pop(external_id, None)
@@ -253,7 +269,7 @@ def _name_by_content(row: ProviderTransaction, counters: Counter[tuple[str, str]
     digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
     key = (row.account_external_id, digest)
     counters[key] += 1
-    return replace(row, external_id=f"{CONTENT_ID_PREFIX}{digest}:{counters[key]}")
+    return row._replace(external_id=f"{CONTENT_ID_PREFIX}{digest}:{counters[key]}")
 
 
 def _drop_superseded(account: AccountRows) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class AccountKind(StrEnum):
@@ -32,9 +33,8 @@ class ProviderAccount:
     balance_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderTransaction:
-    """A transaction as the institution describes it.
+class ProviderTransaction(NamedTuple):
+    """A transaction as the institution describes it. A tuple, since most of what is read are these.
 
     `external_id` is empty where the institution gives none; `pending_external_id` is the id the row had
     while it was pending, where the institution links the two. `amount_minor` is negative for money out.

@@ -229,6 +229,8 @@ def _lacks(window: Window | None, row: StoredRow) -> bool:
 
 
 def _match_links(account: _Account, pending_by_id: dict[str, StoredRow]) -> None:
+    if not pending_by_id:
+        return
     for row in account.said.rows.values():
         if row.pending or row.pending_external_id == row.external_id:
             continue

@@ -310,9 +310,9 @@ def _rows(
             reason = "nothing says which currency it is in"
             rejected.append(RejectedRow(-1 - place, reason, row.description[:EXTERNAL_ID_CHARACTERS_MAX], target))
             continue
-        rows.append(replace(row, account_external_id=target, external_id=row_id(kind, row), currency=currency))
+        rows.append(row._replace(account_external_id=target, external_id=row_id(kind, row), currency=currency))
     rows.sort(key=lambda row: not row.pending)
-    return [row if row.external_id else replace(row, external_id=content_id(row, counts)) for row in rows]
+    return [row if row.external_id else row._replace(external_id=content_id(row, counts)) for row in rows]
 
 
 def _rejected(rows: Sequence[RejectedRow], taken: Mapping[str, str], stated: set[str]) -> Iterable[RejectedRow]:

@@ -153,9 +153,14 @@ def _identifier(row: Row, key: str) -> str:
 
 
 def _check_identifier(value: object, key: str) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= EXTERNAL_ID_LENGTH_MAX or _CONTROL.search(value):
+    if not isinstance(value, str) or not 1 <= len(value) <= EXTERNAL_ID_LENGTH_MAX or not _is_clean(value):
         raise _BadRow(f"`{key}` is not an id of 1 to {EXTERNAL_ID_LENGTH_MAX} characters")
     return value
+
+
+def _is_clean(text: str) -> bool:
+    """Tell whether a text has no control characters; what can be printed is the rule, and told by one look."""
+    return text.isprintable() or not _CONTROL.search(text)
 
 
 def _text(row: Row, key: str, length_max: int, *, optional: bool = False) -> str:
@@ -165,7 +170,7 @@ def _text(row: Row, key: str, length_max: int, *, optional: bool = False) -> str
         return ""
     if not isinstance(value, str):
         raise _BadRow(f"`{key}` is not a text")
-    cleaned = _CONTROL.sub(" ", value).strip()[:length_max]
+    cleaned = (value if value.isprintable() else _CONTROL.sub(" ", value)).strip()[:length_max]
     if not cleaned and not optional:
         raise _BadRow(f"`{key}` is empty")
     return cleaned

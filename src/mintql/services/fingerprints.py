@@ -11,7 +11,8 @@ from array import array
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
-import xxhash
+import orjson
+from xxhash import xxh3_64_intdigest as _hash
 
 from mintql.domain.ingest import AccountRows
 from mintql.domain.institutions import ProviderTransaction
@@ -19,11 +20,14 @@ from mintql.domain.institutions import ProviderTransaction
 
 def fingerprint(row: ProviderTransaction) -> tuple[int, int]:
     """Return (hash of the id, hash of everything the institution says of the row)."""
-    content = (
-        f"{row.posted_on.isoformat()}\x1f{row.amount_minor}\x1f{row.currency}\x1f{row.pending:d}"
-        f"\x1f{row.pending_external_id}\x1f{row.merchant_category_code}\x1f{row.category_code}\x1f{row.description}"
-    )
-    return xxhash.xxh3_64_intdigest(row.external_id.encode()), xxhash.xxh3_64_intdigest(content.encode())
+    return _hash(row.external_id.encode()), _hash(
+        orjson.dumps(
+            (
+                row.posted_on, row.amount_minor, row.currency, row.pending, row.pending_external_id,
+                row.merchant_category_code, row.category_code, row.description,
+            )
+        )
+    )  # fmt: skip
 
 
 def fingerprints_of(said: AccountRows) -> Mapping[str, tuple[int, int]]:

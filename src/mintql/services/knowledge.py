@@ -44,6 +44,11 @@ class Knowledge:
     crowd: Mapping[str, Categorization] = field(default_factory=dict)
     rules: RuleBook = field(default_factory=RuleBook)
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether the person themselves said nothing that bears on any transaction."""
+        return not (self.rules or self.memory or self.tree.redirects)
+
     def decide(self, categorizer: Categorizer, rule_clues: RuleClues, clues: Clues) -> Decision:
         """Return where a transaction of this person goes, by their rules, their memory and what everybody knows."""
         outcome = self.by_rules(rule_clues)

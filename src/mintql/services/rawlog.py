@@ -106,12 +106,20 @@ def with_digest(key: str, packed: bytes) -> str:
 def _line(run: Ingestion, row: ProviderTransaction, account_id: AccountId | None) -> str:
     timestamp = row.occurred_at.isoformat() if row.occurred_at else row.posted_on.isoformat()
     state = "pending" if row.pending else "posted" if run.import_id is None else "imported"
-    return _join(
-        run.key.user_id, timestamp, row.description, to_decimal_text(row.amount_minor, row.currency),
-        row.currency, run.connection_id, row.account_external_id, row.external_id, row.pending_external_id,
-        state, row.merchant_category_code, run.key.run_id, run.attempt, row.amount_minor, row.category_code,
-        "" if account_id is None else account_id,
+    texts: tuple[str, ...] = (
+        row.description, row.account_external_id, row.external_id, row.pending_external_id,
+        row.merchant_category_code, row.category_code,
     )  # fmt: skip
+    joined = "".join(texts)
+    if not joined.isprintable() or "\\" in joined:
+        texts = tuple(text.translate(_ESCAPES) for text in texts)
+    seller, account, external_id, pending_id, mcc, category_code = texts
+    amount = to_decimal_text(row.amount_minor, row.currency)
+    return (
+        f"{run.key.user_id}\t{timestamp}\t{seller}\t{amount}\t{row.currency}\t{run.connection_id}\t{account}"
+        f"\t{external_id}\t{pending_id}\t{state}\t{mcc}\t{run.key.run_id}\t{run.attempt}\t{row.amount_minor}"
+        f"\t{category_code}\t{'' if account_id is None else account_id}\n"
+    )
 
 
 def _removed_line(run: Ingestion, account: str, external_id: str) -> str:

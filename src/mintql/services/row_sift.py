@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 
-from mintql.domain.ids import RawObjectId
 from mintql.domain.ingest import AccountRows, Folded
 from mintql.domain.institutions import ProviderTransaction, RejectedRow
 from mintql.domain.merchants import remembered
@@ -44,24 +43,18 @@ def sift(slices: Sequence[Slice], known: Mapping[tuple[RunKey, str], KnownAccoun
 def _find(part: Slice, work: AccountWork, seen: bytes, rows: Iterable[ProviderTransaction]) -> None:
     """Add the candidates among the rows of one account."""
     contents, prints = unpack(seen), fingerprints_of(work.said)
+    run, account, candidates = part.run.key, work.account, work.candidates
+    page_of, object_ids = work.said.pages, part.object_ids
     for row in rows:
-        id_hash, content_hash = prints[row.external_id]
+        external_id = row.external_id
+        id_hash, content_hash = prints[external_id]
         known_hash = contents.get(id_hash)
         if known_hash != content_hash:
-            work.candidates[row.external_id] = Candidate(
-                run=part.run.key,
-                account=work.account,
-                row=row,
-                merchant=remembered(row.description),
-                object_id=_object_id(part, work.said, row.external_id),
-                id_known=known_hash is not None,
-            )
-
-
-def _object_id(part: Slice, said: AccountRows, external_id: str) -> RawObjectId | None:
-    """Return the raw page that had the last word on a row."""
-    page = said.pages.get(external_id)
-    return None if page is None or page >= len(part.object_ids) else part.object_ids[page]
+            # The raw page that had the last word on the row.
+            page = page_of.get(external_id)
+            object_id = None if page is None or page >= len(object_ids) else object_ids[page]
+            merchant = remembered(row.description)
+            candidates[external_id] = Candidate(run, account, row, merchant, object_id, known_hash is not None)
 
 
 def _reject_account(folded: Folded, external_id: str, said: AccountRows) -> None:

@@ -19,6 +19,7 @@ from mintql.services.categorize import default_categorizer
 from mintql.services.crowd import CrowdCache
 from mintql.services.fingerprints import fingerprints_of, pack
 from mintql.services.knowledge import NOTHING_KNOWN, Decision, Knowledge, load_knowledge
+from mintql.services.placing import Placed, placed, placed_for_all
 from mintql.services.row_plan import (
     AccountWork,
     Candidate,
@@ -33,7 +34,6 @@ from mintql.services.row_plan import (
     taken_back,
 )
 from mintql.services.row_sift import sift
-from mintql.services.transfer_clues import may_be_found
 from mintql.store import choices, succession
 from mintql.store import ingest as store
 from mintql.store.ingest import Account, KnownAccount, NearAsked, NewRow
@@ -182,33 +182,47 @@ class RowWriter:
         if not plan.fresh:
             return True
         ids = iter(await store.take_ids(self._conn, len(plan.fresh)))
-        rows = [self._new_row(item, next(ids), plan) for item in plan.fresh]
+        places = [self._place(item, plan) for item in plan.fresh]
+        rows = [self._new_row(item, place, next(ids), plan) for item, place in zip(plan.fresh, places, strict=True)]
         if not await store.copy_rows(self._conn, rows):
             return False
         days: dict[RunKey, set[date]] = {}
-        for item, row in zip(plan.fresh, rows, strict=True):
-            plan.ids[item.account, row.external_id] = row.transaction_id
+        for item, place, row in zip(plan.fresh, places, rows, strict=True):
+            transaction_id = row.transaction_id
+            plan.ids[item.account, row.external_id] = transaction_id
             if row.successor_id is None:
                 changes = self._changes[item.run]
-                changes.added.append(row.transaction_id)
-                if may_be_found(row.category_id, row.category_source, row.category_detail):
-                    changes.sides.append(row.transaction_id)
+                changes.added.append(transaction_id)
+                if place.may_be_side:
+                    changes.sides.append(transaction_id)
                 days.setdefault(item.run, set()).add(row.posted_on)
         for run, of_run in days.items():
             self._note(run, *of_run)
         return True
 
-    def _new_row(self, item: Candidate, transaction_id: TransactionId, plan: Plan) -> NewRow:
-        row = item.row
-        name = (item.account, row.external_id)
-        gave_way = plan.takes_over.get(name)
-        category, personal = self._taken_over(item, gave_way, plan) if gave_way else self._decide(item)
-        return NewRow(  # In the order of its fields: naming each takes as long as all the rest.
-            item.account[0], transaction_id, item.account[1], row.external_id, row.posted_on, row.amount_minor,
-            row.currency, row.pending, category.category_id, category.source, row.description,
-            self._categorizer.display_name(item.merchant, row.currency), item.merchant.key, category.detail,
-            institution_code(row), item.object_id, plan.imports[item.account], plan.gives_way_to(name), personal,
+    def _new_row(self, item: Candidate, placed: Placed, transaction_id: TransactionId, plan: Plan) -> NewRow:
+        row, account = item.row, item.account
+        new = NewRow(  # In the order of its fields: naming each takes as long as all the rest.
+            account[0], transaction_id, account[1], row.external_id, row.posted_on, row.amount_minor, row.currency,
+            row.pending, placed.category_id, placed.source, row.description, placed.merchant, item.merchant.key,
+            placed.detail, placed.institution_code, item.object_id, plan.imports[account],
+            plan.gives_way_to((account, row.external_id)) if plan.matches else None,
         )  # fmt: skip
+        return new.with_personal(placed.personal)
+
+    def _place(self, item: Candidate, plan: Plan) -> Placed:
+        """Return the category of a new row, and what goes with it."""
+        row = item.row
+        gave_way = plan.takes_over.get((item.account, row.external_id)) if plan.takes_over else None
+        knowledge = self._knowledge.get(item.account[0], NOTHING_KNOWN)
+        if not gave_way and knowledge.says_nothing and item.merchant.key not in knowledge.crowd:
+            # As most rows: what is known of it is the same for everybody.
+            return placed_for_all(
+                row.description, row.amount_minor > 0, row.currency, row.merchant_category_code, row.category_code
+            )
+        decision = self._taken_over(item, gave_way, plan) if gave_way else self._decide(item)
+        name = self._categorizer.display_name(item.merchant, row.currency)
+        return placed(decision.category, name, institution_code(row), decision.personal)
 
     def _taken_over(self, item: Candidate, gave_way: Sequence[StoredRow], plan: Plan) -> Decision:
         """Return what a new row takes over from those that give way to it; where that is no category, its own."""

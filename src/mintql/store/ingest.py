@@ -30,13 +30,6 @@ SAME_PURCHASE = timedelta(days=SAME_PURCHASE_DAYS)
 IDS_PER_BLOCK = 1_000
 """Increment of the sequence `transaction_ids`."""
 
-COPY_COLUMNS = (
-    "user_id", "transaction_id", "account_id", "external_id", "posted_on", "amount_minor", "currency", "pending",
-    "category_id", "category_source", "description", "merchant", "merchant_key", "category_detail",
-    "institution_code", "object_id", "import_id", "successor_id", "note", "tags", "part_category_ids",
-    "part_amounts_minor", "part_notes", "display_name", "excluded_from_budgets",
-)  # fmt: skip
-
 PERSONAL_COLUMNS = (
     "note", "tags", "part_category_ids", "part_amounts_minor", "part_notes", "display_name", "excluded_from_budgets",
 )  # fmt: skip
@@ -57,7 +50,7 @@ class KnownAccount:
 
 
 class NewRow(NamedTuple):
-    """A transaction to insert, in the order of `COPY_COLUMNS`."""
+    """A transaction to insert: a value for each of `COPY_COLUMNS`, in their order."""
 
     user_id: UserId
     transaction_id: TransactionId
@@ -77,18 +70,22 @@ class NewRow(NamedTuple):
     object_id: RawObjectId | None
     import_id: ImportId | None = None
     successor_id: TransactionId | None = None
-    personal: Personal = NOTHING_PERSONAL
+    note: str | None = None
+    tags: tuple[str, ...] | None = None
+    part_category_ids: tuple[CategoryId, ...] | None = None
+    part_amounts_minor: tuple[int, ...] | None = None
+    part_notes: tuple[str, ...] | None = None
+    display_name: str | None = None
+    excluded_from_budgets: bool | None = None
 
-    def record(self) -> tuple[object, ...]:
-        """Return the values in the order of `COPY_COLUMNS`."""
-        return self[:-1] + _NOTHING if self.personal is NOTHING_PERSONAL else self[:-1] + _values(self.personal)
+    def with_personal(self, personal: Personal) -> NewRow:
+        """Return it with what a person wrote onto the rows it stands for."""
+        if personal is NOTHING_PERSONAL:
+            return self
+        return self._replace(**{name: getattr(personal, name) for name in PERSONAL_COLUMNS})
 
 
-def _values(personal: Personal) -> tuple[object, ...]:
-    return tuple(getattr(personal, name) for name in PERSONAL_COLUMNS)
-
-
-_NOTHING = _values(NOTHING_PERSONAL)
+COPY_COLUMNS = NewRow._fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,9 +330,7 @@ async def copy_rows(conn: Conn, rows: Sequence[NewRow]) -> bool:
     """Insert rows by COPY; False, with nothing written, when one of them is there already."""
     try:
         async with conn.transaction():
-            await conn.copy_records_to_table(
-                "transactions", records=[row.record() for row in rows], columns=COPY_COLUMNS
-            )
+            await conn.copy_records_to_table("transactions", records=rows, columns=COPY_COLUMNS)
     except asyncpg.UniqueViolationError:
         return False
     return True

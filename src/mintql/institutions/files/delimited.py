@@ -277,7 +277,7 @@ class _Reader:
         for transaction in self._plain(row):
             if transaction.amount_minor == 0 and whole:
                 amount = self._read(whole, transaction.currency)
-                yield replace(transaction, amount_minor=amount)
+                yield transaction._replace(amount_minor=amount)
             else:
                 yield transaction
 

@@ -243,7 +243,7 @@ def _trust_ids(rows: list[_Row], findings: _Findings) -> list[_Row]:
         "those transactions are told apart by day, amount and text instead."
     )
     return [
-        replace(row, transaction=replace(row.transaction, external_id=""))
+        replace(row, transaction=row.transaction._replace(external_id=""))
         if row.transaction.external_id in untrusted
         else row
         for row in kept

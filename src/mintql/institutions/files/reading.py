@@ -100,5 +100,5 @@ def _with_days(statement: Statement) -> Statement:
 
 
 def _turned_around(statement: Statement) -> Statement:
-    turned = tuple(replace(row, amount_minor=-row.amount_minor) for row in statement.transactions)
+    turned = tuple(row._replace(amount_minor=-row.amount_minor) for row in statement.transactions)
     return replace(statement, transactions=turned)

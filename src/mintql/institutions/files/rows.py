@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import date
 
 from mintql.domain.institutions import ProviderTransaction, RejectedRow
@@ -156,7 +155,7 @@ def with_ids_that_tell_apart(rows: Sequence[ProviderTransaction]) -> tuple[Provi
     """Take the id from rows that share one: it says less than it seems, and one of them would be lost."""
     times = Counter((row.account_external_id, row.external_id) for row in rows if row.external_id)
     return tuple(
-        row if times[row.account_external_id, row.external_id] <= 1 else replace(row, external_id="") for row in rows
+        row if times[row.account_external_id, row.external_id] <= 1 else row._replace(external_id="") for row in rows
     )
 
 

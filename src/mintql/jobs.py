@@ -137,10 +137,11 @@ async def deliver_webhooks(context: Context) -> None:
 
 
 @guarded
-async def examine(context: Context) -> None:
-    """Look at persons whose rows have changed: what recurs, what is large, unusual or low."""
+async def examine(context: Context, persons: Sequence[Sequence[int]] | None = None) -> None:
+    """Look at these persons ([person], ...), or at all who are due: what recurs, is large, unusual or low."""
     runtime = _runtime(context)
-    await examination.examine_due(runtime.system, runtime.perform, utc_now)
+    only = None if persons is None else [UserId(user_id) for user_id, *_ in persons]
+    await examination.examine_due(runtime.system, runtime.perform, utc_now, only=only)
 
 
 @guarded

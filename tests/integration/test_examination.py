@@ -88,3 +88,25 @@ async def test_what_changes_after_it_was_read_ahead_is_found_all_the_same(conn, 
     async with conn.transaction():
         await recurring_detection.look(conn, person.user_id, NOW, ahead=ahead)
     assert await names(conn, person) == {"Gym"}
+
+
+async def test_a_job_looks_at_the_persons_it_names_and_leaves_all_others_who_are_due(conn, person):
+    @asynccontextmanager
+    async def begin():
+        async with conn.transaction():
+            yield conn
+
+    async def perform(effects: Effects) -> None:
+        pass
+
+    async def due():
+        return [row["user_id"] for row in await conn.fetch("SELECT user_id FROM examinations ORDER BY user_id")]
+
+    other = await create_person(conn)
+    await examination.mark(conn, [person.user_id], NOW)
+    effects = await examination.mark(conn, [other.user_id], NOW)
+    assert [(job.name, job.args) for job in effects.jobs] == [("examine", ([[other.user_id]],))]
+    assert await examination.examine_due(begin, perform, lambda: NOW, only=[other.user_id]) == 1
+    assert await due() == [person.user_id]
+    assert await examination.examine_due(begin, perform, lambda: NOW) == 1
+    assert await due() == []

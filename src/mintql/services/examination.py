@@ -7,7 +7,7 @@ transaction in which it has looked; what it finds is raised once for each subjec
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -58,22 +58,46 @@ def every_step(only: frozenset[str] | None, ahead: Ahead | None) -> tuple[Step, 
 
 
 async def mark(conn: Conn, user_ids: Iterable[UserId], now: datetime) -> Effects:
-    """Have these persons looked at after the commit. The caller holds their locks."""
-    wanted = set(user_ids)
+    """Have these persons looked at after the commit. The caller holds their locks.
+
+    The job names them, so that whoever waits for the look at a few is not made to wait for everybody who is due.
+    """
+    wanted = sorted(set(user_ids))
     if not wanted:
         return Effects()
     await store.mark(conn, wanted, now)
-    return Effects(jobs=[Job("examine")])
+    return Effects(jobs=[job_for(wanted)])
 
 
-async def examine_due(begin: Begin, perform: Perform, clock: Clock, steps: tuple[Step, ...] | None = None) -> int:
+def job_for(user_ids: Iterable[UserId]) -> Job:
+    """Return the job that looks at these persons, where they are due."""
+    return Job("examine", ([[user_id] for user_id in user_ids],))
+
+
+async def examine_due(
+    begin: Begin,
+    perform: Perform,
+    clock: Clock,
+    steps: tuple[Step, ...] | None = None,
+    only: Sequence[UserId] | None = None,
+) -> int:
     """Look at the persons who are due, a bounded number of them, each in a transaction of their own.
+
+    Args:
+        begin: Opens a transaction.
+        perform: Does what has to wait for a commit.
+        clock: Gives the time.
+        steps: What looks; everything there is unless given.
+        only: Whom to look at, where they are due; None for whoever waits longest.
 
     Returns:
         How many were looked at.
     """
     async with begin() as conn:
-        user_ids = await store.due(conn, clock(), PERSONS_PER_JOB_MAX)
+        if only is None:
+            user_ids = await store.due(conn, clock(), PERSONS_PER_JOB_MAX)
+        else:
+            user_ids = await store.due_of(conn, clock(), only)
     count = 0
     for user_id in user_ids:
         try:

@@ -375,7 +375,7 @@ async def settle_failure(
         if not failure.retryable:
             # The person is told by the examination, after the commit.
             await examinations.mark(conn, [run.key.user_id], now)
-            effects.jobs.append(Job("examine"))
+            effects.jobs.append(Job("examine", ([[run.key.user_id]],)))
         if not again:
             await store.bury_objects(conn, run.key, failure.message)
             # Slices of a large result may have come in before the run was given up.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from mintql.domain.ids import ChangeSeq, UserId
@@ -19,6 +19,11 @@ async def mark(conn: Conn, user_ids: Iterable[UserId], due_at: datetime) -> None
 async def due(conn: Conn, now: datetime, limit: int) -> list[UserId]:
     """Return persons whose examination is due."""
     return [UserId(row["user_id"]) for row in await conn.fetch(SQL.due, now, limit)]
+
+
+async def due_of(conn: Conn, now: datetime, user_ids: Sequence[UserId]) -> list[UserId]:
+    """Return those of these persons whose examination is due."""
+    return [UserId(row["user_id"]) for row in await conn.fetch(SQL.due_of, now, user_ids)]
 
 
 async def take(conn: Conn, user_id: UserId) -> bool:

@@ -8,6 +8,10 @@ ON CONFLICT (user_id) DO NOTHING
 -- Persons whose examination is due, the longest waiting first.
 SELECT user_id FROM examinations WHERE due_at <= $1 ORDER BY due_at LIMIT $2
 
+-- name: due_of
+-- Those of these persons whose examination is due, in order.
+SELECT user_id FROM examinations WHERE user_id = ANY ($2::bigint[]) AND due_at <= $1 ORDER BY user_id
+
 -- name: take
 -- Takes a person's mark off; returns whether there was one.
 WITH gone AS (DELETE FROM examinations WHERE user_id = $1 RETURNING 1) SELECT count(*)::int AS marks FROM gone

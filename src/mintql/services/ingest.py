@@ -184,9 +184,7 @@ async def write_slices(
     await _settle(conn, works, now)
     ended = {work.run.key: _notices(work) for work in works if not work.dead}
     counts += [
-        (metrics.SYNC_RUNS.of(work.run.institution_id, "succeeded", ""), 1)
-        for work in works
-        if work.run.key in ended
+        (metrics.SYNC_RUNS.of(work.run.institution_id, "succeeded", ""), 1) for work in works if work.run.key in ended
     ]
     rows = [_counts(work, part, changes[work.run.key]) for work, part in pairs]
     progress = await store.note_rows(conn, rows, ended, now)

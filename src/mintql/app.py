@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
@@ -13,13 +12,12 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from mintql.api.admission import EXPOSED_HEADERS
 from mintql.api.exports import ExportRoute
 from mintql.api.headers import SecurityHeaders
+from mintql.api.health import Health
 from mintql.api.http import GraphQLView
 from mintql.api.keyed_run import REPLAYED_HEADER
 from mintql.api.schema import build_schema
@@ -29,14 +27,13 @@ from mintql.api.unsubscribe import unsubscribe_routes
 from mintql.api.webhooks import webhook_routes
 from mintql.observing import metrics
 from mintql.observing.instruments import Family, Gauge, Reading
-from mintql.runtime import Runtime, open_runtime
+from mintql.runtime import open_runtime
 from mintql.services.heap import freeze_heap
 from mintql.settings import Settings, load_settings
 from mintql.vitals import watched
 
 log = logging.getLogger(__name__)
 
-CHECK_SECONDS_MAX = 2.0
 PREFLIGHT_SECONDS = 600
 
 
@@ -59,8 +56,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     routes = [
         Route("/graphql", view),
         WebSocketRoute("/graphql", view),
-        Route("/livez", _live),
-        Route("/readyz", _ready),
+        *Health().routes(),
         *webhook_routes(),
         *unsubscribe_routes(),
         *ExportRoute().routes(),
@@ -104,37 +100,3 @@ def _middleware(settings: Settings) -> list[Middleware]:
             )
         )
     return middleware
-
-
-async def _live(_request: Request) -> Response:
-    """Say that the process runs, whatever it depends on."""
-    return PlainTextResponse("live\n")
-
-
-async def _ready(request: Request) -> Response:
-    """Say whether requests can be answered. Without Redis they can, only slower."""
-    runtime: Runtime = request.app.state.runtime
-    database, redis = await asyncio.gather(_works(lambda: _ask_database(runtime)), _works(runtime.redis.ping))
-    status = "ready" if database and redis else "degraded" if database else "unavailable"
-    return JSONResponse(
-        {"status": status, "database": _word(database), "redis": _word(redis)}, 200 if database else 503
-    )
-
-
-async def _ask_database(runtime: Runtime) -> None:
-    async with runtime.system() as conn:
-        await conn.fetchval("SELECT 1")
-
-
-async def _works(check: Callable[[], Awaitable[object]]) -> bool:
-    try:
-        async with asyncio.timeout(CHECK_SECONDS_MAX):
-            await check()
-    except Exception as error:  # noqa: BLE001 - whatever the reason, it does not work
-        log.warning("not ready: %s: %s", type(error).__name__, error)
-        return False
-    return True
-
-
-def _word(works: bool) -> str:
-    return "ok" if works else "down"

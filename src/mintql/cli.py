@@ -6,7 +6,6 @@ What a command needs is imported inside it, so that each starts as fast as it ca
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import shlex
 import sys
@@ -80,9 +79,9 @@ def api(host: HostOption = LOCAL_HOST, port: PortOption = API_PORT) -> None:
     """Run the API alone."""
     import uvicorn
 
-    _prepare()
+    _prepare(requests=True)
     uvicorn.run(
-        "mintql.app:serve_app", factory=True, host=host, port=port, log_level="warning",
+        "mintql.app:serve_app", factory=True, host=host, port=port, log_config=None, access_log=False,
         timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS, server_header=False,
         ws="mintql.api.socket_protocol:SocketProtocol",
         # An alert is a few hundred bytes, and each connection would keep the windows of its deflation.
@@ -107,7 +106,7 @@ def sandbox(host: HostOption = LOCAL_HOST, port: BankPortOption = BANK_PORT) -> 
 
     _prepare()
     uvicorn.run(
-        "mintql.sandbox:create_app", factory=True, host=host, port=port, log_level="warning",
+        "mintql.sandbox:create_app", factory=True, host=host, port=port, log_config=None, access_log=False,
         timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS,
     )  # fmt: skip
 
@@ -368,12 +367,16 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _prepare() -> None:
-    """Log to standard error, and join the `up` that runs in this folder, if one does."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("httpx", "arq"):  # A line for each request and each job.
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+def _prepare(*, requests: bool = False) -> None:
+    """Join the `up` that runs in this folder, if one does, and log to standard error as the settings say."""
+    from mintql.observing import logs
+    from mintql.settings import load_settings
+
     Project.here().join()
+    settings = load_settings()
+    logs.configure(settings.log_format, settings.log_level)
+    if requests:
+        logs.write_access(settings.log_format, settings.log_level)
 
 
 def _api_url() -> str:

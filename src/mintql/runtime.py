@@ -27,6 +27,7 @@ from mintql.gateways.vault import Vault
 from mintql.institutions.base import Connector
 from mintql.institutions.registry import build_connectors
 from mintql.observing import metrics
+from mintql.observing.context import name_persons_by
 from mintql.services import outgoing_webhooks, outgoing_webhooks_sending
 from mintql.services.archive_reading import Archive
 from mintql.services.crowd import CrowdCache
@@ -68,6 +69,8 @@ class Runtime:
     """Taken by streams before a connection of the pool: however many of them begin or are woken at once, requests
     find connections, and no stream fails because others are before it."""
     archive: Archive
+    draining: bool = False
+    """Whether the process is about to end: no new requests are to be sent to it."""
     crowd: CrowdCache = field(default_factory=CrowdCache)
     key_turns: KeyTurns = field(default_factory=KeyTurns)
     _soon: set[asyncio.Task[None]] = field(default_factory=set)
@@ -186,6 +189,8 @@ async def _bounded(task: Coroutine[Any, Any, None]) -> None:
 @asynccontextmanager
 async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runtime]:
     """Open pools, Redis, object store and connectors; close them in reverse order."""
+    keys = settings.keyring()
+    name_persons_by(keys[min(keys)])  # The lowest version stays when keys are rotated.
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(open_servers(settings, role))
         redis = open_redis(settings)

@@ -132,6 +132,10 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
     """Where a process gives away its metrics and its health: the first port from here on that is free. None: nowhere;
     0: wherever the system likes."""
+    log_format: Literal["text", "json"] = "text"
+    """How log lines are written to standard error: for people, or a JSON object each."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """What is logged: this and what is worse. Requests are of the level INFO."""
     metrics_host: str = "127.0.0.1"
     """The address to do so at. Whoever reaches it may read them."""
 

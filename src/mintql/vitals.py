@@ -23,6 +23,7 @@ from mintql.gateways.metrics import MetricsServer, Pages, registry
 from mintql.gateways.queue import background_of, deserialize
 from mintql.observing import metrics
 from mintql.observing.instruments import Family, Gauge, Reading
+from mintql.observing.logs import access
 from mintql.observing.loops import LoopWatch
 from mintql.runtime import Runtime
 from mintql.services.extract import utc_now
@@ -83,6 +84,7 @@ async def watched(
             family.read_from(owner, read)
         stack.callback(_tell_no_more, owner)
         if serve:
+            stack.callback(access.flush)
             metrics.INFO.of(__version__, name).set(1)
             loop_watch = LoopWatch()
             loop_watch.start()
@@ -127,7 +129,7 @@ async def _served(runtime: Runtime, loop_watch: LoopWatch) -> AsyncIterator[None
     def ready() -> tuple[bool, Mapping[str, Any]]:
         alive, _ = live()
         well, words = reader.checks.told()
-        return alive and well, {"loop": _word(alive), **words}
+        return alive and well and not runtime.draining, {"loop": _word(alive), **words, "draining": runtime.draining}
 
     pages = Pages(registry(), live, ready, reader.scraped)
     try:

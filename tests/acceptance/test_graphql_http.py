@@ -256,4 +256,5 @@ async def test_health_is_told(client):
     base = client.url.removesuffix("/graphql")
     assert (await client.http.get(base + "/livez")).text == "live\n"
     ready = await client.http.get(base + "/readyz")
-    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "database": "ok", "redis": "ok"})
+    told = {"status": "ready", "database": "ok", "redis": "ok", "objects": "ok"}
+    assert (ready.status_code, ready.json()) == (200, told)

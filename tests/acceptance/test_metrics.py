@@ -84,6 +84,8 @@ async def test_the_metrics_are_no_page_of_the_api_and_its_server_knows_three_pag
         assert ("mintql_info", (("role", "api"), ("version", "0.1.0"))) in samples((await watcher.get("/metrics")).text)
         assert "process_resident_memory_bytes" in page.text
         assert (await watcher.get("/livez")).status_code == 200
-        assert (await watcher.get("/readyz")).json() == {"loop": "ok", "database": "ok", "redis": "ok", "checked": True}
+        assert (await watcher.get("/readyz")).json() == {
+            "loop": "ok", "database": "ok", "redis": "ok", "checked": True, "draining": False
+        }  # fmt: skip
         assert (await watcher.get("/graphql")).status_code == 404
         assert (await watcher.post("/metrics")).status_code == 501

@@ -15,6 +15,7 @@ UPDATE = "MINTQL_UPDATE_SNAPSHOTS"
 
 # What the API runs itself, under its own role. The others are a worker's.
 API_NOUNS = (
+    "schema_versions",
     "access_tokens",
     "account_merges",
     "accounts",
@@ -195,4 +196,5 @@ def test_every_query_names_the_person():
         "vitals.outbox",
         "vitals.reconciled",
         "vitals.runs_due",
+        "schema_versions.newest_applied",
     }

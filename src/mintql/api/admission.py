@@ -31,7 +31,7 @@ TOO_MANY_REQUESTS = 429
 ADDRESSES_KEPT_MAX = 4_096
 NO_ADDRESS = "-"
 """Clients on a local socket."""
-EXPOSED_HEADERS: Final = ("ratelimit", "ratelimit-policy", "retry-after")
+EXPOSED_HEADERS: Final = ("ratelimit", "ratelimit-policy", "retry-after", "x-request-id")
 
 
 @lru_cache(maxsize=ADDRESSES_KEPT_MAX)

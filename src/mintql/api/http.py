@@ -187,7 +187,8 @@ class GraphQLView(GraphQL[Context, None]):
         self, request: GraphQLRequest, read: ReadAsk, accepted: Accepted, context: Context, place: Place | None = None
     ) -> Response:
         kept, payer = place is not None and place.body is not None, context.viewer and context.viewer.user_id
-        request.seen.reads(read.operation, NONE if place is None else "hit" if kept else "miss")
+        cache = NONE if place is None else "hit" if kept else "miss"
+        request.seen.reads(read.operation, read.price.cost, cache, payer)
         standing = await self.admission.admit(request, payer, read.price, kept=kept)
         response = await self._respond_to(request, read.ask, accepted, context, place)
         if standing is not None:

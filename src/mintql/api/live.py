@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket
 from mintql.api.context import Viewer
 from mintql.api.websocket import GOING_AWAY, SESSION_ENDED, close_socket
 from mintql.domain.ids import SessionId, UserId
+from mintql.observing import context
 from mintql.runtime import Runtime
 
 LAST_WORDS_SECONDS = 0.1
@@ -31,10 +32,12 @@ class LiveSockets:
     def add(self, socket: WebSocket) -> None:
         """Take in a WebSocket of nobody yet."""
         self._open.add(socket)
+        context.begin({"request": context.request_id(socket.headers.get("x-request-id"))})
 
     def seat(self, socket: WebSocket, viewer: Viewer) -> bool:
         """Note whose it is; False when their session has ended since it was found."""
         self._viewers[socket] = viewer
+        context.note(person=context.pseudonym(viewer.user_id))
         return viewer.session_id not in self._ended
 
     def __len__(self) -> int:

@@ -71,7 +71,7 @@ class GraphQLRequest(Request):
     def __init__(self, scope: Scope, receive: Receive) -> None:
         super().__init__(scope, receive)
         self._indexed = IndexedHeaders(scope)
-        self.seen = Seen()
+        self.seen = Seen(scope["method"], scope["path"], self._indexed.get("x-request-id"))
 
     @property
     def headers(self) -> Headers:

@@ -7,32 +7,46 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any, Final
 
 from graphql import GraphQLObjectType, GraphQLSchema
 from starlette.responses import Response
 
 from mintql.api.documents import Operation
-from mintql.observing import metrics
+from mintql.domain.ids import UserId
+from mintql.observing import context, metrics
+from mintql.observing.logs import access
 
 NONE: Final = "none"
+NAME_CHARACTERS_MAX: Final = 100
 
 
 class Seen:
     """One request: what was found out about it while it was answered."""
 
-    __slots__ = ("cache", "operation", "started_at")
+    __slots__ = ("cache", "cost", "fields", "method", "operation", "path", "started_at")
 
-    def __init__(self) -> None:
+    def __init__(self, method: str, path: str, given_id: str | None) -> None:
         self.started_at = perf_counter()
+        self.method = method
+        self.path = path
         self.operation: Operation | None = None
         self.cache = NONE
+        self.cost = 0
+        self.fields: context.Fields = {"request": context.request_id(given_id)}
+        context.begin(self.fields)
 
-    def reads(self, operation: Operation | None, cache: str) -> None:
-        """Note what it asks for, and whether its answer is kept: `hit`, `miss`, or `none` where it never is."""
-        self.operation = operation
-        self.cache = cache
+    def reads(self, operation: Operation | None, cost: int, cache: str, user_id: UserId | None) -> None:
+        """Note what it asks for, what that costs, and who does.
+
+        `cache` says whether the answer is kept: `hit`, `miss`, or `none` where it never is.
+        """
+        self.operation, self.cost, self.cache = operation, cost, cache
+        if operation is not None and operation.node.name is not None:
+            self.fields["operation"] = operation.node.name.value[:NAME_CHARACTERS_MAX]
+        if user_id is not None:
+            self.fields["person"] = context.pseudonym(user_id)
 
     @property
     def kind(self) -> str:
@@ -40,10 +54,27 @@ class Seen:
         return NONE if self.operation is None else self.operation.kind.value
 
     def answered(self, response: Response) -> None:
-        """Count it."""
+        """Count it, write its line, and let the answer say how it is called there."""
+        response.raw_headers.append((b"x-request-id", self.fields["request"].encode()))
         seconds = perf_counter() - self.started_at
         metrics.REQUEST_SECONDS.of(self.kind, self.cache).observe(seconds)
         metrics.RESPONSES.of(str(response.status_code)).add()
+        if access.is_open:
+            access.note(time(), self._line(response.status_code, seconds))
+
+    def _line(self, status: int, seconds: float) -> dict[str, Any]:
+        milliseconds = round(seconds * 1000, 2)
+        name = self.fields.get("operation", "")
+        return {
+            "message": f"{self.method} {self.path} {self.kind} {name} {status} {milliseconds} ms {self.cache}",
+            "method": self.method,
+            "path": self.path,
+            "kind": self.kind,
+            "status": status,
+            "milliseconds": milliseconds,
+            "cache": self.cache,
+            "cost": self.cost,
+        }
 
 
 def count_error(code: str) -> None:

@@ -23,6 +23,7 @@ from mintql.domain.ids import UserId
 from mintql.domain.months import month_text
 from mintql.gateways import parquet
 from mintql.gateways.objects import ObjectMissing, ObjectStore
+from mintql.observing.context import pseudonym
 from mintql.services.extract import Workplace
 from mintql.store import archive as store
 from mintql.store import archive_read as read
@@ -64,7 +65,9 @@ async def archive_due(place: Workplace, user_ids: Sequence[UserId], months_kept:
         try:
             moved += await archive_month(place, item)
         except Exception:
-            log.exception("%s of person %s stays in the database until the next round", item.month, item.user_id)
+            log.exception(
+                "%s of person %s stays in the database until the next round", item.month, pseudonym(item.user_id)
+            )
     return moved
 
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from mintql.domain.digests import DigestPeriod, digest_body, digest_title
 from mintql.domain.months import local_date
 from mintql.domain.notices import NewNotice
+from mintql.observing.context import pseudonym
 from mintql.services.digests import digest
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Begin, Clock
@@ -96,7 +97,7 @@ async def _summarize(begin: Begin, perform: Perform, item: DueSummary, now: date
         async with begin() as conn:
             effects = await raise_summary(conn, item, now)
     except Exception:
-        log.exception("the %s of person %s failed, try %s", item.kind, item.user_id, item.attempts)
+        log.exception("the %s of person %s failed, try %s", item.kind, pseudonym(item.user_id), item.attempts)
         if item.attempts >= ATTEMPTS_MAX:
             async with begin() as conn:
                 await store.settle(conn, item)

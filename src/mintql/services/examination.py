@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from mintql.domain.ids import UserId
+from mintql.observing.context import pseudonym
 from mintql.services import (
     budget_forecasts,
     notices_balances,
@@ -105,7 +106,7 @@ async def examine_due(
             async with begin() as conn:
                 effects = await _examine(conn, user_id, clock(), steps, ahead)
         except Exception:
-            log.exception("examination of person %s failed", user_id)
+            log.exception("examination of person %s failed", pseudonym(user_id))
             async with begin() as conn:
                 await store.put_off(conn, user_id, clock() + RETRY_AFTER, ATTEMPTS_MAX)
             continue

@@ -30,7 +30,7 @@ from mintql.domain.months import first_day
 from mintql.gateways.objects import ObjectStore
 from mintql.gateways.vault import Sealed, Vault
 from mintql.institutions.base import AccountFailure, Connector, FetchRequest, RawPage, Spend, spend_freely
-from mintql.observing import metrics
+from mintql.observing import context, metrics
 from mintql.services import alerts
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects, Job
@@ -108,6 +108,7 @@ async def extract(place: Workplace, keys: Sequence[RunKey]) -> None:
 
     async def one(run: Extraction) -> bool:
         async with slots:
+            context.begin({**context.fields(), "run": run.key.run_id})
             return await _extract_one(place, run, finisher)
 
     async with keep_leases(place, runs):

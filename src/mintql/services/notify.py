@@ -15,6 +15,7 @@ from functools import partial
 from time import perf_counter
 
 from mintql.observing import metrics
+from mintql.observing.context import pseudonym
 from mintql.services.extract import Begin, Clock
 from mintql.services.rounds import work_off
 from mintql.store import outbox
@@ -122,7 +123,7 @@ class Notifier:
     def _dead(self, item: Delivery, error: Exception) -> Settled:
         log.error(
             "delivery %s of person %s on channel %s given up after %s attempts: %s",
-            item.seq, item.user_id, item.channel, item.attempts, _reason(error),
+            item.seq, pseudonym(item.user_id), item.channel, item.attempts, _reason(error),
         )  # fmt: skip
         return Settled(item, "dead", self._clock(), _reason(error))
 

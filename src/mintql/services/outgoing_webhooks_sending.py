@@ -24,6 +24,7 @@ from mintql.gateways.http_circuits import CircuitBounds
 from mintql.gateways.http_retries import Retries, retry_after_seconds
 from mintql.gateways.vault import Sealed, Vault
 from mintql.observing import metrics
+from mintql.observing.context import pseudonym
 from mintql.services import audit
 from mintql.services.extract import Begin, Clock
 from mintql.services.outgoing_webhooks_bodies import write_body
@@ -137,7 +138,9 @@ class Sender:
                 await store.lock_endpoint(conn, key)
                 await store.hand_back(conn, key)
         except Exception:
-            log.exception("webhooks of person %s, endpoint %s: the turn failed", key.user_id, key.endpoint_id)
+            log.exception(
+                "webhooks of person %s, endpoint %s: the turn failed", pseudonym(key.user_id), key.endpoint_id
+            )
         return count
 
     async def _begin_turn(self, key: EndpointKey) -> _Turn:
@@ -231,7 +234,9 @@ async def _switch_off(conn: Conn, key: EndpointKey, reason: DisabledReason, now:
         await endpoint_rows.give_up(conn, key.user_id, key.endpoint_id, now)
         detail: dict[str, str | int] = {"webhook_endpoint_id": key.endpoint_id, "reason": reason.value}
         await audit.record(conn, key.user_id, WEBHOOK_DISABLED, now, detail)
-        log.warning("webhooks of person %s, endpoint %s: switched off, %s", key.user_id, key.endpoint_id, reason)
+        log.warning(
+            "webhooks of person %s, endpoint %s: switched off, %s", pseudonym(key.user_id), key.endpoint_id, reason
+        )
 
 
 def _as_text(answer: bytes) -> str:

@@ -17,6 +17,7 @@ from mintql.domain.institutions import ParsedPage, RejectedRow, Window
 from mintql.gateways.objects import ObjectMissing, ObjectStoreDown
 from mintql.institutions.base import Connector
 from mintql.institutions.imported import ImportedFile, parse_import
+from mintql.observing.context import masked_key
 from mintql.services.extract import INLINE_BYTES_MAX, Workplace, settle_failure
 from mintql.store.sync import Ingestion, RawObject
 
@@ -88,7 +89,7 @@ async def read_run(place: Workplace, run: Ingestion, objects: list[RawObject]) -
             digests.add(item.sha256)
         except PageUnreadable as problem:
             dead[item.object_id] = str(problem)
-            log.warning("page %s is dead: %s", item.object_key, problem)
+            log.warning("page %s is dead: %s", masked_key(item.object_key), problem)
     folded = fold(pages, complete=not dead)
     if run.whole and not dead:
         _open_windows(run, folded)
@@ -130,7 +131,7 @@ async def _read_page(place: Workplace, connector: Connector | None, item: RawObj
     except ProtocolError as error:
         raise PageUnreadable(error.message) from None
     except Exception as error:
-        log.exception("parser failed on page %s", item.object_key)
+        log.exception("parser failed on page %s", masked_key(item.object_key))
         raise PageUnreadable(f"the parser failed on it ({type(error).__name__})") from error
 
 

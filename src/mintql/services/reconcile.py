@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from mintql.domain.ids import UserId
 from mintql.observing import metrics
+from mintql.observing.context import pseudonym
 from mintql.services import alerts
 from mintql.services.effects import Effects
 from mintql.store import reconcile as store
@@ -38,7 +39,9 @@ async def mend(conn: Conn, user_ids: Sequence[UserId], now: datetime) -> tuple[l
     await lock_users(conn, user_ids)
     found = await store.differences(conn, sorted(set(user_ids)))
     for item in found:
-        log.error("sum of person %s, %s, category %s was wrong: %s", item.user_id, item.month, item.category_id, item)
+        log.error(
+            "a sum of person %s was wrong: %s, category %s", pseudonym(item.user_id), item.month, item.category_id
+        )
     if found:
         await store.mend(conn, found)
     effects = Effects(changed={item.user_id for item in found})

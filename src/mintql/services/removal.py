@@ -6,6 +6,7 @@ import logging
 import re
 from datetime import timedelta
 
+from mintql.observing.context import masked_key, pseudonym
 from mintql.services.extract import Workplace
 from mintql.store import doomed
 from mintql.store.doomed import Doomed
@@ -46,5 +47,9 @@ def _belongs(item: Doomed) -> bool:
     """Tell whether a prefix is within what belongs to its person, which the database checks as well."""
     if re.fullmatch(rf"raw/{item.user_id}/([A-Za-z0-9_-]+/)+", item.prefix):
         return True
-    log.error("nothing is removed under %r: it is not what person %s can have asked for", item.prefix, item.user_id)
+    log.error(
+        "nothing is removed under %r: it is not what person %s can have asked for",
+        masked_key(item.prefix),
+        pseudonym(item.user_id),
+    )
     return False

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from mintql.domain.accounts import count_same
 from mintql.domain.ids import ConnectionId, UserId
 from mintql.domain.institutions import ProviderAccount
+from mintql.observing.context import pseudonym
 from mintql.services.connections import close_runs
 from mintql.services.effects import Effects
 from mintql.services.extract import Workplace
@@ -64,7 +65,9 @@ async def _take_up(
     if not agreeing:
         return Effects()
     ended_id = max(agreeing, key=agreeing.__getitem__)
-    log.info("connection %s of person %s goes on with what was connection %s", connection_id, user_id, ended_id)
+    log.info(
+        "connection %s of person %s goes on with what was connection %s", connection_id, pseudonym(user_id), ended_id
+    )
     effects = await close_runs(conn, user_id, ended_id, now)
     await store.take_up(conn, user_id, connection_id, ended_id)
     effects.merge(Effects(changed={user_id}, told={user_id}))

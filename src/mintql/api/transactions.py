@@ -40,6 +40,7 @@ from mintql.services.transactions import TransactionRow
 from mintql.store.queries import Conn
 
 COLUMNS_KEPT_MAX = 1_024
+_ROW = attrgetter("row")
 _NUMBER = attrgetter("row.transaction_id")
 _CATEGORY = attrgetter("row.category_id")
 _TREE = attrgetter("tree")
@@ -93,11 +94,14 @@ class Transaction(Node):
     amount = money_field("row.amount_minor", "row.currency", "The amount; money that left the account is negative.")
 
     description = column("row.description", str, "The institution's own words.")
-    merchant = column(
-        "row.merchant",
-        str,
-        "The seller, cleaned up for showing, or the name that the viewer or a rule of theirs gave.",
+
+    @strawberry.field(
+        description="The seller, cleaned up for showing, or the name that the viewer or a rule of theirs gave."
     )
+    @read_together(lambda found: [row["display_name"] or row["merchant"] for row in map(_ROW, found)])
+    def merchant(self) -> str:
+        return self.row.merchant
+
     merchant_key = column("row.merchant_key", str, "What the seller is known by, as rules name it.")
     pending = column(
         "row.pending", bool, "Whether it is not booked yet: its amount can still change, and it can vanish."
@@ -222,11 +226,7 @@ async def transaction_nodes(context: Context, conn: Conn, rows: Sequence[Transac
     named = set(map(_CATEGORY_ID, rows))
     named.update(*filter(None, map(_PART_CATEGORY_IDS, rows)))
     tree = await context.category_tree(conn, named)
-    return [_transaction(row, tree) for row in rows]
-
-
-def _transaction(row: TransactionRow, tree: CategoryTree) -> Transaction:
-    return Transaction(row=row, tree=tree)  # type: ignore[call-arg]
+    return [Transaction(row=row, tree=tree) for row in rows]  # type: ignore[call-arg]
 
 
 async def load_transactions(context: Context, transaction_ids: list[int]) -> list[Transaction | None]:

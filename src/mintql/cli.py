@@ -304,20 +304,19 @@ def rates(
     file: Annotated[Path, typer.Argument(help="A file of the European Central Bank's: daily, 90 days, or history.")],
 ) -> None:
     """Load published exchange rates from a file."""
+    from mintql.chores import load_rates
+
     _prepare()
-    print("{} rates read, {} of them new or other ones".format(*asyncio.run(_load_rates(file))))
+    print("{} rates read, {} of them new or other ones".format(*asyncio.run(load_rates(file))))
 
 
-async def _load_rates(file: Path) -> tuple[int, int]:
-    from mintql.gateways.rates import FEED_LIMIT_BYTES, read_rates
-    from mintql.runtime import open_runtime
-    from mintql.services.rates import save_rates
-    from mintql.settings import load_settings
+@app.command()
+def rotate_keys() -> None:
+    """Wrap the data keys of all that is sealed by the newest of MINTQL_SECRET_KEYS; status 1 if some are left."""
+    from mintql.chores import rotate_keys
 
-    with file.open("rb") as opened:
-        found = read_rates(opened.read(FEED_LIMIT_BYTES + 1))
-    async with open_runtime(load_settings(), role="worker") as runtime, runtime.system() as conn:
-        return len(found), await save_rates(conn, found, "file")
+    _prepare()
+    raise SystemExit(0 if asyncio.run(rotate_keys(_say)) else 1)
 
 
 @app.command()

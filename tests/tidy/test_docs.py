@@ -63,7 +63,7 @@ def test_the_readme_lists_every_setting_with_its_default():
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_that_a_page_names_exist(page):
     ours = typer.main.get_command(app).commands
-    named = set(re.findall(r"(?:^ {4}|`)mintql ([a-z]+)", PAGES[page], re.MULTILINE))
+    named = set(re.findall(r"(?:^ {4}|`)mintql ([a-z]+(?:-[a-z]+)*)", PAGES[page], re.MULTILINE))
     assert named <= set(ours)
     assert set(re.findall(r"\./dev ([a-z]+)", PAGES[page])) <= dev_commands()
 
@@ -89,7 +89,7 @@ def test_the_readme_signs_in_as_the_demo_person():
 async def test_the_queries_of_the_operations_page_run(database_url):
     blocks = re.findall(r"^```sql\n(.*?)^```", PAGES["docs/operations.md"], re.DOTALL | re.MULTILINE)
     queries = [query for block in blocks for query in re.split(r";$", block, flags=re.MULTILINE) if query.strip()]
-    assert len(queries) == 12
+    assert len(queries) == 13
     conn = await asyncpg.connect(database_url)
     try:
         for query in queries:

@@ -160,9 +160,9 @@ async def test_the_api_may_not_read_bank_secrets(database_url):
 def test_every_query_names_the_person():
     blind = [f"{noun}.{name}" for noun in nouns() for name, text in load(noun) if "user_id" not in text]
     # The crowd is everybody's, as channels, rounds and what waits are; numbers that are taken belong to nobody yet;
-    # the functions for members of a household ask themselves who it is; a deletion is found by its token; and guesses
-    # are counted by keyed hashes. What is said of a transaction of the database or of a server, or stands before another query, names
-    # nobody.
+    # the functions for members of a household ask themselves who it is; a deletion is found by its token; guesses are
+    # counted by keyed hashes; and an operator counts sealed rows. What is said of a transaction of the database or of a
+    # server, or stands before another query, names nobody.
     assert set(blind) == {
         "archive.announce",
         "archive.announced_before",
@@ -178,6 +178,7 @@ def test_every_query_names_the_person():
         "digests.begin_round",
         "digests.finished",
         "guesses.begin",
+        "key_rotation.versions",
         "guesses.lock",
         "guesses.write",
         "guesses.purge",

@@ -50,6 +50,11 @@ class Vault:
         # Of the oldest key, so that adding one to the keyring changes no fingerprint.
         self._fingerprint_key = hmac.digest(keyring[min(keyring)], b"fingerprints of logins", "sha256")
 
+    @property
+    def newest_version(self) -> int:
+        """The version that seals."""
+        return self._newest
+
     def fingerprint(self, *parts: str) -> bytes:
         """Return 32 bytes that are the same for the same parts, and say nothing to who has no keyring."""
         return hmac.digest(self._fingerprint_key, json.dumps(parts).encode(), "sha256")
@@ -97,16 +102,32 @@ class Vault:
             ciphertext=_encrypt(AESGCM(data_key), plain, _place(row, "ciphertext")),
         )
 
+    def rewrap(self, row: Row, sealed: Sealed) -> Sealed:
+        """Wrap the data key of a row by the newest key; what it seals is neither opened nor changed.
+
+        Raises:
+            SecretUnreadable: The key it is wrapped by is not in the ring, or the row is not what was written.
+        """
+        data_key = self._unwrap(row, sealed)
+        place = _place(row, f"wrapped_key.{self._newest}")
+        return Sealed(self._newest, _encrypt(self._keys[self._newest], data_key, place), sealed.ciphertext)
+
     def _open(self, row: Row, sealed: Sealed) -> bytes:
+        data_key = self._unwrap(row, sealed)
+        try:
+            return _decrypt(AESGCM(data_key), sealed.ciphertext, _place(row, "ciphertext"))
+        except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce and a tag.
+            raise _moved(row) from None
+
+    def _unwrap(self, row: Row, sealed: Sealed) -> bytes:
         version = sealed.key_version
         wrapping_key = self._keys.get(version)
         if wrapping_key is None:
             raise SecretUnreadable(f"the secret of {_named(row)} needs key version {version}")
         try:
-            data_key = _decrypt(wrapping_key, sealed.wrapped_key, _place(row, f"wrapped_key.{version}"))
-            return _decrypt(AESGCM(data_key), sealed.ciphertext, _place(row, "ciphertext"))
-        except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce and a tag.
-            raise SecretUnreadable(f"the secret of {_named(row)} is not the one sealed there") from None
+            return _decrypt(wrapping_key, sealed.wrapped_key, _place(row, f"wrapped_key.{version}"))
+        except (InvalidTag, ValueError):
+            raise _moved(row) from None
 
 
 def _connection(user_id: UserId, connection_id: ConnectionId) -> Row:
@@ -115,6 +136,10 @@ def _connection(user_id: UserId, connection_id: ConnectionId) -> Row:
 
 def _named(row: Row) -> str:
     return " ".join(map(str, row))
+
+
+def _moved(row: Row) -> SecretUnreadable:
+    return SecretUnreadable(f"the secret of {_named(row)} is not the one sealed there")
 
 
 def _place(row: Row, column: str) -> bytes:

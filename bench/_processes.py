@@ -20,6 +20,9 @@ AS_MUCH_AS_WANTED = {
     "MINTQL_COST_PER_MINUTE": str(10**12),
     "MINTQL_COST_PER_MINUTE_OF_ADDRESS": str(10**12),
     "MINTQL_SIGN_UPS_PER_HOUR": "0",
+    "MINTQL_SOCKETS_PER_PERSON": "0",
+    "MINTQL_SOCKETS_PER_ADDRESS": "0",
+    "MINTQL_STREAMS_PER_PERSON": "0",
 }
 """Settings of an API whose limits are counted as ever, and never reached."""
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")

@@ -79,13 +79,12 @@ def api(host: HostOption = LOCAL_HOST, port: PortOption = API_PORT) -> None:
     """Run the API alone."""
     import uvicorn
 
+    from mintql.api.server import SERVER_OPTIONS
+
     _prepare(requests=True)
     uvicorn.run(
         "mintql.app:serve_app", factory=True, host=host, port=port, log_config=None, access_log=False,
-        timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS, server_header=False,
-        ws="mintql.api.socket_protocol:SocketProtocol",
-        # An alert is a few hundred bytes, and each connection would keep the windows of its deflation.
-        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS, server_header=False, **SERVER_OPTIONS,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -73,6 +74,8 @@ class Runtime:
     """Whether the process is about to end: no new requests are to be sent to it."""
     crowd: CrowdCache = field(default_factory=CrowdCache)
     key_turns: KeyTurns = field(default_factory=KeyTurns)
+    follows: Counter[UserId] = field(default_factory=Counter)
+    """How many subscriptions each person follows in this process."""
     _soon: set[asyncio.Task[None]] = field(default_factory=set)
 
     def person(self, user_id: UserId) -> AbstractAsyncContextManager[Conn]:

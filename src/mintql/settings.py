@@ -106,6 +106,13 @@ class Settings(BaseSettings):
     heavy_per_hour: int = Field(default=120, ge=0)
     """How often one person may do each of what makes much work within an hour: refresh, connect, import, export."""
 
+    sockets_per_person: int = Field(default=50, ge=0)
+    """How many WebSockets of one person a process holds open. 0: no limit, as for the next two."""
+    sockets_per_address: int = Field(default=1_000, ge=0)
+    """The same for all that come without a session from one address."""
+    streams_per_person: int = Field(default=200, ge=0)
+    """How many subscriptions of one person a process serves at a time, by WebSocket or as server-sent events."""
+
     cache_ttl_seconds: int = Field(default=60, ge=0, le=3600)
     """How long a cached answer may live; 0 switches the cache off."""
     plans: bool = True

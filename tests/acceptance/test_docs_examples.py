@@ -167,7 +167,7 @@ def test_the_limits_are_those_of_the_code():
             paging.PAGE_SIZE_MAX, requests.BODY_BYTES_MAX, limits.TOKENS_MAX, limits.DEPTH_MAX, limits.FIELDS_MAX,
             limits.ALIASES_MAX, limits.DIRECTIVES_MAX, limits.FRAGMENTS_MAX, limits.SAME_KEY_MAX, limits.MUTATIONS_MAX,
             limits.COST_MAX, http.OPERATIONS_PER_SOCKET_MAX, RECATEGORIZED_MAX, transactions.FILTER_IDS_MAX,
-            MONTHS_PER_RANGE_MAX, connections.CONNECTIONS_MAX, category_changes.OWN_MAX,
+            Settings().sockets_per_person, Settings().streams_per_person, MONTHS_PER_RANGE_MAX, connections.CONNECTIONS_MAX, category_changes.OWN_MAX,
         ]
     )  # fmt: skip
 

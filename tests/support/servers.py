@@ -18,7 +18,7 @@ import asyncpg
 import httpx
 import uvicorn
 
-from mintql.api.socket_protocol import SocketProtocol
+from mintql.api.server import SERVER_OPTIONS
 from mintql.embedded.places import remove_home
 from mintql.embedded.postgres import running_postgres
 from mintql.store.migrate import migrate
@@ -156,8 +156,7 @@ async def serving(app: Any) -> AsyncIterator[HttpServer]:
             app,
             log_level="warning",
             lifespan="on",
-            ws=SocketProtocol,
-            ws_per_message_deflate=False,
+            **SERVER_OPTIONS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
     )

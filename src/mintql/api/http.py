@@ -41,15 +41,16 @@ from mintql.api.live import LiveSockets
 from mintql.api.multipart import Gate, is_multipart, read_multipart_ask
 from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
 from mintql.api.nodes import decode_id
-from mintql.api.prices import Price
 from mintql.api.requests import Ask, GraphQLRequest, RefusedError, ask_of_body, ask_of_url, read_body
 from mintql.api.responses import Answer, encode_result, json_answer
 from mintql.api.schema import Schema
 from mintql.api.scopes import reads_everything
+from mintql.api.seats import Seats
+from mintql.api.socket_protocol import TRY_AGAIN_LATER
 from mintql.api.trust import Trust
 from mintql.api.viewers import Viewers
 from mintql.api.watching import NONE, count_error
-from mintql.api.websocket import SocketAdapter, TransportHandler
+from mintql.api.websocket import SocketAdapter, TransportHandler, close_socket
 from mintql.domain.errors import InvalidInput, NotShared, NotSignedIn
 from mintql.domain.ids import ShareId, UserId
 from mintql.runtime import Runtime
@@ -63,7 +64,6 @@ SHARE_HEADER = "X-Mintql-Share"
 FORBIDDEN_ORIGIN = "FORBIDDEN_ORIGIN"
 CONNECTION_INIT_SECONDS_MAX = 10
 OPERATIONS_PER_SOCKET_MAX = 50
-HANDSHAKE = Price(0)
 HEADERS_OF_CHANGES = (b"set-cookie", REPLAYED_HEADER.encode())
 """Headers that mutations set for their answer."""
 ACTIVE_REMEMBERED_MAX = 100_000
@@ -90,6 +90,7 @@ class GraphQLView(GraphQL[Context, None]):
         schema.documents.begin(tells_schema=settings.tells_schema)
         self.trust = Trust(settings, schema.documents)
         self.admission = Admission(settings)
+        self.seats = Seats(settings, self.admission)
         self._gate = Gate()
         self._asks = KnownAsks(schema)
         self._viewers = Viewers()
@@ -102,8 +103,7 @@ class GraphQLView(GraphQL[Context, None]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request or serve a WebSocket."""
         if scope["type"] == "websocket":
-            if await self._admits_socket(WebSocket(scope, receive, send)):
-                await super().__call__(scope, receive, send)
+            await self.seats.serve(super().__call__, scope, receive, send)
             return
         request = GraphQLRequest(scope, receive)
         with audit.heard_from(request_origin(request)):
@@ -257,16 +257,6 @@ class GraphQLView(GraphQL[Context, None]):
 
     # WebSocket
 
-    async def _admits_socket(self, socket: WebSocket) -> bool:
-        """Charge a handshake, which comes before it is known who connects; answer it here when it is refused."""
-        try:
-            await self.admission.admit(socket, None, HANDSHAKE)
-        except RefusedError as refused:
-            answer = {"errors": [error_of(refused).formatted]}
-            await socket.send_denial_response(json_answer(answer, JSON, refused.status, refused.headers))
-            return False
-        return True
-
     async def admit_operation(self, context: Context, ask: Ask) -> None:
         """Charge an operation of a WebSocket; raises `RefusedError`."""
         request, payer = cast("WebSocket", context.request), context.viewer and context.viewer.user_id
@@ -341,8 +331,12 @@ class GraphQLView(GraphQL[Context, None]):
                 if context.viewer is None:
                     raise ConnectionRejectionError
                 await self._mark_active(context)
-            if isinstance(context.request, WebSocket) and not self.sockets.seat(context.request, context.viewer):
-                raise ConnectionRejectionError
+            if isinstance(context.request, WebSocket):
+                if not self.sockets.seat(context.request, context.viewer):
+                    raise ConnectionRejectionError
+                if not self.seats.give(context.request, context.viewer.user_id):
+                    await close_socket(context.request, TRY_AGAIN_LATER, "Too many connections")
+                    raise ConnectionRejectionError
         share = (context.connection_params or {}).get("share")
         if share is not None:
             try:

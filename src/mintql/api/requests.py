@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,8 @@ from mintql.domain.wording import shown
 BODY_BYTES_MAX = 128 * 1024
 """Bound on the body of a request, and on a message of a WebSocket."""
 
+BODY_SECONDS_MAX = 30.0
+"""How long such a body may take: 5 KiB a second are enough."""
 BAD_REQUEST = "BAD_REQUEST"
 DOCUMENT_NOT_FOUND = "DOCUMENT_NOT_FOUND"
 PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
@@ -130,14 +133,19 @@ async def read_body(request: Request) -> bytes:
     if length.isdigit() and int(length) > BODY_BYTES_MAX:
         raise too_large
     body, more = b"", True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > BODY_BYTES_MAX:
-            raise too_large
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+                if len(body) > BODY_BYTES_MAX:
+                    raise too_large
+    except TimeoutError:
+        late = f"The request did not arrive within {BODY_SECONDS_MAX:.0f} seconds."
+        raise RefusedError(408, late, headers={"connection": "close"}) from None
     return body
 
 

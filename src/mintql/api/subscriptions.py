@@ -8,8 +8,8 @@ wake-ups, connections or processes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, TypeVar
@@ -24,7 +24,7 @@ from mintql.api.paging import decode_seq, encode_seq
 from mintql.api.scalars import Cursor
 from mintql.api.sync import SyncError, SyncRun, SyncState, load_runs, percent_done, sync_error
 from mintql.api.transactions import Transaction, load_transactions
-from mintql.domain.errors import InvalidInput
+from mintql.domain.errors import InvalidInput, RateLimited
 from mintql.domain.ids import AlertId, EventSeq, TransactionId
 from mintql.observing import metrics
 from mintql.store import alerts_read, events
@@ -59,7 +59,7 @@ async def follow(
     """
     follower = context.signed_in().session_id
     session_id = follower if context.share is None else None
-    with context.runtime.wakeups.listen(context.user_id, session_id, follower) as listener:
+    with _counted(context), context.runtime.wakeups.listen(context.user_id, session_id, follower) as listener:
         position = after
         is_begun = False
         while True:
@@ -87,6 +87,22 @@ def _note_sent(items: Sequence[tuple[int, Any]], now: datetime) -> None:
         written_at: datetime | None = item.created_at
         if written_at is not None:
             _SENT_SECONDS.observe(max(0.0, (now - written_at).total_seconds()))
+
+
+@contextmanager
+def _counted(context: Context) -> Iterator[None]:
+    """Count a stream for who follows it; raise `RateLimited` when it is one too many."""
+    follows, user_id = context.runtime.follows, context.signed_in().user_id
+    limit = context.runtime.settings.streams_per_person
+    if 0 < limit <= follows[user_id]:
+        raise RateLimited(f"You follow {limit:,} subscriptions already; end some of them first.")
+    follows[user_id] += 1
+    try:
+        yield
+    finally:
+        follows[user_id] -= 1
+        if not follows[user_id]:
+            del follows[user_id]
 
 
 async def _begin(conn: Conn, after: P | None, latest: Callable[[Conn], Awaitable[P]]) -> P:

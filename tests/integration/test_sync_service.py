@@ -80,6 +80,35 @@ async def test_a_request_lets_a_run_that_waits_for_its_time_begin_at_once(bank: 
     assert len(bank.institution.requests) == 1
 
 
+async def test_a_request_takes_a_run_that_is_due_out_of_the_background(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    [waiting] = await refreshed(bank)
+    assert await bank.value("SELECT background FROM sync_runs")
+    assert await bank.refresh(user_id, connection_id) == waiting
+    assert bank.effects.jobs == [Job("extract", ([list(waiting)],))]
+    assert not await bank.value("SELECT background FROM sync_runs")
+    assert await bank.refresh(user_id, connection_id) == waiting
+    assert len(bank.effects.jobs) == 1, "one job is enough"
+
+
+async def test_what_follows_from_the_daily_refresh_stays_behind_what_persons_wait_for(bank: Pipeline) -> None:
+    user_id, _ = await bank.person()
+    await bank.fetch("UPDATE connections SET synced_through = $1", NOW.date() - timedelta(days=1))
+    [daily_run] = await refreshed(bank)
+    bank.institution.pages = [page(row("t1", -450, NOW.date()))]
+    bank.now += timedelta(seconds=1)
+    await bank.run_job("extract", [list(daily_run)])
+    await bank.run_job("ingest", [list(daily_run)])
+    rows = await bank.fetch("SELECT run_id, reason, state, background FROM sync_runs ORDER BY run_id")
+    follows = rows[1]["run_id"]
+    assert [tuple(found)[1:] for found in rows] == [
+        ("daily", "succeeded", True), ("request", "queued", True),
+    ], "the account was never seen: its whole history is read"  # fmt: skip
+    bank.effects.jobs.clear()
+    await bank.sweep(after=timedelta(minutes=1))
+    assert bank.effects.jobs == [Job("extract", ([[user_id, follows]],), background=True)]
+
+
 async def test_a_request_shortens_the_pause_after_an_outage_but_not_one_the_institution_asked_for(
     bank: Pipeline,
 ) -> None:

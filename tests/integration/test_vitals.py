@@ -30,7 +30,8 @@ def reader(runtime):
 async def due_run(conn, user_id, reason, minutes):
     connection_id, now = await create_connection(conn, user_id), datetime.now(UTC)
     await conn.execute(
-        "INSERT INTO sync_runs (user_id, connection_id, reason, day, next_attempt_at) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO sync_runs (user_id, connection_id, reason, day, next_attempt_at, background)"
+        " VALUES ($1, $2, $3, $4, $5, $3 = 'daily')",
         user_id, connection_id, reason, now.date(), now - timedelta(minutes=minutes),
     )  # fmt: skip
 

@@ -270,7 +270,9 @@ async def _read_accounts_whole(conn: Conn, works: Sequence[Work], now: datetime)
     ]
     await store.start_over(conn, [(run.key.user_id, run.connection_id) for run in grown])
     for run in grown:
-        _, opened = await open_or_join_run(conn, run.key.user_id, run.connection_id, "request", now)
+        _, opened = await open_or_join_run(
+            conn, run.key.user_id, run.connection_id, "request", now, background=run.background
+        )
         effects.merge(opened)
     return effects
 

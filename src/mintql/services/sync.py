@@ -33,18 +33,19 @@ async def open_or_join_run(
     *,
     balances_only: bool = False,
     import_id: ImportId | None = None,
+    background: bool = False,
 ) -> tuple[SyncRunId, Effects]:
     """Open a sync run for a connection, or return the one that is open, which waits no longer.
 
     With `balances_only` no transactions are fetched, unless the run that is open does so. Where that is of balances
     alone and has begun, and more is wanted, a whole one follows it. An import of a file has a run of its own,
-    whatever else is open.
+    whatever else is open. Where nobody waits for it, it is opened in the `background` and hurries no other.
 
     Raises:
         NotFound: The connection is not this person's, or was disconnected.
     """
     await lock_users(conn, [user_id])
-    wanted = Wanted(reason, balances_only, import_id)
+    wanted = Wanted(reason, balances_only, import_id, background)
     run_id = await store.open_run(conn, user_id, connection_id, wanted, now, timedelta(seconds=CARRY_SECONDS))
     if run_id is None:
         joined = await store.open_run_of(conn, user_id, connection_id, wanted)
@@ -53,7 +54,7 @@ async def open_or_join_run(
         run_id, falls_short = joined
         if falls_short:
             await connections.want(conn, user_id, connection_id, reason, now)
-        return run_id, await _hurry(conn, user_id, connection_id, now)
+        return run_id, Effects() if background else await _hurry(conn, user_id, connection_id, now)
     effects = await tell_progress(conn, [RunKey(user_id, run_id)])
     effects.jobs.insert(0, Job("extract", ([[user_id, run_id]],)))
     return run_id, effects
@@ -98,7 +99,7 @@ async def sweep_runs(conn: Conn, now: datetime, idle: Collection[bool] = ()) -> 
     effects = Effects()
     for background in (False, True):
         due = await store.take_due(
-            conn, now, SWEEP_RUNS_MAX, CARRY_SECONDS, CARRY_SECONDS_MAX, daily=background, idle=background in idle
+            conn, now, SWEEP_RUNS_MAX, CARRY_SECONDS, CARRY_SECONDS_MAX, background=background, idle=background in idle
         )
         for job, states in (("extract", ("queued", "extracting")), ("ingest", ("extracted", "ingesting"))):
             for batch in _batches([key for key, state in due if state in states], RUNS_PER_JOB):

@@ -52,7 +52,7 @@ async def open_run(
     conn: Conn, user_id: UserId, connection_id: ConnectionId, wanted: Wanted, now: datetime, carry: timedelta
 ) -> SyncRunId | None:
     """Open a run; None when the connection has one open, is disconnected, or is not this person's."""
-    what = (wanted.balances_only, wanted.import_id)
+    what = (wanted.balances_only, wanted.import_id, wanted.background)
     run_id = await conn.fetchval(
         SQL.open_run, user_id, connection_id, wanted.reason, now.date(), now, now + carry, *what
     )
@@ -280,6 +280,7 @@ async def claim_ingest(conn: Conn, keys: Sequence[RunKey], now: datetime, lease:
             whole=row["whole"],
             balances_only=row["balances_only"],
             account_failures=json.loads(row["account_failures"]),
+            background=row["background"],
         )
         for row in rows
     ]
@@ -369,13 +370,20 @@ async def progress(conn: Conn, key: RunKey) -> Progress | None:
 
 
 async def take_due(
-    conn: Conn, now: datetime, limit: int, carry_seconds: float, carry_seconds_max: float, *, daily: bool, idle: bool
+    conn: Conn,
+    now: datetime,
+    limit: int,
+    carry_seconds: float,
+    carry_seconds_max: float,
+    *,
+    background: bool,
+    idle: bool,
 ) -> list[tuple[RunKey, str]]:
-    """Return due runs (and their state) that no job carries, marking them as carried: of the day, or all others.
+    """Return due runs (and their state) that no job carries, marking them as carried: in the background, or others.
 
     `idle` says that their queue is empty, so that jobs that were sent again are lost if nobody has claimed their runs.
     """
-    sql = SQL.take_due_daily if daily else SQL.take_due
+    sql = SQL.take_due_background if background else SQL.take_due
     rows = await conn.fetch(sql, now, limit, carry_seconds, carry_seconds_max, idle)
     return [(RunKey(row["user_id"], row["run_id"]), row["state"]) for row in rows]
 

@@ -87,6 +87,7 @@ class Ingestion:
     whole: bool = False
     balances_only: bool = False
     account_failures: Sequence[Mapping[str, str]] = ()
+    background: bool = False
 
 
 Claim = Extraction | Ingestion
@@ -121,8 +122,12 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a run is wanted for: why, whether balances are enough, and which file it is the import of."""
+    """What a run is wanted for: why, whether balances are enough, and which file it is the import of.
+
+    In the `background` where nobody waits for it.
+    """
 
     reason: str
     balances_only: bool = False
     import_id: ImportId | None = None
+    background: bool = False

@@ -2,8 +2,8 @@
 -- Opens a run for a connection that has none open; returns nothing when one is open already. The connection is locked
 -- either way, before any of its runs.
 INSERT INTO sync_runs (user_id, connection_id, reason, day, next_attempt_at, carried_until, carries, balances_only,
-    import_id)
-SELECT user_id, connection_id, $3, $4, $5, $6, 1, $7, $8 FROM connections
+    import_id, background)
+SELECT user_id, connection_id, $3, $4, $5, $6, 1, $7, $8, $9 FROM connections
 WHERE user_id = $1 AND connection_id = $2 AND status <> 'disconnected'
 -- Not FOR UPDATE: the day's runs are opened without it, and their foreign keys must not wait for this.
 FOR NO KEY UPDATE
@@ -23,10 +23,11 @@ RETURNING run_id, balances_only AND NOT $4 AS falls_short
 SELECT run_id, false AS falls_short FROM sync_runs WHERE user_id = $1 AND import_id = $2
 
 -- name: hurry_run
--- Makes the open run of a connection due now, unless it is under way or the institution asked us to wait.
-UPDATE sync_runs SET next_attempt_at = $3, carried_until = $4, carries = 1
-WHERE user_id = $1 AND connection_id = $2 AND state IN ('queued', 'extracted') AND next_attempt_at > $3
-  AND import_id IS NULL AND error_code IS DISTINCT FROM 'INSTITUTION_RATE_LIMITED'
+-- Makes the open run of a connection due now, unless it is under way or the institution asked us to wait; somebody waits
+-- for it from now on.
+UPDATE sync_runs SET next_attempt_at = $3, carried_until = $4, carries = 1, background = false
+WHERE user_id = $1 AND connection_id = $2 AND state IN ('queued', 'extracted')
+  AND (next_attempt_at > $3 OR background) AND import_id IS NULL AND error_code IS DISTINCT FROM 'INSTITUTION_RATE_LIMITED'
 RETURNING run_id, state
 
 -- name: daily_ranges
@@ -52,8 +53,8 @@ ORDER BY place
 
 -- name: open_daily_runs
 -- Opens the run of the day for a range of connections; those that had theirs, or have a run open, are left out.
-INSERT INTO sync_runs (user_id, connection_id, reason, day, next_attempt_at, carried_until, carries)
-SELECT link.user_id, link.connection_id, 'daily', $2, $8, $9, 1 FROM connections AS link
+INSERT INTO sync_runs (user_id, connection_id, reason, day, next_attempt_at, carried_until, carries, background)
+SELECT link.user_id, link.connection_id, 'daily', $2, $8, $9, 1, true FROM connections AS link
 WHERE link.status = 'active' AND link.institution_id <> 'files'
   AND EXISTS (SELECT FROM users WHERE users.user_id = link.user_id AND last_active_on >= $1 OFFSET 0)
   AND link.user_id % 65536 * 40503 % 65536 < $3::int
@@ -228,7 +229,7 @@ WHERE run.user_id = wanted.user_id AND run.run_id = wanted.run_id
   AND link.user_id = run.user_id AND link.connection_id = run.connection_id
 RETURNING run.user_id, run.run_id, run.connection_id, run.attempt, run.ingest_attempt, run.reason,
     run.window_first, run.window_last, run.next_cursor, run.pages, run.rows_added, run.rows_changed,
-    run.rows_removed, run.import_id, run.whole, run.balances_only, run.account_failures, link.institution_id, link.synced_through
+    run.rows_removed, run.import_id, run.whole, run.balances_only, run.account_failures, run.background, link.institution_id, link.synced_through
 
 -- name: raw_objects_of_runs
 -- The raw pages of the given attempts of runs, in the order they were fetched.
@@ -324,11 +325,11 @@ SELECT user_id, run_id, connection_id, state, pages, rows_total, rows_done, rows
 FROM sync_runs WHERE user_id = $1 AND run_id = $2
 
 -- name: take_due
--- Runs but those of the day that are due and that no job is believed to carry: marks them as carried, longer each time.
+-- Runs that persons wait for, that are due and that no job is believed to carry: marks them as carried, longer each time.
 -- $5: their queue is known to be empty, so that what was sent again is carried by none, whatever was believed.
 WITH due AS (
     SELECT user_id, run_id FROM sync_runs
-    WHERE state NOT IN ('succeeded', 'failed') AND reason <> 'daily' AND next_attempt_at <= $1
+    WHERE state NOT IN ('succeeded', 'failed') AND NOT background AND next_attempt_at <= $1
       AND (carried_until IS NULL OR carried_until <= $1 OR ($5::boolean AND carries > 1))
       AND (lease_until IS NULL OR lease_until < $1)
     ORDER BY next_attempt_at LIMIT $2
@@ -339,11 +340,11 @@ UPDATE sync_runs AS run SET carries = run.carries + 1,
 FROM due WHERE run.user_id = due.user_id AND run.run_id = due.run_id
 RETURNING run.user_id, run.run_id, run.state
 
--- name: take_due_daily
--- The same of the runs of the day.
+-- name: take_due_background
+-- The same of runs in the background.
 WITH due AS (
     SELECT user_id, run_id FROM sync_runs
-    WHERE state NOT IN ('succeeded', 'failed') AND reason = 'daily' AND next_attempt_at <= $1
+    WHERE state NOT IN ('succeeded', 'failed') AND background AND next_attempt_at <= $1
       AND (carried_until IS NULL OR carried_until <= $1 OR ($5::boolean AND carries > 1))
       AND (lease_until IS NULL OR lease_until < $1)
     ORDER BY next_attempt_at LIMIT $2

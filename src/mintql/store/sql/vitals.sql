@@ -2,13 +2,13 @@
 -- How many sync runs are due, counted up to a bound, and the oldest of them: those asked for, and those of the day.
 SELECT 'own' AS lane, count(*)::int AS due, min(next_attempt_at) AS oldest FROM (
     SELECT next_attempt_at FROM sync_runs
-    WHERE state NOT IN ('succeeded', 'failed') AND reason <> 'daily' AND next_attempt_at <= $1
+    WHERE state NOT IN ('succeeded', 'failed') AND NOT background AND next_attempt_at <= $1
     ORDER BY next_attempt_at LIMIT $2
 ) AS own
 UNION ALL
 SELECT 'daily', count(*)::int, min(next_attempt_at) FROM (
     SELECT next_attempt_at FROM sync_runs
-    WHERE state NOT IN ('succeeded', 'failed') AND reason = 'daily' AND next_attempt_at <= $1
+    WHERE state NOT IN ('succeeded', 'failed') AND background AND next_attempt_at <= $1
     ORDER BY next_attempt_at LIMIT $2
 ) AS daily
 

@@ -62,7 +62,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
         *ExportRoute().routes(),
         *try_routes(),
     ]
-    return Starlette(routes=routes, middleware=_middleware(chosen), lifespan=lifespan)
+    app = Starlette(routes=routes, middleware=_middleware(chosen), lifespan=lifespan)
+    app.state.stopping = view.stopping
+    return app
 
 
 def _readings(view: GraphQLView) -> Mapping[Family[Gauge], Callable[[], Reading]]:

@@ -77,15 +77,11 @@ def up(
 @app.command()
 def api(host: HostOption = LOCAL_HOST, port: PortOption = API_PORT) -> None:
     """Run the API alone."""
-    import uvicorn
-
-    from mintql.api.server import SERVER_OPTIONS
+    from mintql.api.stopping import serve
+    from mintql.app import serve_app
 
     _prepare(requests=True)
-    uvicorn.run(
-        "mintql.app:serve_app", factory=True, host=host, port=port, log_config=None, access_log=False,
-        timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS, server_header=False, **SERVER_OPTIONS,
-    )  # fmt: skip
+    serve(serve_app(), host, port)
 
 
 @app.command()

@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any
 
 from arq import cron
-from arq.connections import ArqRedis
 from arq.cron import CronJob
 from arq.worker import Worker, func
 
@@ -314,13 +313,14 @@ async def startup(context: Context) -> None:
     settle_heap()
     await stack.enter_async_context(watched(runtime, name, serve=not context.get("beside", False)))
     if not context.get("alone", False):
-        context["companion"] = Companion(partial(_background_worker, settings, context["redis"]))
+        context["companion"] = Companion(partial(_background_worker, settings, context))
         stack.push_async_callback(context["companion"].stop)
 
 
-def _background_worker(settings: Settings, redis: ArqRedis) -> Worker:
-    options = worker_options(settings, background=True) | {"redis_pool": redis, "handle_signals": False}
-    return Worker(**options, ctx={"settings": settings, "background": True, "alone": True, "beside": True})
+def _background_worker(settings: Settings, beside: Context) -> Worker:
+    options = worker_options(settings, background=True) | {"redis_pool": beside["redis"], "handle_signals": False}
+    about = {"settings": settings, "background": True, "alone": True, "beside": True}
+    return Worker(**options, ctx=about | {"hurried": beside.get("hurried")})
 
 
 async def shutdown(context: Context) -> None:

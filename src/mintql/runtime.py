@@ -23,6 +23,7 @@ from mintql.gateways.objects import ObjectStore, open_object_store
 from mintql.gateways.passwords import Passwords
 from mintql.gateways.placing import Placing
 from mintql.gateways.queue import Queue
+from mintql.gateways.redis_pause import Pause
 from mintql.gateways.redis_servers import call_on_new_primary, open_redis
 from mintql.gateways.vault import Vault
 from mintql.institutions.base import Connector
@@ -211,15 +212,16 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
         cache = Cache(redis, settings.cache_ttl_seconds, placing)
         call_on_new_primary(redis, cache.bump_again)
         stack.push_async_callback(cache.close)
+        pause = Pause()
         runtime = Runtime(
             settings=settings,
             role=role,
             servers=servers,
             redis=redis,
             cache=cache,
-            channel=Channel(redis),
+            channel=Channel(redis, pause),
             wakeups=wakeups,
-            queue=Queue(redis, settings.queue_name),
+            queue=Queue(redis, settings.queue_name, pause),
             objects=objects,
             vault=Vault(settings.keyring()),
             connectors=build_connectors(settings, http),

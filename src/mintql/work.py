@@ -32,16 +32,20 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 async def work(settings: Settings, lanes: Lanes = "both") -> None:
     """Run a worker until SIGINT or SIGTERM: for what persons wait for, for the background, or for both.
 
-    Jobs under way have `SHUTDOWN_SECONDS` to end, then or when Redis goes away; a batch that takes longer is
-    taken up again when its lease has run out. What else ends the worker, such as a database that is away when
-    it starts, is raised.
+    Jobs under way have `SHUTDOWN_SECONDS` to end, then or when Redis goes away, and none at a second signal; a batch
+    that takes longer is taken up again when its lease has run out. What else ends the worker, such as a database that
+    is away when it starts, is raised.
     """
     if lanes == "background":
         os.nice(BACKGROUND_NICENESS)
-    stopped = asyncio.Event()
+    stopped, hurried = asyncio.Event(), asyncio.Event()
+
+    def stop() -> None:
+        (hurried if stopped.is_set() else stopped).set()
+
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, stop)
     lost: RedisError | None = None
     while not stopped.is_set():
         redis = open_redis(
@@ -52,7 +56,7 @@ async def work(settings: Settings, lanes: Lanes = "both") -> None:
         )
         try:
             await _until(stopped, asyncio.create_task(_reach(redis, lost)))
-            lost = None if stopped.is_set() else await work_until(stopped, _worker(settings, redis, lanes))
+            lost = None if stopped.is_set() else await work_until(stopped, _worker(settings, redis, lanes, hurried))
         finally:
             await redis.aclose(close_connection_pool=True)
 
@@ -89,7 +93,8 @@ async def _reach(redis: ArqRedis, lost: RedisError | None) -> None:
             return
 
 
-def _worker(settings: Settings, redis: ArqRedis, lanes: Lanes) -> Worker:
+def _worker(settings: Settings, redis: ArqRedis, lanes: Lanes, hurried: asyncio.Event) -> Worker:
     background = lanes == "background"
     options = worker_options(settings, background=background) | {"redis_pool": redis, "handle_signals": False}
-    return Worker(**options, ctx={"settings": settings, "background": background, "alone": lanes != "both"})
+    about = {"settings": settings, "background": background, "alone": lanes != "both", "hurried": hurried}
+    return Worker(**options, ctx=about)

@@ -56,7 +56,7 @@ async def work_until(stopped: asyncio.Event, worker: Worker) -> RedisError | Non
     if companion is not None:
         companion.stopped.set()
     if worker.tasks:
-        await asyncio.wait(worker.tasks.values(), timeout=SHUTDOWN_SECONDS)
+        await _ended(worker.tasks.values(), worker.ctx.get("hurried"))
     await end([running, stopping, *worker.tasks.values()])
     ended = None if running.cancelled() else running.exception()
     with suppress(*OUTAGES):
@@ -69,6 +69,14 @@ async def work_until(stopped: asyncio.Event, worker: Worker) -> RedisError | Non
     if isinstance(ended, Exception):
         raise ended
     return None
+
+
+async def _ended(jobs: Iterable[asyncio.Task[Any]], hurried: asyncio.Event | None) -> None:
+    """Give jobs under way their time to end, unless somebody is in a hurry."""
+    ending = asyncio.create_task(asyncio.wait(list(jobs), timeout=SHUTDOWN_SECONDS))
+    hurrying = asyncio.create_task((hurried or asyncio.Event()).wait())
+    await asyncio.wait((ending, hurrying), return_when=asyncio.FIRST_COMPLETED)
+    await end((ending, hurrying))
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:

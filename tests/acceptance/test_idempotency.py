@@ -301,7 +301,7 @@ async def test_a_process_that_is_killed_between_commit_and_answer_has_applied_on
                 f"{url}/graphql",
                 json={"query": ADD, "variables": {"name": "Boats", "key": "k"}},
                 headers=client.headers(),
-                timeout=60,
+                timeout=120,
             )
         assert process.wait(10) == -signal.SIGKILL
     assert await conn.fetchval(COUNT, "Boats") == 1

@@ -26,6 +26,8 @@ from mintql.api.limits import TOO_COMPLEX
 from mintql.api.watching import count_error
 from mintql.domain import errors as failures
 from mintql.domain.wording import shown
+from mintql.gateways.objects import ObjectStoreDown
+from mintql.store.hosts import is_lost
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ SUGGESTION = " Did you mean "
 PARSER_LIMIT = "Parsing aborted."
 """How the parser ends its words when a document passes one of its limits."""
 INTERNAL = "INTERNAL_SERVER_ERROR"
+UNAVAILABLE = "SERVICE_UNAVAILABLE"
 ERROR_ID_BYTES = 8
 
 QUERY_CODES: dict[str, str] = {
@@ -212,15 +215,21 @@ def _with_code(
     return error
 
 
+def words_for(unexpected: Exception, error_id: str) -> tuple[str, str]:
+    """Return the code and the words of what a client may not know: an outage, which trying again helps, or a defect."""
+    if isinstance(unexpected, TimeoutError | ObjectStoreDown) or is_lost(unexpected):
+        words = (
+            f"The server cannot answer this now; try again in a few seconds. If it stays so, quote the id {error_id}."
+        )
+        return UNAVAILABLE, words
+    return INTERNAL, f"Something went wrong on our side; quote the id {error_id} when you ask us about it."
+
+
 def _masked(error: GraphQLError, original: Exception) -> GraphQLError:
     error_id = secrets.token_hex(ERROR_ID_BYTES)
     log.error("error %s at %s", error_id, error.path, exc_info=original)
-    return GraphQLError(
-        f"Something went wrong on our side; quote the id {error_id} when you ask us about it.",
-        nodes=error.nodes,
-        path=error.path,
-        extensions={"code": INTERNAL, "id": error_id},
-    )
+    code, words = words_for(original, error_id)
+    return GraphQLError(words, nodes=error.nodes, path=error.path, extensions={"code": code, "id": error_id})
 
 
 class DressErrors(SchemaExtension):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Final
+from typing import Final, TypeVar
 
 import asyncpg
 from starlette.requests import Request
@@ -17,6 +17,8 @@ from mintql.runtime import Runtime
 from mintql.store import schema_versions
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CHECK_SECONDS_MAX: Final = 2.0
 OBJECTS_EVERY_SECONDS: Final = 30.0
@@ -65,8 +67,7 @@ class Health:
 
     async def _ask_database(self, runtime: Runtime) -> str:
         try:
-            async with asyncio.timeout(CHECK_SECONDS_MAX), runtime.statement() as conn:
-                applied = await schema_versions.newest_applied(conn)
+            applied = await _in_time(_newest_applied(runtime))
         except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
             return "lacks migrations"
         except Exception as error:  # noqa: BLE001 - whatever the reason, it does not answer
@@ -84,12 +85,29 @@ class Health:
 
 async def _works(what: str, check: Callable[[], Awaitable[object]]) -> bool:
     try:
-        async with asyncio.timeout(CHECK_SECONDS_MAX):
-            await check()
+        await _in_time(check())
     except Exception as error:  # noqa: BLE001 - whatever the reason, it does not work
         log.warning("%s does not answer: %s: %s", what, type(error).__name__, error)
         return False
     return True
+
+
+async def _newest_applied(runtime: Runtime) -> int:
+    async with runtime.statement() as conn:
+        return await schema_versions.newest_applied(conn)
+
+
+async def _in_time(check: Awaitable[T]) -> T:
+    """Return what a check finds; raise `TimeoutError` after its time, and wait no longer until it has been cancelled.
+
+    Whoever gives a connection back to the pool waits for a server that is silent once more.
+    """
+    checking = asyncio.ensure_future(check)
+    done, _ = await asyncio.wait((checking,), timeout=CHECK_SECONDS_MAX)
+    if not done:
+        checking.cancel()
+        raise TimeoutError
+    return checking.result()
 
 
 def _word(works: bool) -> str:

@@ -32,7 +32,7 @@ from mintql.api.asks import KnownAsks, ReadAsk
 from mintql.api.caching import Place, digest_in
 from mintql.api.context import Context, find_viewer, request_origin
 from mintql.api.cookies import bearer, cookie_token, origin_is_trusted
-from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, INTERNAL, UNAUTHENTICATED
+from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, UNAUTHENTICATED, UNAVAILABLE, words_for
 from mintql.api.ide import ide_page
 from mintql.api.keyed_run import REPLAYED_HEADER
 from mintql.api.known import KnownPersons
@@ -47,6 +47,7 @@ from mintql.api.schema import Schema
 from mintql.api.scopes import reads_everything
 from mintql.api.seats import Seats
 from mintql.api.socket_protocol import TRY_AGAIN_LATER
+from mintql.api.stopping import Stopping
 from mintql.api.trust import Trust
 from mintql.api.viewers import Viewers
 from mintql.api.watching import NONE, count_error
@@ -91,6 +92,7 @@ class GraphQLView(GraphQL[Context, None]):
         self.trust = Trust(settings, schema.documents)
         self.admission = Admission(settings)
         self.seats = Seats(settings, self.admission)
+        self.stopping = Stopping()
         self._gate = Gate()
         self._asks = KnownAsks(schema)
         self._viewers = Viewers()
@@ -126,13 +128,13 @@ class GraphQLView(GraphQL[Context, None]):
             return json_answer({"errors": [error_of(refused).formatted]}, media, refused.status, refused.headers)
         except ClientDisconnect:
             raise
-        except Exception:
+        except Exception as unexpected:
             error_id = secrets.token_hex(ERROR_ID_BYTES)
-            count_error(INTERNAL)
+            code, message = words_for(unexpected, error_id)
+            count_error(code)
             log.exception("error %s while answering", error_id)
-            message = f"Something went wrong on our side; quote the id {error_id} when you ask us about it."
-            error = GraphQLError(message, extensions={"code": INTERNAL, "id": error_id})
-            return json_answer({"errors": [error.formatted]}, media, 500)
+            error = GraphQLError(message, extensions={"code": code, "id": error_id})
+            return json_answer({"errors": [error.formatted]}, media, 503 if code == UNAVAILABLE else 500)
 
     async def _handle(self, request: GraphQLRequest, accepted: Accepted) -> Response:
         if request.method not in ("GET", "POST"):
@@ -245,9 +247,8 @@ class GraphQLView(GraphQL[Context, None]):
             operation_extensions=ask.extensions,
         )
         sub_response = await self.get_sub_response(request)
-        return await self._create_streaming_response(
-            request, cast("SubscriptionExecutionResult", stream), "sse", sub_response
-        )
+        ending = cast("SubscriptionExecutionResult", self.stopping.until(stream))
+        return await self._create_streaming_response(request, ending, "sse", sub_response)
 
     async def render_graphql_ide(self, request: Request) -> Response:  # noqa: ARG002
         """Show the IDE, which loads its scripts from the internet; in development only."""

@@ -18,6 +18,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from mintql.domain.ids import EventSeq, SessionId, UserId
+from mintql.gateways.redis_pause import Pause
 from mintql.observing import metrics
 
 log = logging.getLogger(__name__)
@@ -38,10 +39,11 @@ _FAILURES = metrics.REDIS_FAILURES.of("channel")
 
 
 class Channel:
-    """Sends wake-ups."""
+    """Sends wake-ups, none while Redis is left alone."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, pause: Pause | None = None) -> None:
         self._redis = redis
+        self._pause = pause or Pause()
 
     async def publish(self, user_ids: Iterable[UserId]) -> bool:
         """Wake the listeners of these persons in all processes; say whether Redis took it.
@@ -66,12 +68,15 @@ class Channel:
 
     async def _send(self, words: Iterable[str], channel: str = CHANNEL) -> bool:
         ordered = list(words)
+        if self._pause.is_on:
+            return False
         try:
             for start in range(0, len(ordered), PERSONS_PER_MESSAGE):
                 batch = ordered[start : start + PERSONS_PER_MESSAGE]
                 await self._redis.publish(channel, " ".join(batch))
         except OUTAGES as error:
             _FAILURES.add()
+            self._pause.begin()
             log.warning("wake-ups could not be sent, listeners will find out by polling: %s", error)
             return False
         return True

@@ -26,6 +26,7 @@ from arq.constants import expires_extra_ms, job_key_prefix
 from arq.jobs import serialize_job
 from redis.exceptions import RedisError
 
+from mintql.gateways.redis_pause import Pause
 from mintql.observing import metrics
 
 log = logging.getLogger(__name__)
@@ -75,10 +76,11 @@ class Job:
 
 
 class Queue:
-    """Enqueues jobs, bounded in time; says whether it could."""
+    """Enqueues jobs, bounded in time, and none while Redis is left alone; says whether it could."""
 
-    def __init__(self, redis: ArqRedis, queue_name: str) -> None:
+    def __init__(self, redis: ArqRedis, queue_name: str, pause: Pause | None = None) -> None:
         self._redis = redis
+        self._pause = pause or Pause()
         self._queue_name = queue_name
         self._background_name = background_of(queue_name)
 
@@ -89,6 +91,8 @@ class Queue:
     async def enqueue_all(self, jobs: Sequence[Job]) -> bool:
         """Hand jobs to the workers, many with one command; False when Redis did not take all of them."""
         waiting = iter(jobs)
+        if jobs and self._pause.is_on:
+            return False
         while batch := list(islice(waiting, JOBS_PER_COMMAND)):
             try:
                 async with asyncio.timeout(ENQUEUE_TIMEOUT_SECONDS):
@@ -96,6 +100,7 @@ class Queue:
             except (RedisError, OSError, TimeoutError) as error:
                 names = ", ".join(sorted({job.name for job in [*batch, *waiting]}))
                 _FAILURES.add()
+                self._pause.begin()
                 log.warning("jobs not enqueued: %s: %s", names, type(error).__name__)
                 return False
         return True

@@ -1,0 +1,70 @@
+"""Servers that take connections and never answer: what they keep waiting, and for how long."""
+
+from __future__ import annotations
+
+import time
+
+from pydantic import SecretStr
+
+from mintql import app
+from mintql.api import health
+from mintql.store import servers
+from support.blackhole import line_to
+from support.clients import client_of, eventually
+from support.servers import serving
+
+ADD = 'mutation Add { addCategory(name: "%s", kind: EXPENSE) { __typename } }'
+SHORT_SECONDS = 0.5
+"""What the bounds of the API are here, which are longer in earnest."""
+MARGIN_SECONDS = 2.0
+"""For a machine that is busy with other tests."""
+
+
+async def timed(answering):
+    began = time.monotonic()
+    answer = await answering
+    return answer, time.monotonic() - began
+
+
+async def test_with_a_database_that_falls_silent_requests_are_refused_in_time_and_go_on_with_it(settings, monkeypatch):
+    monkeypatch.setitem(servers.ACQUIRE_TIMEOUT_SECONDS, "api", SHORT_SECONDS)
+    monkeypatch.setattr(health, "CHECK_SECONDS_MAX", SHORT_SECONDS)
+    async with line_to(settings.database_url.get_secret_value()) as (line, url):
+        changed = {"database_url": SecretStr(url), "statement_timeout_ms": 1_000, "database_pool_size": 2}
+        over_line = settings.model_copy(update=changed)
+        async with serving(app.create_app(over_line)) as server, client_of(server) as client:
+            await client.sign_up()
+            line.silent = True
+            for _ in range(3):  # On connections that are open, and when new ones would be needed.
+                ready, seconds = await timed(client.http.get(f"{server.url}/readyz"))
+                assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
+                assert seconds < SHORT_SECONDS + MARGIN_SECONDS
+                refused, seconds = await timed(client.post(ADD % "Boats"))
+                assert refused.status_code == 503
+                assert refused.json()["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+                assert seconds < 2 + SHORT_SECONDS + MARGIN_SECONDS  # A statement, and a connection.
+            line.silent = False
+            await eventually(lambda: _is_ready(client, server))
+            assert (await client.ask(ADD % "Boats"))["addCategory"]["__typename"] == "AddCategorySuccess"
+
+
+async def _is_ready(client, server):
+    return (await client.http.get(f"{server.url}/readyz")).status_code == 200
+
+
+async def test_with_a_redis_that_falls_silent_one_request_waits_for_it_and_the_others_do_not(settings):
+    async with line_to(settings.redis_url.get_secret_value()) as (line, url):
+        over_line = settings.model_copy(update={"redis_url": SecretStr(url)})
+        async with serving(app.create_app(over_line)) as server, client_of(server) as client:
+            await client.sign_up()
+            line.silent = True
+            _, seconds = await timed(client.ask("{ viewer { email } }"))
+            assert seconds < 2 * settings.redis_timeout_seconds + MARGIN_SECONDS
+            _, seconds = await timed(client.ask(ADD % "First"))
+            assert seconds < 3 * settings.redis_timeout_seconds + MARGIN_SECONDS
+            answers = [await timed(client.ask(ADD % f"Boat {number}")) for number in range(10)]
+            assert [answer["addCategory"]["__typename"] for answer, _ in answers] == ["AddCategorySuccess"] * 10
+            quick = [seconds for _, seconds in answers if seconds < settings.redis_timeout_seconds]
+            assert len(quick) >= 8, answers
+            ready, _ = await timed(client.http.get(f"{server.url}/readyz"))
+            assert (ready.status_code, ready.json()["status"]) == (200, "degraded")

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     """How far behind a replica may be that is asked at all, whatever a read needs."""
     database_api_role: str = "mintql_api"
     """Role the API switches to after connecting, so that row-level security binds it. Empty: stay the login."""
+    database_pooler: bool = False
+    """Whether a pooler such as PgBouncer lends connections by the transaction: the login itself then brings its role
+    and settings, for none can be asked for."""
     database_pool_size: int = Field(default=10, ge=1, le=200)
     statement_timeout_ms: int = Field(default=10_000, ge=100, le=600_000)
 

@@ -23,12 +23,14 @@ CADDYFILE = (ROOT / "deploy" / "Caddyfile").read_text()
 COMMANDS = typer.main.get_command(app).commands
 
 
-def test_everything_is_there_api_and_worker_twice():
+def test_everything_is_there_the_api_twice_and_a_worker_for_each_queue():
     assert set(SERVICES) == {
-        "proxy", "api-1", "api-2", "worker", "migrate", "sandbox", "postgres", "valkey", "objects"
+        "proxy", "api-1", "api-2", "worker", "background", "migrate", "sandbox", "postgres", "valkey", "objects"
     }  # fmt: skip
     assert SERVICES["api-1"] == SERVICES["api-2"]
-    assert SERVICES["worker"]["deploy"]["replicas"] == 2
+    commands = {name: SERVICES[name]["command"] for name in ("worker", "background")}
+    assert commands == {"worker": ["worker", "--only", "persons"], "background": ["worker", "--only", "background"]}
+    assert SERVICES["worker"] | {"command": []} == SERVICES["background"] | {"command": []}
     assert [name for name, service in SERVICES.items() if service.get("profiles")] == ["sandbox"]
 
 

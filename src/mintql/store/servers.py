@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import asyncpg
 
+from mintql.domain.errors import InvalidInput
 from mintql.settings import Settings
 from mintql.store.hosts import Connector, Host, OneHost, hosts_of
 from mintql.store.pools import Database
@@ -40,6 +41,8 @@ async def open_servers(settings: Settings, role: Role) -> AsyncIterator[Servers]
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(_pool(settings, role, Connector(url), smallest=1))
         database = Database(pool, ACQUIRE_TIMEOUT_SECONDS[role], role)
+        if settings.database_pooler and role == "api" and settings.database_api_role:
+            await _make_sure_of_role(database, settings.database_api_role)
         own = _new_pool(connect=Connector(url), min_size=0, max_size=1, timeout=CONNECT_TIMEOUT_SECONDS)
         asking = Database(await stack.enter_async_context(own), CONNECT_TIMEOUT_SECONDS, "position")
         written = Written(asking, database)
@@ -48,6 +51,16 @@ async def open_servers(settings: Settings, role: Role) -> AsyncIterator[Servers]
         if watched:
             await stack.enter_async_context(polling(replicas, watched))
         yield Servers(database, replicas)
+
+
+async def _make_sure_of_role(database: Database, role: str) -> None:
+    """Raise `InvalidInput` unless the login brings the role that row-level security binds."""
+    found = await database.ask(lambda conn: conn.fetchval("SELECT current_user::text"))
+    if found != role:
+        raise InvalidInput(
+            f"with MINTQL_DATABASE_POOLER the login of DATABASE_URL has to become {role} by itself, and it is {found}: "
+            f"ALTER ROLE ... SET role = '{role}' (docs/high-availability.md)"
+        )
 
 
 def _replicas_of(settings: Settings) -> list[tuple[str, Host | None]]:
@@ -89,6 +102,8 @@ def _pool(settings: Settings, role: Role, connect: Any, *, smallest: int) -> asy
         server_settings["role"] = settings.database_api_role
     if role == "api":
         server_settings["enable_bitmapscan"] = "off"
+    if settings.database_pooler:  # It refuses to begin with what it does not know.
+        server_settings = {"application_name": server_settings["application_name"]}
     return _new_pool(
         connect=connect,
         min_size=smallest,

@@ -169,6 +169,17 @@ class Settings(BaseSettings):
             raise ValueError("must be file:/a/folder or s3://bucket/prefix")
         return value
 
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins_are_named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin such as https://app.example.org: scheme and host, and the port if it is "
+                    "not the usual one; no *, no null"
+                )
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _links_have_a_beginning(cls, value: str | None) -> str | None:

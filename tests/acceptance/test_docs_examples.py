@@ -14,15 +14,17 @@ import orjson
 from graphql import FieldNode
 from websockets.asyncio.client import connect
 
-from mintql.api import caching, errors, http, limits, paging, requests, websocket
-from mintql.api.nodes import encode_id
+from mintql.api import caching, errors, http, limits, nodes, paging, requests, websocket
+from mintql.api.nodes import encode_id, split_id
 from mintql.api.schema import build_schema
+from mintql.domain.categories import OWN_ID_MIN
 from mintql.domain.errors import Failure
 from mintql.domain.months import MONTHS_PER_RANGE_MAX
 from mintql.services import alerts, category_changes, connections, sync, transactions
 from mintql.services.choices import RECATEGORIZED_MAX
 from mintql.services.purging import EVENTS_KEPT_DAYS
 from mintql.settings import Settings
+from support.clients import Client, client_of
 from support.examples import Example, fill, matching, read_examples
 from support.local import local_client
 from support.people import category
@@ -37,8 +39,10 @@ SHELL_SECONDS = 20
 class Reader:
     """Works through the examples as one person. Subscriptions stay open; queries wait for what they show."""
 
-    def __init__(self, server, http: httpx.AsyncClient, folder: str) -> None:
+    def __init__(self, server, http: httpx.AsyncClient, folder: str, stranger: Client) -> None:
         self.server = server
+        self.stranger = stranger
+        self.tried: set[str] = set()
         self.folder = folder
         self.http = http
         self.known = {
@@ -77,6 +81,19 @@ class Reader:
             answer = await self.http.post("/graphql", data=form, files=files, headers=self.authorization)
         wrong = matching(example, _comparable(answer.json()), self.known)
         assert not wrong, f"{example.text}{body['variables']}\n{wrong}\n{answer.text[:2000]}"
+        await self.try_as_a_stranger(answer.text)
+
+    async def try_as_a_stranger(self, answer: str) -> None:
+        """Let somebody else ask for every node whose id is told here for the first time."""
+        new = [name for name in set(re.findall(r'"([A-Za-z0-9+/_-]{8,}={0,2})"', answer)) - self.tried if _is_own(name)]
+        self.tried.update(new)
+        for start in range(0, len(new), limits.ALIASES_MAX):
+            some = new[start : start + limits.ALIASES_MAX]
+            fields = " ".join(
+                f"a{number}: node(id: {orjson.dumps(name).decode()}) {{ id }}" for number, name in enumerate(some)
+            )
+            found = await self.stranger.ask(f"{{ {fields} }}")
+            assert {name: node for name, node in zip(some, found.values(), strict=True) if node is not None} == {}
 
     async def follow(self, example: Example, variables) -> None:
         """Read items until one looks as shown."""
@@ -115,6 +132,15 @@ class Reader:
         assert b'"errors"' not in output
 
 
+def _is_own(name: str) -> bool:
+    """Tell whether a text is the id of a node that is somebody's alone: most categories are everybody's."""
+    try:
+        kind, number = split_id(name)
+    except Failure:
+        return False
+    return kind != "Category" or number >= OWN_ID_MIN
+
+
 def _comparable(answer):
     """Without what only describes where in the text an error is."""
     for error in answer.get("errors", ()):
@@ -128,11 +154,15 @@ async def test_the_examples_work_from_top_to_bottom(bank, server, worker, tmp_pa
     (await bank.control.post("/control/ada/purchases", json=purchase)).raise_for_status()
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(local_client(base_url=server.url, timeout=PATIENCE_SECONDS))
-        reader = Reader(server, client, str(tmp_path))
+        stranger = await stack.enter_async_context(client_of(server))
+        await stranger.sign_up("stranger@example.org")
+        reader = Reader(server, client, str(tmp_path), stranger)
         for example in EXAMPLES:
             await reader.work_through(example)
         await asyncio.gather(*reader.following)
     assert len(EXAMPLES) > 30
+    kinds = {split_id(name)[0] for name in reader.tried}
+    assert kinds >= nodes._loaders.keys() - {"TransactionMatch"}  # Of which the examples show none.
 
 
 def test_every_operation_of_the_schema_has_an_example():

@@ -248,7 +248,9 @@ class GraphQLView(GraphQL[Context, None]):
         )
         sub_response = await self.get_sub_response(request)
         ending = cast("SubscriptionExecutionResult", self.stopping.until(stream))
-        return await self._create_streaming_response(request, ending, "sse", sub_response)
+        response = await self._create_streaming_response(request, ending, "sse", sub_response)
+        response.headers["cache-control"] = "no-store, no-transform"
+        return response
 
     async def render_graphql_ide(self, request: Request) -> Response:  # noqa: ARG002
         """Show the IDE, which loads its scripts from the internet; in development only."""

@@ -20,6 +20,7 @@ from mintql.api.headers import SecurityHeaders
 from mintql.api.health import Health
 from mintql.api.http import GraphQLView
 from mintql.api.keyed_run import REPLAYED_HEADER
+from mintql.api.oidc import oidc_routes
 from mintql.api.schema import build_schema
 from mintql.api.stream_poll import polling
 from mintql.api.try_page import try_routes
@@ -59,6 +60,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         *Health().routes(),
         *webhook_routes(),
         *unsubscribe_routes(),
+        *oidc_routes(),
         *ExportRoute().routes(),
         *try_routes(),
     ]

@@ -20,6 +20,7 @@ from mintql.gateways.cache import Cache
 from mintql.gateways.channel import Channel, Wakeups
 from mintql.gateways.http import GuardedClient, open_http
 from mintql.gateways.objects import ObjectStore, open_object_store
+from mintql.gateways.oidc import OidcProvider, open_oidc
 from mintql.gateways.passwords import Passwords
 from mintql.gateways.placing import Placing
 from mintql.gateways.queue import Queue
@@ -71,6 +72,8 @@ class Runtime:
     """Taken by streams before a connection of the pool: however many of them begin or are woken at once, requests
     find connections, and no stream fails because others are before it."""
     archive: Archive
+    oidc: OidcProvider | None
+    """By which persons may sign in, where the operator named one."""
     draining: bool = False
     """Whether the process is about to end: no new requests are to be sent to it."""
     crowd: CrowdCache = field(default_factory=CrowdCache)
@@ -229,6 +232,7 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
             webhooks_http=webhooks_http,
             stream_turns=asyncio.Semaphore((settings.database_pool_size + 1) // 2),
             archive=Archive(objects),
+            oidc=await stack.enter_async_context(open_oidc(settings)) if role == "api" else None,
         )
         stack.push_async_callback(runtime.finish)
         yield runtime

@@ -85,6 +85,13 @@ class Settings(BaseSettings):
     exchange_rates_url: str | None = None
     """Where exchange rates are published in the European Central Bank's XML; without it none are fetched."""
 
+    oidc_issuer: str | None = None
+    """The OpenID Connect provider by which persons may sign in, as it calls itself; none without it."""
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str = Field(default="Single sign-on", min_length=1, max_length=60)
+    """What the button of the provider says."""
+
     session_days: int = Field(default=30, ge=1, le=365)
     password_hash_concurrency: int = Field(default=2, ge=1, le=64)
     allowed_origins: tuple[str, ...] = ()
@@ -203,6 +210,19 @@ class Settings(BaseSettings):
         url = self.smtp_url.get_secret_value()
         if mail_folder(url) is None:
             parse_mail_server(url)
+        return self
+
+    @model_validator(mode="after")
+    def _provider_can_be_used(self) -> Self:
+        if self.oidc_issuer is None:
+            return self
+        for name in ("oidc_client_id", "oidc_client_secret", "public_url"):
+            if getattr(self, name) is None:
+                raise ValueError(f"MINTQL_OIDC_ISSUER needs MINTQL_{name.upper()} beside it")
+        parts = urlsplit(self.oidc_issuer)
+        secure = parts.scheme == "https" or (parts.scheme == "http" and _is_here(parts.hostname or ""))
+        if not secure or not parts.hostname or parts.query or parts.fragment or parts.username:
+            raise ValueError("MINTQL_OIDC_ISSUER must be https:// and a host, perhaps with a path, and nothing else")
         return self
 
     @model_validator(mode="after")

@@ -115,6 +115,9 @@ def settings(settings, bank, secrets):
             "smtp_url": SecretStr(
                 f"smtp://mintql:{secrets.add('smtp password', canary('smtp'))}@127.0.0.1:9?starttls=never"
             ),
+            "oidc_issuer": "http://127.0.0.1:9",
+            "oidc_client_id": "mintql",
+            "oidc_client_secret": SecretStr(secrets.add("oidc secret", canary("oidc"))),
             "mail_from": "mintql <budgets@example.org>",
             "public_url": "https://budget.example.org",
         }
@@ -331,6 +334,7 @@ async def test_no_secret_turns_up_anywhere(
         await let_things_fail(client, bank, owner, connections)
         await client.post(READ)
         await client.post(CONNECTIONS)
+        assert (await client.http.get(f"{server.url}/oidc/start")).status_code == 400
         await let_mail_fail(settings)
         redis = Redis.from_url(settings.redis_url.get_secret_value())
         kept += await keys_of(redis) + await rows_of(owner) + list(files_of(tmp_path / "objects"))

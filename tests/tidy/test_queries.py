@@ -44,6 +44,7 @@ API_NOUNS = (
     "matches",
     "net_worth",
     "notices",
+    "oidc",
     "notices_read",
     "notification_settings",
     "outgoing_webhooks",
@@ -161,7 +162,7 @@ def test_every_query_names_the_person():
     blind = [f"{noun}.{name}" for noun in nouns() for name, text in load(noun) if "user_id" not in text]
     # The crowd is everybody's, as channels, rounds and what waits are; numbers that are taken belong to nobody yet;
     # the functions for members of a household ask themselves who it is; a deletion is found by its token; guesses are
-    # counted by keyed hashes; and an operator counts sealed rows. What is said of a transaction of the database or of a
+    # counted by keyed hashes, and states of visits kept by theirs; and an operator counts sealed rows. What is said of a transaction of the database or of a
     # server, or stands before another query, names nobody.
     assert set(blind) == {
         "archive.announce",
@@ -179,6 +180,8 @@ def test_every_query_names_the_person():
         "digests.finished",
         "guesses.begin",
         "key_rotation.versions",
+        "oidc.use_state",
+        "oidc.purge",
         "guesses.lock",
         "guesses.write",
         "guesses.purge",

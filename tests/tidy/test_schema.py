@@ -21,11 +21,12 @@ OF_NOBODY = {
     "deletion_entries",
     "archive_use",
     "guesses",
+    "oidc_states",
     "reconcile_progress",
 }
 
 # Unique over all persons, because they are looked up before it is known whose they are.
-GLOBAL_KEYS = {"users_email_key", "sessions_token_hash_key"}
+GLOBAL_KEYS = {"users_email_key", "sessions_token_hash_key", "linked_identities_subject_key"}
 
 TABLES = """
 SELECT relation.relname AS name, relation.relrowsecurity AS fenced,

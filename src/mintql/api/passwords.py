@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, TypeAlias
 
 import strawberry
@@ -21,6 +22,9 @@ from mintql.services.effects import Effects
 from mintql.services.identity import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, check_password
 from mintql.store import access_tokens, sessions, users
 
+FRESH = timedelta(minutes=10)
+"""How long a session stands in for the password of who has none, because they sign in by a provider."""
+
 
 async def check_own_password(
     context: Context,
@@ -32,14 +36,19 @@ async def check_own_password(
 ) -> None:
     """Make sure that whoever has the viewer's session knows their password too; a wrong one is written down.
 
+    Who has no password has to have signed in a moment ago.
+
     Raises:
         BadCredentials: It is another one.
         TooManyAttempts: It was tried too often.
         RateLimited: Too many are signing in at this moment.
     """
-    runtime, user_id = context.runtime, context.signed_in().user_id
+    runtime, viewer = context.runtime, context.signed_in()
+    user_id = viewer.user_id
     async with runtime.person(user_id) as conn:
         stored = await users.get_password_hash(conn, user_id)
+        if not stored and await sessions.began_after(conn, user_id, viewer.session_id, context.now() - FRESH):
+            return
         counted = await guessing.begin_prompt(conn, runtime.vault, user_id, context.now())
     is_right = len(password) <= PASSWORD_LENGTH_MAX and await runtime.passwords.verify(stored, password)
     async with runtime.person(user_id) as conn:
@@ -47,6 +56,8 @@ async def check_own_password(
             await guessing.give_back(conn, counted, context.now())
         else:
             await audit.record_failure(conn, user_id, context.now(), refused)
+    if not stored:
+        raise BadCredentials("You have no password here. Sign in anew, then do this within ten minutes.", field=field)
     if not is_right:
         raise BadCredentials(f"This is not your password; {so}.", field=field)
 

@@ -23,7 +23,7 @@ FAULTY_COST = 1_000
 
 PASSWORD_FIELDS: Final = frozenset(
     {"signUp", "signIn", "changePassword", "deleteAccount", "createAccessToken"}
-    | {"beginSecondFactor", "renewRecoveryCodes", "disableSecondFactor"}
+    | {"beginSecondFactor", "renewRecoveryCodes", "disableSecondFactor", "linkIdentity", "unlinkIdentity"}
 )
 
 SIGN_UPS, REFRESHES, CONNECTIONS, IMPORTS, EXPORTS = "sign-ups", "refreshes", "connections", "imports", "exports"

@@ -42,6 +42,7 @@ from mintql.api.imports import ImportsMutation, ImportsQuery
 from mintql.api.imports_inputs import IMPORT_SCALARS
 from mintql.api.imports_types import IMPORT_HANDLERS
 from mintql.api.institutions import InstitutionsQuery
+from mintql.api.linked_identities import LinkedIdentitiesMutation, LinkedIdentitiesQuery
 from mintql.api.linking import LinkingMutation
 from mintql.api.matches import MatchesMutation, MatchesQuery
 from mintql.api.nodes import NodesQuery
@@ -77,6 +78,7 @@ class Query(
     SessionsQuery,
     AccessTokensQuery,
     SecondFactorQuery,
+    LinkedIdentitiesQuery,
     DeletionQuery,
     InstitutionsQuery,
     ConnectionsQuery,
@@ -118,6 +120,7 @@ class Mutation(
     SessionsMutation,
     AccessTokensMutation,
     SecondFactorMutation,
+    LinkedIdentitiesMutation,
     ExportsMutation,
     DeletionMutation,
     LinkingMutation,

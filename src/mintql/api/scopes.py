@@ -74,6 +74,7 @@ SESSION_MUTATIONS = frozenset(
         "signUp", "signIn", "completeSignIn", "signOut", "changePassword", "revokeSession",
         "createAccessToken", "revokeAccessToken",
         "beginSecondFactor", "confirmSecondFactor", "renewRecoveryCodes", "disableSecondFactor",
+        "linkIdentity", "unlinkIdentity",
         # Logins at institutions.
         "connectInstitution", "updateCredentials", "createLinkSession", "disconnect",
         # What hands everything to somebody else, or takes it away.

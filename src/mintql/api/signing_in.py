@@ -121,7 +121,7 @@ class SigningInMutation:
             user_id = await users.new_id(conn)
         async with context.acting(user_id) as conn:
             await service.sign_up(conn, user_id, new, password_hash, now)
-        return await _begin_session(context, user_id, SIGNED_UP, with_cookie=set_cookie)
+        return await begin_session(context, user_id, SIGNED_UP, with_cookie=set_cookie)
 
     @strawberry.mutation(description="Signs a person in.")
     async def sign_in(
@@ -149,7 +149,7 @@ class SigningInMutation:
         if needs_code:
             await context.answer_as_before(user_id)  # The code was used up by what was done then.
             await check_code(context, user_id, code or "")
-        return await _begin_session(context, user_id, SIGNED_IN, with_cookie=set_cookie)
+        return await begin_session(context, user_id, SIGNED_IN, with_cookie=set_cookie)
 
     @strawberry.mutation(description="Signs a person in whose password was right, by the code of their second factor.")
     async def complete_sign_in(
@@ -167,7 +167,7 @@ class SigningInMutation:
         check_challenge(runtime.vault, challenge, password_hash, context.now())
         await context.answer_as_before(user_id)
         await check_code(context, user_id, code)
-        return await _begin_session(context, user_id, SIGNED_IN, with_cookie=set_cookie)
+        return await begin_session(context, user_id, SIGNED_IN, with_cookie=set_cookie)
 
     @strawberry.mutation(description="Ends the session, at once and everywhere it is used.")
     async def sign_out(
@@ -238,7 +238,8 @@ async def _note_failure(context: Context, user_id: UserId | None) -> None:
             await audit.record_failure(conn, user_id, context.now())
 
 
-async def _begin_session(context: Context, user_id: UserId, act: str, *, with_cookie: bool) -> SignInSuccess:
+async def begin_session(context: Context, user_id: UserId, act: str, *, with_cookie: bool) -> SignInSuccess:
+    """Begin a session of somebody who proved who they are, and write it down; with the cookie, where HTTP takes one."""
     days = context.runtime.settings.session_days
     async with context.acting(user_id) as conn:
         token, expires_at = await service.begin_session(conn, user_id, context.now(), days, audit.current_origin())

@@ -21,6 +21,8 @@ SECOND_FACTOR_OFF = "second_factor_off"
 SECOND_FACTOR_REFUSED = "second_factor_refused"
 RECOVERY_CODE_USED = "recovery_code_used"
 RECOVERY_CODES_MADE = "recovery_codes_made"
+IDENTITY_LINKED = "identity_linked"
+IDENTITY_UNLINKED = "identity_unlinked"
 PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an act
 PASSWORD_REFUSED = "password_refused"  # noqa: S105 - the name of an act
 CONNECTION_MADE = "connection_made"
@@ -49,6 +51,8 @@ WORDS = {
     SECOND_FACTOR_REFUSED: "Somebody gave the right password with a wrong code.",
     RECOVERY_CODE_USED: "Used a recovery code in the place of the second factor.",
     RECOVERY_CODES_MADE: "Made recovery codes; earlier ones are void.",
+    IDENTITY_LINKED: "Linked an identity at a provider, by which one can sign in.",
+    IDENTITY_UNLINKED: "Unlinked an identity at a provider.",
     PASSWORD_CHANGED: "Changed the password; all other sessions were ended.",
     PASSWORD_REFUSED: "Something was to be done for which the password is asked, with a wrong one; nothing was done.",
     CONNECTION_MADE: "Connected an institution.",

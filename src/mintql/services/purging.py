@@ -22,6 +22,7 @@ from mintql.store import (
     idempotency,
     link_answers,
     notices,
+    oidc,
     outbox,
     outgoing_webhooks_sending,
     sync,
@@ -51,6 +52,7 @@ PURGES: tuple[Callable[[Conn, datetime], Awaitable[None]], ...] = tuple(
         (link_answers.purge, 0),
         (audit.purge, AUDIT_KEPT_DAYS),
         (guesses.purge, GUESSES_KEPT_DAYS),
+        (oidc.purge, 0),
         (idempotency.purge, KEYS_KEPT_DAYS),
     )
 )

@@ -69,6 +69,11 @@ async def is_live(conn: Conn, user_id: UserId, session_id: SessionId, now: datet
     return bool(await conn.fetchval(SQL.is_live, user_id, session_id, now))
 
 
+async def began_after(conn: Conn, user_id: UserId, session_id: SessionId, moment: datetime) -> bool:
+    """Tell whether a session began after a moment."""
+    return bool(await conn.fetchval(SQL.began_after, user_id, session_id, moment))
+
+
 async def delete(conn: Conn, user_id: UserId, session_id: SessionId) -> bool:
     """End one session; False when there is none."""
     return await conn.fetchval(SQL.delete, user_id, session_id) is not None

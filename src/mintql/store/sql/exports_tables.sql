@@ -6,6 +6,11 @@
 SELECT (to_jsonb(one) - '{user_id,password_hash}'::text[])::text AS line FROM users AS one
 WHERE one.user_id = $1 ORDER BY one.user_id
 
+-- name: linked_identities
+-- Identities at providers.
+SELECT (to_jsonb(one) - '{user_id}'::text[])::text AS line FROM linked_identities AS one
+WHERE user_id = $1 ORDER BY identity_id
+
 -- name: sessions
 -- Sessions, without their tokens.
 SELECT (to_jsonb(one) - '{user_id,token_hash}'::text[])::text AS line FROM sessions AS one

@@ -14,6 +14,12 @@ SELECT EXISTS (
     SELECT 1 FROM sessions WHERE user_id = $1 AND session_id = $2 AND expires_at > $3
 ) AS is_live
 
+-- name: began_after
+-- Whether a session began after a moment.
+SELECT EXISTS (
+    SELECT 1 FROM sessions WHERE user_id = $1 AND session_id = $2 AND created_at > $3
+) AS began_after
+
 -- name: delete
 -- Ends one session; nothing comes back when it has ended.
 DELETE FROM sessions WHERE user_id = $1 AND session_id = $2 AND scopes IS NULL RETURNING session_id

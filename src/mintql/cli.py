@@ -315,16 +315,15 @@ def rotate_keys() -> None:
 
 
 @app.command()
-def doctor() -> None:
-    """Check settings, database, Redis and object store; say what is wrong with each."""
-    from mintql.doctor import examine
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Check a whole deployment; say what is wrong and what to do about it. Ends with 1 when anything is bad."""
+    from mintql.doctor import Level, examine, report
     from mintql.settings import load_settings
 
     _prepare()
     findings = asyncio.run(examine(load_settings()))
-    for finding in findings:
-        print(f"{'ok ' if finding.well else 'BAD'}  {finding.name}: {finding.words}")
-    raise SystemExit(0 if all(finding.well for finding in findings) else 1)
+    print(report(findings, as_json=as_json))
+    raise SystemExit(any(finding.level is Level.BAD for finding in findings))
 
 
 @app.command()

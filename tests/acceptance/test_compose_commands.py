@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -54,8 +55,8 @@ def _environment(service: str) -> dict[str, str]:
 
 
 def _moved(words: list[str], port: int) -> list[str]:
-    """The words with the port of the container replaced by one that is free here."""
-    return [word.replace("8000", str(port)).replace("8001", str(port)) for word in words]
+    """The words with the ports of the container replaced by one that is free here."""
+    return [re.sub(r"\b(8000|8001|9464)\b", str(port), word) for word in words]
 
 
 async def _run(words: list[str], env: dict[str, str], folder: Path) -> tuple[int, str]:
@@ -69,6 +70,8 @@ async def _run(words: list[str], env: dict[str, str], folder: Path) -> tuple[int
 @asynccontextmanager
 async def _running(service: str, env: dict[str, str], folder: Path, port: int) -> AsyncIterator[None]:
     """Run a service until its health check succeeds, then the block; stopped by SIGTERM it has to end well."""
+    # A worker listens for its health check alone.
+    env = {**env, "MINTQL_METRICS_PORT": str(port) if service == "worker" else "0"}
     command = [*MINTQL, *_moved(SERVICES[service]["command"], port)]
     check = _moved(SERVICES[service]["healthcheck"]["test"][1:], port)
     assert (await _run(check, env, folder))[0] != 0, "the health check succeeds before anything runs"
@@ -137,7 +140,7 @@ async def test_the_object_store_can_be_used_with_the_keys_and_the_bucket_of_comp
     env = {**container, **keys, "MINTQL_OBJECT_STORE": given["MINTQL_OBJECT_STORE"], "MINTQL_S3_ENDPOINT_URL": s3_url}
     await _run([*MINTQL, "migrate"], container, tmp_path)
     status, output = await _run([*MINTQL, "doctor"], env, tmp_path)
-    assert (status, "BAD  object store" in output) == (1, True), "the bucket is not there yet"
+    assert (status, "BAD   object store" in output) == (1, True), "the bucket is not there yet"
     bucket = next(word for word in SERVICES["objects"]["command"] if word.startswith("-bucket=")).removeprefix(
         "-bucket="
     )

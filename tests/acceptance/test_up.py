@@ -350,7 +350,8 @@ def test_a_purchase_becomes_an_alert_on_a_watching_terminal(demo, folder):
 def test_the_doctor_finds_everything_well_beside_a_run_and_the_sums_agree_with_the_raw_objects(demo, folder):
     doctor = mintql(folder, "doctor")
     assert doctor.returncode == 0, doctor.stdout
-    assert [line[:2] for line in doctor.stdout.splitlines()] == ["ok"] * 5
+    assert "BAD" not in doctor.stdout
+    assert len(re.findall("^ok  ", doctor.stdout, re.MULTILINE)) > 15
     replayed = mintql(folder, "replay", "1")
     assert replayed.returncode == 0, replayed.stdout
     assert "the database says the same" in replayed.stdout

@@ -201,4 +201,9 @@ def test_every_query_names_the_person():
         "vitals.reconciled",
         "vitals.runs_due",
         "schema_versions.newest_applied",
+        "doctor.api_role",
+        "doctor.replay_lag",
+        "doctor.server",
+        "doctor.stuck_deletions",
+        "doctor.written",
     }

@@ -311,6 +311,19 @@ def test_texts_are_safe_and_bounded():
     assert len(row.description) == 500
 
 
+def test_the_first_transaction_is_put_aside_and_not_passed_over_when_its_amount_cannot_be_read():
+    parsed = read(table("Date,Payee,Amount", "2026-11-20,Bakery,x", "2026-11-21,Bakery,-2.00"), currency="EUR")
+    assert [(rejected.position, rejected.reason) for rejected in parsed.rejected] == [(2, "'x' is not an amount")]
+    assert [row.amount_minor for row in parsed.statements[0].transactions] == [-200]
+
+
+def test_empty_lines_behind_the_headings_are_not_expected_of_the_next_file():
+    mapping = detect(table("Date,Payee,Amount", "", "2026-11-20,Bakery,-1.00", "2026-11-21,Bakery,-2.00"))
+    later = table("Date,Payee,Amount", "2026-12-20,Bakery,-3.00", "2026-12-21,Bakery,-4.00")
+    (one,) = read(later, mapping=mapping, currency="EUR").statements
+    assert [row.amount_minor for row in one.transactions] == [-300, -400]
+
+
 def test_an_export_without_rows_is_an_empty_statement():
     (one,) = read(table("Date,Payee,Amount"), currency="EUR").statements
     assert one.transactions == ()

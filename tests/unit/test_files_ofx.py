@@ -59,6 +59,14 @@ def amounts(parsed: ParsedFile) -> list[int]:
     return [transaction.amount_minor for found in parsed.statements for transaction in found.transactions]
 
 
+def test_an_amount_whose_thousands_are_not_where_thousands_are_is_put_aside():
+    parsed = read(row("1.2.3"), row("1,23.4"), row("1,2,3.4.5"), row("1,234,567.89"), row("12,34,567.89"))
+    assert amounts(parsed) == [123456789, 123456789]
+    assert [rejected.reason for rejected in parsed.rejected] == [
+        "'1.2.3' is not an amount", "'1,23.4' is not an amount", "'1,2,3.4.5' is not an amount",
+    ]  # fmt: skip
+
+
 def test_a_bank_statement_gives_its_account_rows_and_balance():
     parsed = read(ROW, tail="<LEDGERBAL><BALAMT>1034.07<DTASOF>20260305120000</LEDGERBAL>")
     [found] = parsed.statements

@@ -302,6 +302,12 @@ def test_a_row_that_is_nested_deeply_spoils_no_other(key, depth):
     assert len(page.transactions) + len(page.rejected) == 2
 
 
+@pytest.mark.parametrize("accounts", [True, 1, "a", {}])
+def test_accounts_that_are_no_list_are_no_page(accounts):
+    with pytest.raises(ProtocolError):
+        parse_page(sync_page(accounts=accounts))
+
+
 def test_a_page_says_how_to_go_on():
     assert sync_state(sync_page(has_more=True)) == SyncState("c1", True, "HISTORICAL_UPDATE_COMPLETE")
     for broken in ({"next_cursor": None}, {"has_more": "no"}, {"next_cursor": "", "has_more": True}):

@@ -58,10 +58,11 @@ def parse_page(content: bytes) -> ParsedPage:
     """Read the accounts, or a page of changes; see `Connector.parse`."""
     page = load_object(content)
     is_sync = all(isinstance(page.get(key), list) for key in _ROWS)
-    if not isinstance(page.get("accounts"), list) and not is_sync:
+    listed = page.get("accounts")
+    if not isinstance(listed, list) and not (is_sync and listed is None):
         raise ProtocolError("Plaid's page holds neither accounts nor changes of transactions.")
     rows = _Rows()
-    accounts = rows.each(page.get("accounts") or [], _account, "account_id")
+    accounts = rows.each(listed or [], _account, "account_id")
     if not is_sync:
         return ParsedPage(accounts=tuple(accounts), rejected=tuple(rows.rejected), notices=_notices(page.get("item")))
     changed = [rows.each(page[key], _transaction, "account_id") for key in ("added", "modified")]

@@ -117,7 +117,7 @@ def read_minor(
     one stands before three digits and the file proves nothing: "1,234" is 1.234 in OFX and 1234 in QIF.
 
     Raises:
-        InvalidInput: No amount, or beyond what can be kept.
+        InvalidInput: No amount, thousands that are not where thousands are, or beyond what can be kept.
     """
     parts = take_apart(text)
     if parts is None:
@@ -126,7 +126,21 @@ def read_minor(
     if radix is None:
         radix = _decide(parts.digits, currency, proven, default)
     whole, _, fraction = parts.digits.rpartition(radix) if radix else (parts.digits, "", "")
-    return to_minor(whole.replace(",", "").replace(".", ""), fraction, currency, negative=parts.negative)
+    plain = _without_thousands(whole, "," if "," in whole else ".")
+    if plain is None or "." in plain:
+        raise InvalidInput(f"{text.strip()[:40]!r} is not an amount", field="amount")
+    return to_minor(plain, fraction, currency, negative=parts.negative)
+
+
+def _without_thousands(whole: str, mark: str) -> str | None:
+    """Return whole units without the marks between their thousands; None where these are not where thousands are."""
+    if mark not in whole:
+        return whole
+    first, *groups = whole.split(mark)
+    # In India the groups before the last one have two digits.
+    if len(groups[-1]) != GROUP_DIGITS or any(len(group) not in {2, 3} for group in groups):
+        return None
+    return first + "".join(groups)
 
 
 def parse_amount(text: str, decimal: str, currency: str) -> tuple[int, bool]:
@@ -141,15 +155,10 @@ def parse_amount(text: str, decimal: str, currency: str) -> tuple[int, bool]:
         raise BadRow(f"{clean(text, 40)!r} is not an amount")
     whole, _, fraction = parts.digits.partition(decimal)
     thousands = "," if decimal == "." else "."
-    if thousands in whole:
-        first, *groups = whole.split(thousands)
-        # In India the groups before the last one have two digits.
-        if len(groups[-1]) != GROUP_DIGITS or any(len(group) not in {2, 3} for group in groups):
-            raise _not_by(text, decimal)
-        whole = first + "".join(groups)
-    if thousands in fraction or decimal in fraction:
+    plain = _without_thousands(whole, thousands)
+    if plain is None or thousands in fraction or decimal in fraction:
         raise _not_by(text, decimal)
-    return to_minor(whole, fraction, currency, negative=parts.negative)
+    return to_minor(plain, fraction, currency, negative=parts.negative)
 
 
 def to_minor(whole: str, fraction: str, currency: str, *, negative: bool) -> tuple[int, bool]:

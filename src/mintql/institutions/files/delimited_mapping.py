@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mintql.institutions.files.amounts import take_apart
@@ -56,7 +56,9 @@ def understand(rows: Sequence[Row], base: CsvMapping, options: ReadOptions = AS_
         base,
         source=export.source if export else "",
         header_line=heading.line if heading else 0,
-        first_line=data[0].line if data else (heading.line + 1 if heading else 1),
+        first_line=_first_line(rows, heading.line if heading else 0, data[0].line)
+        if data
+        else (heading.line + 1 if heading else 1),
         headings=found.headings,
     )
     date_column = _date_column(found)
@@ -93,6 +95,20 @@ def _heading(rows: Sequence[Row]) -> tuple[Row | None, list[Row]]:
                 return row, good[start:]
         return None, good[start:]
     raise FileUnreadable("This table has no line with a date and an amount; is it a list of transactions?")
+
+
+def _first_line(rows: Iterable[Row], heading_line: int, data_line: int) -> int:
+    """Return the first line behind the headings that is to be read: that of the first transaction at the latest.
+
+    One whose amount cannot be read may stand before it, to be put aside with the reason and not passed over. Empty
+    lines do not count: the next file of this make may have none.
+    """
+    between = [row for row in rows if heading_line < row.line < data_line and not row.blank]
+    if heading_line and not between:
+        return heading_line + 1
+    width = max((len(row.cells) for row in between), default=0)
+    dated = (row.line for row in between if len(row.cells) >= max(width, 2) and any(map(is_date, row.cells)))
+    return min((data_line, *dated))
 
 
 def _is_data(row: Row) -> bool:

@@ -37,6 +37,10 @@ RESTART = "@restart"
 """What a judge says when it wants the API to end, as for a new version, and to be started again."""
 SECONDS_MAX = 900
 SKIPPED = 77
+UNLIMITED = (
+    "MINTQL_COST_PER_MINUTE", "MINTQL_COST_PER_MINUTE_OF_ADDRESS", "MINTQL_SIGN_UPS_PER_HOUR", "MINTQL_HEAVY_PER_HOUR",
+)  # fmt: skip
+"""What bounds how much a person may ask for: judges ask for more than persons do."""
 TRACEBACK = "Traceback (most recent call last)"
 ENDED_BY_UVICORN = "CancelledError: Task cancelled, timeout graceful shutdown exceeded"
 EXAMPLES = 6
@@ -203,6 +207,7 @@ def free_port() -> int:
 
 
 async def hear(names: list[str], number: int, examples: int) -> list[Verdict]:
+    os.environ.update(dict.fromkeys(UNLIMITED, "0"))
     CACHE.mkdir(mode=0o711, parents=True, exist_ok=True)
     project = Project(CACHE / "run")
     project.prepare()

@@ -33,7 +33,7 @@ from unit import test_sandbox_pages as sandbox_samples
 from unit import test_simplefin_pages as simplefin_samples
 
 SEARCHING = os.environ.get("MINTQL_HYPOTHESIS") == "search"
-TIMES = 20 if SEARCHING else 1
+TIMES = 10 if SEARCHING else 1
 SECONDS_MAX = 2.0
 """CPU time for what is some thousand bytes, on any machine."""
 BIGINT_MAX = 2**63 - 1

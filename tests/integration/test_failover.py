@@ -20,6 +20,7 @@ from mintql.domain.ids import SessionId
 from mintql.embedded.places import remove_home
 from mintql.runtime import open_runtime
 from mintql.store.migrate import migrate
+from mintql.store.positions import Replayed
 from mintql.store.reconcile import differences
 from support.clients import client_of, eventually
 from support.factories import create_account, create_transaction, create_user
@@ -201,6 +202,18 @@ async def test_a_transaction_finds_out_by_itself_that_a_replica_is_behind(settin
             assert conn is None
 
 
+async def test_a_replica_that_is_down_is_left_alone_and_reads_go_where_writes_go(settings, primary, tmp_path):
+    down = type(settings.database_url)(f"postgresql://mintql@/mintql?host={tmp_path}")
+    async with processes(settings.model_copy(update={"database_replica_url": down}), 1) as ((runtime,), (client,)):
+        assert await client.ask(NAME) == {"viewer": {"name": "Ada"}}
+        position = await runtime.servers.replicas.written()
+        (replica,) = runtime.servers.replicas
+        async with replica.reading(await create_user(primary), position) as conn:
+            assert conn is None
+        replica.replayed, replica.fresh_at = Replayed(position, gives_feedback=True), time.monotonic()
+        assert runtime.servers.replicas.at(position) is None  # It failed, so that nobody tries for a while.
+
+
 async def test_without_redis_reads_go_where_writes_go(settings):
     without = settings.model_copy(update={"redis_url": type(settings.redis_url)("redis://127.0.0.1:1/0")})
     async with processes(without, 1) as ((runtime,), (client,)):
@@ -242,6 +255,11 @@ async def test_what_may_have_been_brought_back_is_read_where_that_was_written(se
         await primary.execute("DELETE FROM archive_use")
 
 
+async def pooled_is_read_only(runtime):
+    async with runtime.statement() as conn:
+        return await conn.fetchval("SELECT current_setting('default_transaction_read_only')::boolean")
+
+
 async def test_a_change_waits_for_a_server_that_takes_writes(settings, primary):
     """As after a demotion that leaves connections open: nothing is sent on them that would only fail."""
     async with open_runtime(settings, role="api") as runtime:
@@ -251,15 +269,19 @@ async def test_a_change_waits_for_a_server_that_takes_writes(settings, primary):
         await primary.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         await primary.execute("SELECT pg_reload_conf()")
 
+        await eventually(lambda: pooled_is_read_only(runtime))
+
         async def change():
             async with runtime.person(user_id) as conn:
                 await conn.execute("UPDATE users SET name = 'Two'")
 
         waiting = asyncio.create_task(change())
-        await eventually(lambda: runtime.pool._generation > 0)  # All connections are given up.
-        assert not waiting.done()
-        await primary.execute("ALTER SYSTEM RESET default_transaction_read_only")
-        await primary.execute("SELECT pg_reload_conf()")
+        try:
+            await eventually(lambda: runtime.pool._generation > 0)  # All connections are given up.
+            assert not waiting.done()
+        finally:
+            await primary.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            await primary.execute("SELECT pg_reload_conf()")
         await waiting
         assert await primary.fetchval("SELECT name FROM users WHERE user_id = $1", user_id) == "Two"
 

@@ -26,7 +26,7 @@ CARD = ProviderAccount("card", "Card", AccountKind.CREDIT_CARD, "USD")
 
 def said(external_id: str = "t1", **changes: object) -> ProviderTransaction:
     row = ProviderTransaction("card", external_id, DAY, -450, "USD", "BLUE BOTTLE")
-    return replace(row, **changes)
+    return row._replace(**changes)
 
 
 def stored(external_id: str = "p1", **changes: object) -> StoredRow:

@@ -57,6 +57,8 @@ POOL_SIZE = 10
 CONNECTIONS = 32
 WARM_SECONDS = 0.3
 HITS_SHARE_MIN = 0.8
+COST_PER_MINUTE = 10**9
+"""The limit is on, and far away: a person here asks for more than any does."""
 HITS_KEPT_SECONDS = 3600
 MISSED_KEPT_SECONDS = 5
 """Answers that nobody asks for twice are kept for so long, or they would fill the memory."""
@@ -129,6 +131,7 @@ class Stage:
             "DATABASE_URL": self.postgres.url("bench"),
             "REDIS_URL": self.valkey.url,
             "MINTQL_CACHE_TTL_SECONDS": str(kept_seconds),
+            "MINTQL_COST_PER_MINUTE": str(COST_PER_MINUTE),
             "MINTQL_DATABASE_POOL_SIZE": str(POOL_SIZE),
             "MINTQL_PLANS": "on" if plans else "off",
             "MINTQL_OBJECT_STORE": f"file:{self.folder / 'objects'}",

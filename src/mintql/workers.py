@@ -56,7 +56,7 @@ async def work_until(stopped: asyncio.Event, worker: Worker) -> RedisError | Non
     if companion is not None:
         companion.stopped.set()
     if worker.tasks:
-        await _ended(worker.tasks.values(), worker.ctx.get("hurried"))
+        await wait_for_jobs(worker.tasks.values(), worker.ctx.get("hurried"))
     await end([running, stopping, *worker.tasks.values()])
     ended = None if running.cancelled() else running.exception()
     with suppress(*OUTAGES):
@@ -71,7 +71,7 @@ async def work_until(stopped: asyncio.Event, worker: Worker) -> RedisError | Non
     return None
 
 
-async def _ended(jobs: Iterable[asyncio.Task[Any]], hurried: asyncio.Event | None) -> None:
+async def wait_for_jobs(jobs: Iterable[asyncio.Task[Any]], hurried: asyncio.Event | None) -> None:
     """Give jobs under way their time to end, unless somebody is in a hurry."""
     ending = asyncio.create_task(asyncio.wait(list(jobs), timeout=SHUTDOWN_SECONDS))
     hurrying = asyncio.create_task((hurried or asyncio.Event()).wait())

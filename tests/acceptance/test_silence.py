@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from pydantic import SecretStr
 
 from mintql import app
 from mintql.api import health
+from mintql.gateways import objects_s3
+from mintql.gateways.objects import ObjectStoreDown
 from mintql.store import servers
 from support.blackhole import line_to
 from support.clients import client_of, eventually
@@ -68,3 +71,21 @@ async def test_with_a_redis_that_falls_silent_one_request_waits_for_it_and_the_o
             assert len(quick) >= 8, answers
             ready, _ = await timed(client.http.get(f"{server.url}/readyz"))
             assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+
+
+async def test_an_object_store_that_falls_silent_counts_as_one_that_is_away(monkeypatch):
+    for name in ("CONNECT_SECONDS", "READ_SECONDS", "OPERATION_SECONDS"):
+        monkeypatch.setattr(objects_s3, name, SHORT_SECONDS)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    async with (
+        line_to("http://127.0.0.1:9") as (line, url),
+        objects_s3.open_s3("s3://bucket", endpoint_url=url) as store,
+    ):
+        line.silent = True
+        for asking in (store.get("a/b"), store.put("a/b", b"content", "text/plain"), store.delete("a/b")):
+            began = time.monotonic()
+            with pytest.raises(ObjectStoreDown):
+                await asking
+            assert time.monotonic() - began < SHORT_SECONDS + MARGIN_SECONDS

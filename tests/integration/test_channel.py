@@ -8,7 +8,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from mintql.domain.ids import UserId
+from mintql.domain.ids import SessionId, UserId
 from mintql.gateways import channel as module
 from mintql.gateways.channel import PERSONS_PER_MESSAGE, Channel, Wakeups
 from support.clients import eventually
@@ -52,6 +52,20 @@ async def test_more_persons_than_fit_one_message_are_all_woken(redis, wakeups):
     with wakeups.listen(ADA) as first, wakeups.listen(last) as second:
         await Channel(redis).publish(UserId(number) for number in range(1, last + 1))
         await asyncio.wait_for(asyncio.gather(first.wait(), second.wait()), 1)
+
+
+async def test_a_session_that_ends_wakes_its_own_streams_whosever_events_they_follow(redis, wakeups):
+    ended, told = SessionId(7), []
+    wakeups.on_session_end = told.append
+    with (
+        wakeups.listen(ADA, ended) as own,
+        wakeups.listen(BOB, None, ended) as through_a_share,
+        wakeups.listen(ADA, SessionId(8)) as other,
+    ):
+        await Channel(redis).publish_session_end({ended})
+        await asyncio.wait_for(asyncio.gather(own.wait(), through_a_share.wait()), 1)
+        assert not other.is_woken()
+    assert told == [ended]
 
 
 async def test_listeners_that_have_gone_leave_nothing_behind(wakeups):

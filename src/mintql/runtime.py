@@ -26,6 +26,7 @@ from mintql.gateways.placing import Placing
 from mintql.gateways.queue import Queue
 from mintql.gateways.redis_pause import Pause
 from mintql.gateways.redis_servers import call_on_new_primary, open_redis
+from mintql.gateways.telemetry import traced
 from mintql.gateways.vault import Vault
 from mintql.institutions.base import Connector
 from mintql.institutions.registry import build_connectors
@@ -199,6 +200,7 @@ async def open_runtime(settings: Settings, *, role: Role) -> AsyncIterator[Runti
     keys = settings.keyring()
     name_persons_by(keys[min(keys)])  # The lowest version stays when keys are rotated.
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(traced(settings.otlp_url, role))
         servers = await stack.enter_async_context(open_servers(settings, role))
         redis = open_redis(settings)
         stack.push_async_callback(redis.aclose)

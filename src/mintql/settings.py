@@ -153,6 +153,8 @@ class Settings(BaseSettings):
     """How log lines are written to standard error: for people, or a JSON object each."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """What is logged: this and what is worse. Requests are of the level INFO."""
+    otlp_url: str | None = None
+    """A collector of OpenTelemetry's that takes traces over HTTP, such as http://collector:4318; no traces without."""
     metrics_host: str = "127.0.0.1"
     """The address to do so at. Whoever reaches it may read them."""
 

@@ -54,6 +54,7 @@ from mintql.api.watching import NONE, count_error
 from mintql.api.websocket import SocketAdapter, TransportHandler, close_socket
 from mintql.domain.errors import InvalidInput, NotShared, NotSignedIn
 from mintql.domain.ids import ShareId, UserId
+from mintql.observing import tracing
 from mintql.runtime import Runtime
 from mintql.services import audit
 from mintql.settings import Settings
@@ -108,7 +109,10 @@ class GraphQLView(GraphQL[Context, None]):
             await self.seats.serve(super().__call__, scope, receive, send)
             return
         request = GraphQLRequest(scope, receive)
-        with audit.heard_from(request_origin(request)):
+        with (
+            audit.heard_from(request_origin(request)),
+            tracing.span("request", "server", request.headers.get("traceparent")),
+        ):
             try:
                 response = await self._respond(request)
             except ClientDisconnect:

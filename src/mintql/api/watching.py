@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from mintql.api.documents import Operation
 from mintql.domain.ids import UserId
-from mintql.observing import context, metrics
+from mintql.observing import context, metrics, tracing
 from mintql.observing.logs import access
 
 NONE: Final = "none"
@@ -59,8 +59,17 @@ class Seen:
         seconds = perf_counter() - self.started_at
         metrics.REQUEST_SECONDS.of(self.kind, self.cache).observe(seconds)
         metrics.RESPONSES.of(str(response.status_code)).add()
+        if tracing.active is not None:
+            name = f"{self.kind} {self._root_field()}".strip()
+            tracing.active.describe(
+                name, {"http.response.status_code": response.status_code, "mintql.cache": self.cache}
+            )
         if access.is_open:
             access.note(time(), self._line(response.status_code, seconds))
+
+    def _root_field(self) -> str:
+        """Return the root field that is asked for, nothing where there are several: a name of the schema's."""
+        return "" if self.operation is None or len(self.operation.fields) != 1 else next(iter(self.operation.fields))
 
     def _line(self, status: int, seconds: float) -> dict[str, Any]:
         milliseconds = round(seconds * 1000, 2)

@@ -16,6 +16,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -27,11 +28,13 @@ from arq.jobs import serialize_job
 from redis.exceptions import RedisError
 
 from mintql.gateways.redis_pause import Pause
-from mintql.observing import metrics
+from mintql.observing import metrics, tracing
 
 log = logging.getLogger(__name__)
 
 ENQUEUE_TIMEOUT_SECONDS = 1.0
+TRACEPARENT = "traceparent"
+"""Where a job has the span that it continues, where tracing is on; arq leaves it alone."""
 _FAILURES = metrics.REDIS_FAILURES.of("queue")
 JOBS_PER_SCAN = 500
 JOBS_PER_COMMAND = 100
@@ -46,7 +49,13 @@ def serialize(job: dict[str, Any]) -> bytes:
 def deserialize(data: bytes) -> dict[str, Any]:
     """Read a job from JSON."""
     job: dict[str, Any] = orjson.loads(data)
+    if tracing.active is not None:
+        tracing.came_with.set(job.get(TRACEPARENT))
     return job
+
+
+def _serialize_within(parent: str, job: dict[str, Any]) -> bytes:
+    return serialize({**job, TRACEPARENT: parent})
 
 
 def background_of(queue_name: str) -> str:
@@ -107,12 +116,13 @@ class Queue:
 
     async def _put(self, jobs: Sequence[Job]) -> None:
         """Do what arq's `enqueue_job` does, in one round trip: a fresh id needs no look whether it is taken."""
-        now_ms = int(time.time() * 1000)
+        now_ms, parent = int(time.time() * 1000), tracing.traceparent()
+        write = serialize if parent is None else partial(_serialize_within, parent)
         async with self._redis.pipeline(transaction=True) as pipe:
             for job in jobs:
                 job_id = uuid4().hex
                 defer_ms = int(job.defer_seconds * 1000)
-                packed = serialize_job(job.name, job.args, {}, None, now_ms, serializer=serialize)
+                packed = serialize_job(job.name, job.args, {}, None, now_ms, serializer=write)
                 pipe.psetex(job_key_prefix + job_id, max(defer_ms, 0) + expires_extra_ms, packed)
                 pipe.zadd(self._background_name if job.background else self._queue_name, {job_id: now_ms + defer_ms})
             await pipe.execute()

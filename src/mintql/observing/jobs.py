@@ -8,7 +8,7 @@ from time import perf_counter, time
 from types import TracebackType
 from typing import Any, Self
 
-from mintql.observing import context, metrics
+from mintql.observing import context, metrics, tracing
 
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
 
@@ -16,7 +16,7 @@ DONE, FAILED, STOPPED = "done", "failed", "stopped"
 class Working:
     """The length of one job. `told` is what arq tells of it; set `outcome` to `FAILED` where it is kept quiet."""
 
-    __slots__ = ("_context", "_name", "_said", "_started_at", "outcome")
+    __slots__ = ("_context", "_name", "_said", "_span", "_started_at", "outcome")
 
     def __init__(self, name: str, told: Mapping[str, Any]) -> None:
         self._name = name
@@ -27,6 +27,8 @@ class Working:
     def __enter__(self) -> Self:
         """Begin."""
         self._started_at = perf_counter()
+        self._span = tracing.span(self._name, "consumer", tracing.came_with.get())
+        self._span.__enter__()
         known = {"job": self._context.get("job_id"), "attempt": self._context.get("job_try")}
         self._said = context.begin({"function": self._name, **{name: one for name, one in known.items() if one}})
         waited = _waited_seconds(self._context)
@@ -40,6 +42,7 @@ class Working:
     ) -> None:
         """End; an exception that gets here is that of a worker which puts its jobs down."""
         context.end(self._said)
+        self._span.__exit__(kind, error, where)
         if kind is not None:
             self.outcome = STOPPED
         metrics.JOB_SECONDS.of(self._name, self.outcome).observe(perf_counter() - self._started_at)

@@ -10,10 +10,12 @@ from typing import Any, Final, Literal, TypeAlias
 import asyncpg
 
 from mintql.domain.errors import InvalidInput
+from mintql.observing import tracing
 from mintql.settings import Settings
 from mintql.store.hosts import Connector, Host, OneHost, hosts_of
 from mintql.store.pools import Database
 from mintql.store.replicas import Replica, Replicas, Written, polling
+from mintql.store.spans import watch_statements
 
 Role: TypeAlias = Literal["api", "worker"]
 
@@ -113,6 +115,7 @@ def _pool(settings: Settings, role: Role, connect: Any, *, smallest: int) -> asy
         statement_cache_size=STATEMENTS_CACHED_MAX,
         server_settings=server_settings,
         reset=_nothing_left,
+        init=None if tracing.active is None else watch_statements,
     )
 
 

@@ -155,13 +155,13 @@ async def test_the_cookie_is_out_of_reach_of_scripts_other_hosts_and_other_sites
     assert {"secure", "httponly", "path=/", "samesite=lax"} <= {part.strip().lower() for part in cleared.split(";")}
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/graphql", ""])
-async def test_what_a_form_of_another_site_can_send_is_refused_and_changes_nothing(site, content_type):
+async def test_what_a_form_of_another_site_can_send_is_refused_and_changes_nothing(site):
     await sign_up(site)
     body = b'{"query": "mutation { signOut(everywhere: true) { __typename } }"}'
-    headers = {"content-type": content_type, "cookie": f"{COOKIE}={site.token}"}
-    response = await site.http.post(site.url, content=body, headers=headers)
-    assert response.status_code == 415
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "application/graphql", ""):
+        headers = {"content-type": content_type, "cookie": f"{COOKIE}={site.token}"}
+        response = await site.http.post(site.url, content=body, headers=headers)
+        assert response.status_code == 415
     assert (await site.ask("{ viewer { email } }"))["viewer"]["email"] == "ada@example.org"
 
 

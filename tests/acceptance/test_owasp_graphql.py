@@ -31,11 +31,11 @@ from support.servers import serving
 
 SCHEMA = build_schema()._schema
 INJECTED = (
-    "'; DROP TABLE transactions; --",
-    "1' OR '1'='1' UNION SELECT password_hash FROM users --",
-    'x") } mutation { signOut(everywhere: true) { __typename } } #',
-    "$(touch /tmp/x)`id`|id;../../../../etc/passwd%00{{7*7}}${7*7}<script>alert(1)</script>\r\nset-cookie: a=b",
-    "\x00\ud7ff\U0001f600%s%n\\",
+    "'; DROP TABLE transactions; --1' OR '1'='1' UNION SELECT password_hash FROM users --",
+    (
+        'x") } mutation { signOut(everywhere: true) { __typename } } #\x00\ud7ff\U0001f600%s%n\\$(touch /tmp/x)`id`|id;'
+        "../../../../etc/passwd%00{{7*7}}${7*7}<script>alert(1)</script>\r\nset-cookie: a=b"
+    ),
 )
 LEAKS = (
     "traceback",
@@ -124,14 +124,14 @@ async def test_texts_of_attackers_are_texts_in_every_argument(client, person, co
         for text in INJECTED:
             variables = {key: value_of(kind, text) for key, kind in taken.items()}
             response = await client.post(document, variables)
-            assert response.status_code in (200, 400, 429), (name, text, response.text)
+            assert response.status_code in (200, 400), (name, text, response.text)
             assert "INTERNAL_SERVER_ERROR" not in response.text, (name, text)
             assert not [
                 leak for leak in LEAKS if leak in response.text.lower().replace(json.dumps(text).lower(), "")
             ], name
             assert "set-cookie" not in response.headers
-            answered += response.status_code != 429
-    assert answered > 3 * len(ATTEMPTS)
+            answered += 1
+    assert answered == len(INJECTED) * len(ATTEMPTS)
     assert (await client.ask("{ viewer { email } }"))["viewer"]
     assert await conn.fetchval("SELECT count(*) FROM transactions") == before
     assert await conn.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == tables

@@ -45,7 +45,6 @@ def message_of(response):
 async def test_the_schema_is_told_in_development_and_not_in_production(started, plans):
     async with started(plans=plans) as server, client_of(server) as client:
         assert (await client.ask(TYPES))["__type"] == {"name": "Query"}
-        assert (await client.post(get_introspection_query())).status_code == 200
     async with started(plans=plans, environment="production") as server, client_of(server) as client:
         for query in (TYPES, NESTED, get_introspection_query()):
             response = await client.post(query)
@@ -68,21 +67,25 @@ async def test_neither_sockets_nor_streams_of_events_tell_the_schema(started):
         assert '"name": "Query"' not in response.text.replace('":"', '": "')
 
 
-@pytest.mark.parametrize(("query", "variables"), SLIPS)
-async def test_errors_suggest_no_names_in_production(started, query, variables):
+async def test_errors_suggest_no_names_in_production(started):
+    suggested = []
     async with started() as server, client_of(server) as client:
         await client.sign_up()
-        suggested = message_of(await client.post(query, variables))
-        assert " Did you mean " in suggested
+        for query, variables in SLIPS:
+            suggested.append(message_of(await client.post(query, variables)))
+            assert " Did you mean " in suggested[-1]
     async with started(environment="production") as server, client_of(server) as client:
         await client.sign_up()
-        said = message_of(await client.post(query, variables))
-        assert said == suggested.partition(" Did you mean ")[0]
         async with socket_of(client) as socket:
-            await socket.subscribe(query, **(variables or {}))
-            message = await socket.receive()
-            payload = message["payload"] if message["type"] == "error" else message["payload"]["errors"]
-            assert payload[0]["message"] == said
+            for number, (query, variables) in enumerate(SLIPS):
+                said = message_of(await client.post(query, variables))
+                assert said == suggested[number].partition(" Did you mean ")[0]
+                await socket.subscribe(query, str(number), **(variables or {}))
+                message = await socket.receive()
+                while message["type"] == "complete":
+                    message = await socket.receive()
+                payload = message["payload"] if message["type"] == "error" else message["payload"]["errors"]
+                assert payload[0]["message"] == said
 
 
 async def test_either_can_be_chosen_in_any_environment(started):

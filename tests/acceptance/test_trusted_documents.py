@@ -51,7 +51,7 @@ def code_of(response):
     return error["extensions"]["code"]
 
 
-@pytest.mark.parametrize("manifest", [RELAY, CODEGEN, APOLLO], ids=["relay", "codegen", "apollo"])
+@pytest.mark.parametrize("manifest", [RELAY, APOLLO], ids=["relay", "apollo"])
 async def test_a_document_is_asked_for_by_its_id_in_every_way(listed, manifest):
     ids = {text: key for key, text in (RELAY if manifest is RELAY else CODEGEN).items()}
     async with listed(manifest, trusted_documents_only=True) as server, client_of(server) as client:
@@ -91,20 +91,17 @@ async def test_an_id_that_is_not_listed_is_refused_and_nothing_is_registered(lis
             assert refused["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_FOUND"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"documentId": sha256(VIEWER), "query": VIEWER},
-        {"documentId": 1},
-        {"query": OTHER, "extensions": {"persistedQuery": {"version": 1, "sha256Hash": sha256(VIEWER)[::-1]}}},
-        {"extensions": {"persistedQuery": {"version": 2, "sha256Hash": sha256(VIEWER)}}},
-        {"extensions": {"persistedQuery": None}},
-    ],
-)
-async def test_what_names_a_document_wrongly_is_refused(listed, body):
+async def test_what_names_a_document_wrongly_is_refused(listed):
     async with listed(CODEGEN) as server, client_of(server) as client:
-        response = await client.http.post(client.url, json=body)
-        assert (response.status_code, code_of(response)) == (400, "BAD_REQUEST")
+        for body in (
+            {"documentId": sha256(VIEWER), "query": VIEWER},
+            {"documentId": 1},
+            {"query": OTHER, "extensions": {"persistedQuery": {"version": 1, "sha256Hash": sha256(VIEWER)[::-1]}}},
+            {"extensions": {"persistedQuery": {"version": 2, "sha256Hash": sha256(VIEWER)}}},
+            {"extensions": {"persistedQuery": None}},
+        ):
+            response = await client.http.post(client.url, json=body)
+            assert (response.status_code, code_of(response)) == (400, "BAD_REQUEST")
 
 
 async def test_others_are_not_executed_where_only_those_of_the_list_are(listed):

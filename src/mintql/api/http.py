@@ -253,6 +253,7 @@ class GraphQLView(GraphQL[Context, None]):
         sub_response = await self.get_sub_response(request)
         ending = cast("SubscriptionExecutionResult", self.stopping.until(stream))
         response = await self._create_streaming_response(request, ending, "sse", sub_response)
+        response.body_iterator = self.stopping.without_completion(response.body_iterator)
         response.headers["cache-control"] = "no-store, no-transform"
         return response
 

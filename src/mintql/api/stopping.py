@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
@@ -19,6 +19,9 @@ from starlette.applications import Starlette
 from mintql.api.server import SERVER_OPTIONS
 
 T = TypeVar("T")
+
+COMPLETE = "event: complete"
+"""How the event begins that ends a stream for good (GraphQL over server-sent events)."""
 
 DRAIN_SECONDS_MAX = 6
 """How long requests under way have: below the ten seconds after which container runtimes kill."""
@@ -52,6 +55,16 @@ class Stopping:
         finally:
             begun.cancel()
             await stream.aclose()
+
+    async def without_completion(self, events: AsyncIterable[T]) -> AsyncGenerator[T, None]:
+        """Yield server-sent events; not that a stream is complete when it was only cut off.
+
+        Clients take `complete` at its word and do not come back; a stream that ends without it they open again.
+        """
+        async for event in events:
+            if self._begun.is_set() and isinstance(event, str) and event.startswith(COMPLETE):
+                return
+            yield event
 
 
 class Server(uvicorn.Server):

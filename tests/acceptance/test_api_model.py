@@ -390,6 +390,8 @@ class Stories(RuleBasedStateMachine):
             await actor.do("disconnect", "$id: ID!", "id: $id, keepHistory: false", id=actor.connection_id)
             actor.connection_id = None
             actor.applications.clear()
+            if self.share is not None and actor is self.actors[0]:
+                self.share["account"] = ""  # What is connected anew is another account, which nobody has shared.
 
     # What the person says
 

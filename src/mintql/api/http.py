@@ -16,7 +16,7 @@ from typing import cast
 import orjson
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
@@ -252,7 +252,8 @@ class GraphQLView(GraphQL[Context, None]):
         )
         sub_response = await self.get_sub_response(request)
         ending = cast("SubscriptionExecutionResult", self.stopping.until(stream))
-        response = await self._create_streaming_response(request, ending, "sse", sub_response)
+        made = await self._create_streaming_response(request, ending, "sse", sub_response)
+        response = cast("StreamingResponse", made)
         response.body_iterator = self.stopping.without_completion(response.body_iterator)
         response.headers["cache-control"] = "no-store, no-transform"
         return response

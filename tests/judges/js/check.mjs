@@ -100,11 +100,12 @@ export function follow(client, payload) {
       if (result.errors) throw new Error(JSON.stringify(result.errors));
       return result.data.transactionsChanged;
     },
-    /** Give what ended the subscription. */
+    /** Give what ended the subscription, and what its last result said was wrong. */
     async ended() {
       const { result, end } = await take();
+      if (result?.errors) return { ...(await this.ended()), errors: result.errors };
       if (result) throw new Error(`it goes on: ${JSON.stringify(result)}`);
-      return end;
+      return end === 'complete' ? { code: 'complete' } : { code: end.code, reason: end.reason };
     },
   };
 }

@@ -45,8 +45,8 @@ REAL_IDS = """
 def declared_codes() -> set[str]:
     """Return the codes of GraphQL errors that docs/api.md lists, but for that of a defect of ours."""
     page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-    table = page.split("| `extensions.code` | when |")[1].split("\n\n")[0]
-    return set(re.findall(r"`([A-Z_]{6,})`", table)) - {"INTERNAL_SERVER_ERROR"}
+    tables = [part.split("\n\n")[0] for part in page.split("| `extensions.code` | when |")[1:]]
+    return set(re.findall(r"`([A-Z_]{6,})`", "\n".join(tables))) - {"INTERNAL_SERVER_ERROR"}
 
 
 def values_of(found: Any, key: str) -> list[str]:

@@ -86,6 +86,12 @@ TAGS = "{ tags { name transactionCount } }"
 BUDGETS = "query Budgets($month: Month!) { budgets(month: $month) { category { slug } spent { amount } } }"
 
 
+KEYED_LIMIT = f"""mutation {{ setBudgetOverride(
+    categoryId: "{COFFEE}", limit: {{amount: "%s", currency: "USD"}}, scope: FROM_THIS_MONTH, month: "2026-11",
+    idempotencyKey: "limit"
+) {{ __typename }} }}"""
+
+
 @pytest.fixture
 async def bob(server):
     async with client_of(server) as opened:
@@ -199,6 +205,23 @@ async def test_a_viewer_changes_nothing_and_a_manager_only_what_is_shared(client
         "change": "annotateTransaction", "email": "bob@example.org", "subjects": home["ours"]
     }  # fmt: skip
     assert {one["name"]: one["value"] for one in noted[2]["detail"]} == {"email": "Bob@example.org"}
+
+
+async def test_a_manager_s_change_under_a_key_is_made_once_and_the_key_is_the_manager_s(client, bob, conn, home):
+    share = await join(client, bob, extent(home, "MANAGER"))
+    keyed = KEYED_LIMIT % "15.00"
+    first = await through(bob, share, keyed)
+    assert first["data"]["setBudgetOverride"]["__typename"] == "SetBudgetOverrideSuccess"
+    again = await through(bob, share, keyed)
+    assert (again["data"], again["extensions"]) == (first["data"], {"idempotentReplayed": ["setBudgetOverride"]})
+    other = await through(bob, share, KEYED_LIMIT % "16.00")
+    assert other["errors"][0]["extensions"]["code"] == "IDEMPOTENCY_KEY_REUSED"
+    assert (await bob.refusal(keyed))["extensions"]["code"] == "IDEMPOTENCY_KEY_REUSED"  # To Bob's own budget.
+    assert "extensions" not in (await client.post(keyed)).json()
+    owners = await conn.fetch("SELECT user_id FROM idempotency_keys WHERE key = 'limit' ORDER BY user_id")
+    assert len({row["user_id"] for row in owners}) == 2
+    await client.ask(REVOKE, id=share)
+    assert (await through(bob, share, keyed)).get("data") is None
 
 
 async def test_a_change_does_not_open_the_way_to_what_is_not_shared(client, bob, conn, home, person):

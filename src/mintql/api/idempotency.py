@@ -134,7 +134,7 @@ class KeyedExecutor(StrawberryGraphQLCoreExecutionContext):
             return None
         nodes = [item.node for item in details]
         variables = self.variable_values.coerced
-        return keyed_request(context.runtime.vault, key, nodes, arguments, self.fragment_definitions, variables)
+        return keyed_request(context, key, nodes, arguments, self.fragment_definitions, variables)
 
     async def _answer(
         self, context: Context, name: str, request: KeyedRequest, execute: Any, response_name: str

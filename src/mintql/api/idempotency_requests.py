@@ -29,7 +29,6 @@ from mintql.api.context import Context
 from mintql.api.multipart import UploadedFile
 from mintql.domain.errors import InvalidInput
 from mintql.domain.idempotency import check_key, key_of_header
-from mintql.gateways.vault import Vault
 from mintql.services.idempotency import KeyedRequest
 
 ARGUMENT = "idempotencyKey"
@@ -72,24 +71,28 @@ def key_for(argument: str | None, header: str | None, mutations: Iterable[str]) 
 
 
 def keyed_request(
-    vault: Vault,
+    context: Context,
     key: str,
     nodes: list[FieldNode],
     arguments: Mapping[str, Any],
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: Mapping[str, Any],
 ) -> KeyedRequest:
-    """Return what is asked under a key: by the `nodes` of one mutation, with `arguments` as they were understood."""
+    """Return what is asked under a key: by the `nodes` of one mutation, with `arguments` as they were understood.
+
+    Through a share it is another request than to one's own.
+    """
     selected = [node.selection_set for node in nodes if node.selection_set is not None]
     entered, names = _followed(selected, fragments)
     parts = [
+        "" if context.share is None else str(context.share.share_id),
         nodes[0].name.value,
         _canonical({name: value for name, value in arguments.items() if name != ARGUMENT}),
         *(print_ast(selection) for selection in selected),
         *(print_ast(fragment) for fragment in entered),
         _canonical({name: variables.get(name) for name in names}),
     ]
-    return KeyedRequest(key, vault.fingerprint("idempotency", *parts))
+    return KeyedRequest(key, context.runtime.vault.fingerprint("idempotency", *parts))
 
 
 def _followed(

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from mintql.doctor.findings import Check, Finding, bad, ok, warn
+from mintql.gateways.redis_servers import open_redis
 from mintql.settings import Settings
 from mintql.store import doctor as store
 from mintql.store.hosts import Host, connect, connect_to, hosts_of
@@ -112,7 +113,7 @@ async def _replicas(settings: Settings) -> AsyncIterator[Finding]:
         finally:
             await conn.close()
         if not is_standby:
-            yield bad(name, "this is no standby", "name standbys in DATABASE_REPLICA_URL")
+            yield warn(name, "this is no standby, so it is not asked", "name standbys in DATABASE_REPLICA_URL, too")
         elif behind > LAG_BYTES_WARN:
             yield warn(name, f"{behind:,} bytes behind", "look at the network and the disk between the two")
         else:
@@ -120,9 +121,7 @@ async def _replicas(settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:
-    timeout = settings.redis_timeout_seconds
-    url = settings.redis_url.get_secret_value()
-    async with Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout) as client:
+    async with open_redis(settings) as client:
         about = await client.info()
         started = perf_counter()
         for _ in range(PINGS):

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 from arq.constants import health_check_key_suffix
-from redis.asyncio import Redis
 
 from mintql.doctor.databases import connection
 from mintql.doctor.findings import Check, Finding, bad, ok, warn
 from mintql.gateways.queue import background_of
+from mintql.gateways.redis_servers import open_redis
 from mintql.settings import Settings
 from mintql.store import doctor as store
 from mintql.store import vitals
@@ -25,13 +25,11 @@ RECONCILED_OLD = timedelta(hours=30)
 
 async def _workers(settings: Settings) -> AsyncIterator[Finding]:
     """Look for the marks that arq's workers renew every minute."""
-    timeout = settings.redis_timeout_seconds
-    url = settings.redis_url.get_secret_value()
     queues = {
         "workers for persons": settings.queue_name,
         "workers in the background": background_of(settings.queue_name),
     }
-    async with Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout) as client:
+    async with open_redis(settings) as client:
         for name, queue in queues.items():
             mark = await client.get(f"{queue}{health_check_key_suffix}")
             waiting = await client.zcount(queue, "-inf", datetime.now(UTC).timestamp() * 1000)

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from mintql.app import create_app
 from mintql.observing import tracing
+from mintql.store.fenced import fenced
 from mintql.store.queries import load
 from mintql.store.spans import name_of
 from support.clients import CONNECT, client_of, eventually
@@ -94,6 +95,7 @@ async def test_one_trace_goes_through_api_queue_worker_and_database(settings, ba
 
 def test_a_statement_is_called_by_the_name_of_its_query():
     assert name_of(load("sync").open_run) == "sync.open_run"
+    assert name_of(fenced(load("accounts").list_by_user)) == "accounts.list_by_user"
     assert name_of("COMMIT") == "COMMIT"
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import Any
 
 from mintql.observing import tracing
+from mintql.store.fenced import fenced
 from mintql.store.queries import load, nouns
 
 TEXTS_KEPT_MAX = 2_048
@@ -35,4 +37,9 @@ def name_of(text: str) -> str:
 
 @cache
 def _names() -> dict[str, str]:
-    return {text: f"{noun}.{name}" for noun in nouns() for name, text in load(noun)}
+    found = {text: f"{noun}.{name}" for noun in nouns() for name, text in load(noun)}
+    for text, name in list(found.items()):
+        for many in (False, True):
+            with suppress(ValueError):
+                found[fenced.__wrapped__(text, many=many)] = name  # Past its memory, which is for what is sent.
+    return found

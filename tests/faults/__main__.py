@@ -9,11 +9,12 @@ import random
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from faults.report import Result, details, table
+from faults.report import LIMITS_SECONDS, Result, details, table
 from faults.run import Options, run_seed
 from faults.schedule import Shape
 from faults.volumes import enter_namespace
@@ -56,6 +57,7 @@ def _read() -> argparse.Namespace:
     words.add_argument("--logins", type=int, default=USUAL.logins, help="logins at the bank, three accounts each")
     words.add_argument("--people", type=int, default=USUAL.people, help="persons with clients of their own")
     words.add_argument("--seconds", type=float, default=USUAL.seconds, help="for how long faults begin")
+    words.add_argument("--measures", type=int, default=len(LIMITS_SECONDS), help="how many resumptions a seed measures")
     words.add_argument("--slice", action="store_true", help="the short run that is a part of ./dev test")
     words.add_argument("--prove", action="store_true", help="spoil the state at the end, to see that the checks notice")
     words.add_argument("--keep", action="store_true", help="keep the folder of logs even if all went well")
@@ -66,6 +68,10 @@ def _read() -> argparse.Namespace:
 def _run_here(seed: int, told: argparse.Namespace) -> Result:
     wanted = SLICE if told.slice else Options(logins=told.logins, people=told.people, seconds=told.seconds)
     options = replace(wanted, keep=told.keep, prove=told.prove)
+    if told.measures < len(options.measured):
+        ways = deque(options.measured)
+        ways.rotate(-seed)
+        options = replace(options, measured=tuple(ways)[: told.measures])
     disks = "file systems of their own" if enter_namespace() else "limits on the sizes of files in place of full disks"
     print(f"==== seed {seed}, with {disks}", flush=True)
     began = time.monotonic()
@@ -83,7 +89,7 @@ async def _run_apart(seeds: Sequence[int], at_once: int) -> list[Result]:
     """Run each seed in a process of its own, so many at once."""
     turns = asyncio.Semaphore(at_once)
     asked = [word for word in sys.argv[1:] if word in ("--prove", "--keep")]
-    for name in ("--logins", "--people", "--seconds"):
+    for name in ("--logins", "--people", "--seconds", "--measures"):
         if name in sys.argv:
             asked += [name, sys.argv[sys.argv.index(name) + 1]]
 

@@ -32,6 +32,7 @@ CHOICES = (601, 602, 604)
 BUDGETS = (601, 602)
 """Groceries and restaurants."""
 NOTES = 4
+TRIES_MAX = 4
 ACTIONS = {"buy": 4, "bank": 2, "refresh": 5, "note": 4, "choose": 3, "limit": 1, "rule": 2, "read": 3}
 """What persons do, and how often against the others."""
 OLD_DAYS = 5
@@ -58,8 +59,9 @@ CHOOSE = """mutation ($id: ID!, $category: ID!) {
 LIMIT = """mutation ($category: ID!, $month: Month!, $limit: MoneyInput!) {
   setBudgetOverride(categoryId: $category, month: $month, limit: $limit, scope: FROM_THIS_MONTH,
     thresholds: [50, 80, 100]) { __typename ... on Error { code message } } }"""
-RULE = """mutation ($name: String!) {
-  createRule(rule: { name: $name, text: $name, displayName: $name }) { __typename ... on Error { code message } } }"""
+RULE = """mutation ($name: String!, $key: String!) {
+  createRule(rule: { name: $name, text: $name, displayName: $name }, idempotencyKey: $key) {
+    __typename ... on Error { code message } } }"""
 STREAMS = {
     "budgetAlerts": "subscription ($after: Cursor) { budgetAlerts(after: $after) { cursor } }",
     "syncProgress": "subscription ($after: Cursor) { syncProgress(after: $after) { cursor } }",
@@ -144,6 +146,8 @@ class Person:
             return "unknown", {}
         if body.get("errors"):
             codes = {(error.get("extensions") or {}).get("code") for error in body["errors"]}
+            if codes == {"ALREADY_APPLIED"}:
+                return "done", {}
             if None in codes:
                 self.answers.odd.append(f"an error without a code: {answer.text[:300]}")
             return "unknown", {}
@@ -212,10 +216,19 @@ class Person:
                 await self._limit(self.dice.choice(BUDGETS), month)
             case "rule":
                 name = f"rule {self.steps} of {self.login}"
-                outcome, _ = await self.ask(RULE, name=name)
-                self.once.append(Once(self.login, name, outcome == "done", 0, keyed=False))
+                await self._once(name)
             case _:
                 await self.ask(SUMMARY)
+
+    async def _once(self, name: str) -> None:
+        """Make a rule; ask again with the same key while nobody knows what became of it, and now and then afterwards."""
+        made = Once(self.login, name, acknowledged=False, found=0, keyed=True)
+        self.once.append(made)
+        for _ in range(TRIES_MAX):
+            outcome, _ = await self.ask(RULE, name=name, key=name)
+            made.acknowledged = made.acknowledged or outcome == "done"
+            if outcome == "refused" or (outcome == "done" and self.dice.random() < 0.5):
+                return
 
     async def _limit(self, category: int, month: date) -> None:
         amount = self.dice.randrange(20, 600)

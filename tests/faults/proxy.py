@@ -102,8 +102,8 @@ class Link:
             await asyncio.gather(self._pump(reader, above, self.seen), self._pump(up_reader, writer, None))
             writer.close()
             above.close()
-        except OSError:
-            pass  # Whoever is behind it is away: the one before it is told by the reset.
+        except (OSError, asyncio.CancelledError):
+            pass  # Whoever is behind it is away, or the link is taken down: the one before it is told by the reset.
         finally:
             for end in (writer, above):
                 if end is not None:

@@ -157,23 +157,26 @@ async def test_a_failing_job_is_logged_and_does_not_end_the_worker(
     assert "job extract failed" in caplog.text
 
 
-@asynccontextmanager
-async def worker_process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker as an operator starts it: `arq worker.WorkerSettings`."""
-    environment = os.environ | {
+def environment_of(settings: Settings) -> dict[str, str]:
+    return os.environ | {
         "DATABASE_URL": settings.database_url.get_secret_value(),
         "REDIS_URL": settings.redis_url.get_secret_value(),
         "MINTQL_OBJECT_STORE": settings.object_store,
         "MINTQL_SANDBOX_URL": str(settings.sandbox_url),
         "MINTQL_SWEEP_SECONDS": "1",
     }
+
+
+@asynccontextmanager
+async def worker_process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A worker as an operator starts it: `arq worker.WorkerSettings`."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "arq",
         "worker.WorkerSettings",
         cwd=ROOT,
-        env=environment,
+        env=environment_of(settings),
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
@@ -212,6 +215,31 @@ async def test_the_work_of_a_killed_worker_is_taken_up_by_another(
     async with worker_process(settings):
         await until(runtime, key, "succeeded")
     await assert_ledger_is_what_the_bank_says(runtime, bank, user_id)
+
+
+async def test_a_worker_that_is_stopped_hands_its_job_back_without_a_word_of_failure(
+    runtime: Runtime, bank: Any, settings: Settings, tmp_path: Path
+) -> None:
+    await bank.control.put(f"/control/{LOGIN}/scenario", json={"name": "slow", "seconds": 20})
+    key = await refresh(runtime, *(await customer(runtime)))
+    log_path = tmp_path / "worker.log"
+    with log_path.open("wb") as log:
+        impatient = "from mintql import cli, workers; workers.SHUTDOWN_SECONDS = 0.2; cli.main()"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", impatient, "worker", "--only", "persons",
+            cwd=tmp_path, env=environment_of(settings), stderr=log,
+        )  # fmt: skip
+    await until(runtime, key, "extracting")
+    process.terminate()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await process.wait() == 0
+    async with runtime.system() as conn:
+        run = await conn.fetchrow("SELECT state, lease_until FROM sync_runs WHERE user_id = $1 AND run_id = $2", *key)
+    assert tuple(run) == ("queued", None)
+    assert await runtime.redis.zcard(settings.queue_name) >= 1
+    assert await runtime.redis.keys("arq:in-progress:*") == []
+    assert "Traceback" not in log_path.read_text()
+    assert "ERROR" not in log_path.read_text()
 
 
 async def test_effects_survive_a_redis_that_is_gone(settings: Settings, bank: Any) -> None:

@@ -15,8 +15,10 @@ from typing import Any, Protocol, cast
 
 import strawberry
 from graphql import GraphQLError, GraphQLSyntaxError, IntValueNode
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.exception_handlers import ExceptionHandler
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import StreamExecutionResult
 
@@ -41,6 +43,8 @@ PARSER_LIMIT = "Parsing aborted."
 INTERNAL = "INTERNAL_SERVER_ERROR"
 UNAVAILABLE = "SERVICE_UNAVAILABLE"
 ERROR_ID_BYTES = 8
+NOT_OURS = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
+"""How strawberry says that a request asks for nothing, which the view answers."""
 
 QUERY_CODES: dict[str, str] = {
     failures.InvalidInput.code: BAD_USER_INPUT,
@@ -238,8 +242,18 @@ class DressErrors(SchemaExtension):
     _streamed = False
 
     def on_operation(self) -> Iterator[None]:
-        """Dress the errors of an operation with one result."""
-        yield
+        """Dress the errors of an operation with one result.
+
+        What is raised past graphql-core, such as by what goes on around a field, has no result: it is masked here.
+        """
+        try:
+            yield
+        except (GraphQLError, *NOT_OURS):
+            raise
+        except Exception as unexpected:
+            masked = _masked(GraphQLError(""), unexpected)
+            count_error(str((masked.extensions or {}).get("code")))
+            raise masked from None
         result = self.execution_context.result
         if not self._streamed and result is not None and result.errors:
             result.errors = self._dressed(result.errors)

@@ -250,7 +250,7 @@ class DressErrors(SchemaExtension):
             yield
         except (GraphQLError, *NOT_OURS):
             raise
-        except Exception as unexpected:
+        except Exception as unexpected:  # noqa: BLE001 - whatever it is, nobody is told of it
             masked = _masked(GraphQLError(""), unexpected)
             count_error(str((masked.extensions or {}).get("code")))
             raise masked from None

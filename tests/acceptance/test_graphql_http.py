@@ -44,6 +44,7 @@ async def test_a_query_is_answered_by_post_and_by_get(client):
     [
         ("{", "GRAPHQL_PARSE_FAILED"),
         ("{ nothing }", "BAD_USER_INPUT"),
+        ("mutation { signOut { ... on SignOutSuccess @stream { __typename } } }", "BAD_USER_INPUT"),
         ("query ($id: ID!) { node(id: $id) { id } }", "BAD_USER_INPUT"),
         ('{ viewer { currency } monthlySpending(from: "2026-13", to: "2026-12") { month } }', "BAD_USER_INPUT"),
         ("subscription { budgetAlerts { cursor } }", "BAD_USER_INPUT"),

@@ -27,7 +27,7 @@ from graphql import (
     validate,
     visit,
 )
-from graphql.validation import NoSchemaIntrospectionCustomRule
+from graphql.validation import NoSchemaIntrospectionCustomRule, StreamDirectiveOnListField
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
@@ -154,7 +154,9 @@ def _switches(*nodes: Node) -> tuple[str, ...]:
     return tuple(sorted(finder.names))
 
 
-RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+_SPECIFIED = tuple(rule for rule in specified_rules if rule is not StreamDirectiveOnListField)
+"""Without the rule that says where @stream may stand: ours has none, and the rule fails on members of unions."""
+RULES = (*_SPECIFIED, MaybeNullValidationRule, OneOfInputValidationRule)
 RULES_OF_THE_SILENT = (*RULES, NoSchemaIntrospectionCustomRule)
 FITTING_KEPT_MAX = 1_000
 """How many documents with page sizes from variables are remembered to be within the limits."""

@@ -43,6 +43,17 @@ async def test_each_reads_their_own_rows_on_the_same_connection(api_runtime, per
             assert await amounts(store.fence(conn, user_id), user_id) == [amount] * 3
 
 
+async def test_tables_that_are_joined_are_looked_at_after_the_person_is_named(api_runtime, persons):
+    joined = """
+        SELECT row.amount_minor FROM accounts AS account
+        JOIN transactions AS row ON row.user_id = account.user_id AND row.account_id = account.account_id
+        JOIN transactions AS other ON other.user_id = row.user_id AND other.transaction_id = row.transaction_id
+        WHERE account.user_id = $1
+    """
+    async with api_runtime.fenced(persons[0]) as conn:
+        assert [row["amount_minor"] for row in await conn.fetch(joined, persons[0])] == [-100] * 3
+
+
 async def test_who_asks_for_another_sees_nothing(api_runtime, persons):
     mine, others = persons
     async with api_runtime.fenced(mine) as conn:

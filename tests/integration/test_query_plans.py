@@ -7,6 +7,7 @@ files, so that new ones are looked at without being named here.
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -72,6 +73,8 @@ class Planned:
     leading: dict[str, str]
     scans: dict[str, list[tuple[str, Scan]]] = field(default_factory=dict)
     references: list[tuple[str, list[str], list[Scan]]] = field(default_factory=list)
+    unfenced: set[str] = field(default_factory=set)
+    """Queries that, as plans of the API send them, may look at a table before the person is named."""
 
 
 async def look(conn: asyncpg.Connection) -> Planned:
@@ -79,13 +82,13 @@ async def look(conn: asyncpg.Connection) -> Planned:
     found = Planned({row["name"]: row["leads"] for row in await conn.fetch(LEADING)})
     for role, settings in SETTINGS.items():
         await conn.execute(settings)
-        found.scans[role] = [item async for item in _planned(conn, role)]
+        found.scans[role] = [item async for item in _planned(conn, role, found)]
     for row in await conn.fetch(REFERENCES):
         found.references.append((row["table"], row["columns"], await _deleting(conn, row)))
     return found
 
 
-async def _planned(conn, role):
+async def _planned(conn, role, planned):
     for noun in nouns():
         if role == "api" and noun not in API_NOUNS:
             continue
@@ -99,9 +102,20 @@ async def _planned(conn, role):
             if role == "api" and parameters[:1] in (["int8"], ["int8[]"]) and "$1" in text:
                 with suppress(ValueError, *NO_READS):
                     plans.append(await plan(conn, fenced(text, many=parameters[0] == "int8[]"), values))
+                    if not names_the_person_first(plans[-1]):
+                        planned.unfenced.add(query)
             for scan in chain.from_iterable(map(scans, plans)):
                 if not scan.table.startswith("pg_"):  # PostgreSQL's own catalogue is as large as the schema.
                     yield query, scan
+
+
+def names_the_person_first(found) -> bool:
+    """Whether a plan makes the setting of row-level security, and only for the row of that looks at any table."""
+    if found["Node Type"] != "Nested Loop":
+        return False
+    outer, *_ = [part for part in found["Plans"] if part["Parent Relationship"] == "Outer"]
+    others = [part for part in found["Plans"] if part["Parent Relationship"] not in ("Outer", "Inner")]
+    return not any("Relation Name" in json.dumps(part) for part in (outer, *others))
 
 
 async def _deleting(conn, reference) -> list[Scan]:
@@ -172,6 +186,7 @@ async def test_every_query_finds_its_rows_by_an_index(database_url):
     assert sorted_out_of_all_rows_of_a_person(planned) == set()
     assert found_by_less_than_their_reference(planned) == set()
     assert allowed_without_need(planned) == set()
+    assert planned.unfenced == set()
 
 
 async def test_a_scan_of_a_whole_table_is_seen(database_url):
@@ -181,3 +196,19 @@ async def test_a_scan_of_a_whole_table_is_seen(database_url):
     finally:
         await conn.close()
     assert (scan.kind, scan.table, scan.enters({}), scan.sorted_for_limit) == ("Seq Scan", "users", False, True)
+
+
+async def test_a_read_that_may_begin_before_the_person_is_named_is_seen(database_url):
+    read = "SELECT transaction_id FROM transactions WHERE user_id = $1"
+    flat = (
+        "SELECT found.* FROM (SELECT set_config('mintql.user_id', $1::bigint::text, true)::bigint AS user_id) AS person"
+    )
+    flat = f"{flat} CROSS JOIN LATERAL ({read.replace('$1', 'person.user_id')}) AS found"
+    conn = await asyncpg.connect(database_url)
+    try:
+        await conn.execute(SETTINGS["api"])
+        assert names_the_person_first(await plan(conn, fenced(read), ["NULL"]))
+        assert not names_the_person_first(await plan(conn, flat.replace("person.user_id", "7"), ["NULL"]))
+        assert not names_the_person_first(await plan(conn, read, ["NULL"]))
+    finally:
+        await conn.close()

@@ -3,7 +3,8 @@
 Row-level security shows rows of the person that `mintql.user_id` names, and the setting has to end with the
 transaction that makes it. A transaction around one statement costs two ways to the database beside the statement's
 own. Instead the statement is put behind a row that makes the setting: what stands in LATERAL needs a value of that row,
-so PostgreSQL cannot begin with it before. Were it to, nobody would be named and no row be shown.
+and OFFSET keeps it together, so that no table of it is scanned before. Were one to be, nobody would be named and no row
+of it be shown. A test looks at the plan of every query (`tests/integration/test_query_plans.py`).
 
 At READ COMMITTED each statement sees what is committed when it begins, in a transaction with others or not, so that
 reads are the same either way. Nothing can be written like this: PostgreSQL takes no change within LATERAL.
@@ -44,10 +45,9 @@ def fenced(text: str, *, many: bool = False) -> str:
     if not _READS.match(text) or not _PERSON.search(text):
         raise ValueError(f"$1 of a read has to be the person: {text[:100]}")
     said, stands_for = _MANY if many else _ONE
-    return (
-        f"SELECT found.* FROM (SELECT set_config('mintql.user_id', ({said})::text, true)::bigint AS user_id OFFSET 0)"
-        f" AS person CROSS JOIN LATERAL (\n{_PERSON.sub(stands_for, text)}\n) AS found"
-    )
+    person = f"SELECT set_config('mintql.user_id', ({said})::text, true)::bigint AS user_id OFFSET 0"
+    asked = f"SELECT * FROM (\n{_PERSON.sub(stands_for, text)}\n) AS asked OFFSET 0"
+    return f"SELECT found.* FROM ({person}) AS person CROSS JOIN LATERAL ({asked}) AS found"
 
 
 def fence(conn: Conn, user_id: UserId) -> Conn:

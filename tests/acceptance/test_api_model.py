@@ -41,7 +41,7 @@ from support.people import category
 from support.scripted import ScriptedInstitution, page, row
 from support.servers import serving
 
-STORIES, STEPS = 6, 35
+STORIES, STEPS = 4, 35
 SELLERS = {"WHOLE FOODS MARKET": "groceries", "SHELL OIL": "fuel", "STARBUCKS": "coffee", "QZX VORTMOND 77": None}
 """What the sellers are by the dictionary; None where nobody knows."""
 LEAVES = ("groceries", "fuel", "coffee", "restaurants", "clothing", "pharmacy")

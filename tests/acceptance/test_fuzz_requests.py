@@ -110,19 +110,19 @@ async def send(client, content, *, signed_in=True, **headers):
             check(response)
 
 
-@settings(max_examples=120 * TIMES, **CHOSEN)
+@settings(max_examples=70 * TIMES, **CHOSEN)
 @given(document=documents(), ask=ASKS, signed_in=st.booleans())
 async def test_documents_that_were_tampered_with(client, document, ask, signed_in):
     await send(client, json.dumps({"query": document, "variables": ask["variables"]}), signed_in=signed_in)
 
 
-@settings(max_examples=100 * TIMES, **CHOSEN)
+@settings(max_examples=40 * TIMES, **CHOSEN)
 @given(body=mutated_json(ASKS), signed_in=st.booleans())
 async def test_requests_that_were_tampered_with(client, body, signed_in):
     await send(client, body, signed_in=signed_in)
 
 
-@settings(max_examples=80 * TIMES, **CHOSEN)
+@settings(max_examples=50 * TIMES, **CHOSEN)
 @given(
     body=mutated(ASKS.map(lambda ask: json.dumps(ask).encode())) | st.binary(max_size=60),
     headers=st.fixed_dictionaries(HEADERS),
@@ -157,7 +157,7 @@ HANDSHAKE = (
 FRAMES = HANDSHAKE + b"\x81\x9b\0\0\0\0" + b'{"type": "connection_init"}'
 
 
-@settings(max_examples=60 * TIMES, **CHOSEN)
+@settings(max_examples=40 * TIMES, **CHOSEN)
 @given(content=mutated(st.sampled_from([REQUEST, HANDSHAKE, FRAMES])))
 async def test_bytes_that_are_hardly_http(client, content):
     place = urlsplit(client.url)
@@ -190,7 +190,7 @@ MESSAGES = mutated_json(
 )
 
 
-@settings(max_examples=60 * TIMES, **CHOSEN)
+@settings(max_examples=40 * TIMES, **CHOSEN)
 @given(
     messages=st.lists(MESSAGES | st.binary(max_size=20) | st.sampled_from(PIECES), min_size=1, max_size=5),
     as_text=st.booleans(), begun=st.booleans(),

@@ -86,7 +86,7 @@ def check_file(parsed: ParsedFile) -> None:
         assert (statement.first_day is None) == (statement.last_day is None)
 
 
-@settings(max_examples=250 * TIMES)
+@settings(max_examples=150 * TIMES)
 @given(content=mutated(FILES), currency=st.sampled_from(["", "EUR"]))
 def test_a_file_that_was_tampered_with_is_read_or_refused(content, currency):
     options = ReadOptions(currency=currency) if currency else ReadOptions()

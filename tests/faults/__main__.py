@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import pickle
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -98,8 +100,15 @@ async def _run_apart(seeds: Sequence[int], at_once: int) -> list[Result]:
         command = [sys.executable, "-m", "faults", "--seed", str(seed), "--result", str(path), *asked]
         async with turns:
             process = await asyncio.create_subprocess_exec(*command)
-            if await process.wait():
-                raise SystemExit(f"seed {seed} ended with status {process.returncode}; its words stand above")
+            try:
+                status = await process.wait()
+            except BaseException:  # Who is told to stop stops what it began.
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGINT)
+                await process.wait()
+                raise
+            if status:
+                raise SystemExit(f"seed {seed} ended with status {status}; its words stand above")
         found: list[Result] = pickle.loads(path.read_bytes())
         return found
 

@@ -13,7 +13,7 @@ reads are the same either way. Nothing can be written like this: PostgreSQL take
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, cast
@@ -68,26 +68,23 @@ class _Fenced:
         self.conn = conn
         self._user_id = user_id
 
-    async def fetch(self, text: str, *arguments: Any, **options: Any) -> list[asyncpg.Record]:
-        sent = self._sent(text, arguments)
-        if sent is not None:
-            return await self.conn.fetch(sent, *arguments, **options)
-        async with _reading(self.conn, self._user_id):
-            return await self.conn.fetch(text, *arguments, **options)
+    def fetch(self, text: str, *arguments: Any, **options: Any) -> Awaitable[list[asyncpg.Record]]:
+        return self._ask(self.conn.fetch, text, arguments, options)
 
-    async def fetchrow(self, text: str, *arguments: Any, **options: Any) -> asyncpg.Record | None:
-        sent = self._sent(text, arguments)
-        if sent is not None:
-            return cast("asyncpg.Record | None", await self.conn.fetchrow(sent, *arguments, **options))
-        async with _reading(self.conn, self._user_id):
-            return cast("asyncpg.Record | None", await self.conn.fetchrow(text, *arguments, **options))
+    def fetchrow(self, text: str, *arguments: Any, **options: Any) -> Awaitable[asyncpg.Record | None]:
+        return self._ask(self.conn.fetchrow, text, arguments, options)
 
-    async def fetchval(self, text: str, *arguments: Any, **options: Any) -> Any:
+    def fetchval(self, text: str, *arguments: Any, **options: Any) -> Awaitable[Any]:
+        return self._ask(self.conn.fetchval, text, arguments, options)
+
+    async def _ask(
+        self, read: Callable[..., Awaitable[Any]], text: str, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
         sent = self._sent(text, arguments)
         if sent is not None:
-            return await self.conn.fetchval(sent, *arguments, **options)
+            return await read(sent, *arguments, **options)
         async with _reading(self.conn, self._user_id):
-            return await self.conn.fetchval(text, *arguments, **options)
+            return await read(text, *arguments, **options)
 
     def _sent(self, text: str, arguments: tuple[Any, ...]) -> str | None:
         """Return what is sent for a statement; None where the person is not its first parameter.
@@ -104,12 +101,14 @@ class _Fenced:
         return fenced(text, many=True) if many else None
 
 
-def begin_reading(user_id: UserId) -> str:
+def begin_reading(user_id: UserId, *, at_one_moment: bool = False) -> str:
     """Return what begins a transaction that reads one person's rows, in one way to the database and back.
 
-    A savepoint is refused in it, asyncpg not knowing of the transaction.
+    They are those that each statement finds, or all as they are `at_one_moment`. A savepoint is refused in it, asyncpg
+    not knowing of the transaction.
     """
-    return f"BEGIN READ ONLY; SET LOCAL mintql.user_id = '{int(user_id)}'"
+    isolation = "ISOLATION LEVEL REPEATABLE READ " if at_one_moment else ""
+    return f"BEGIN {isolation}READ ONLY; SET LOCAL mintql.user_id = '{int(user_id)}'"
 
 
 @asynccontextmanager

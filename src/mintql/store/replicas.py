@@ -16,7 +16,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
@@ -24,6 +24,7 @@ import asyncpg
 from mintql.domain.ids import UserId
 from mintql.domain.positions import Position
 from mintql.store import positions
+from mintql.store.fenced import begin_reading
 from mintql.store.hosts import Connection, Host, connect_to
 from mintql.store.pools import Database
 from mintql.store.queries import Conn
@@ -67,28 +68,17 @@ class Replica:
             and self._paused_until <= time.monotonic()
         )
 
-    @asynccontextmanager
-    async def reading(self, user_id: UserId, position: Position) -> AsyncIterator[Conn | None]:
+    def reading(self, user_id: UserId, position: Position) -> AbstractAsyncContextManager[Conn | None]:
         """Open a transaction that reads a person's rows as of the position or later; None when it cannot."""
-        text = (
-            f"BEGIN READ ONLY; SET LOCAL mintql.user_id = '{int(user_id)}'; "
-            f"SELECT WHERE pg_last_wal_replay_lsn() >= '{position.lsn_text}'"
-        )
-        async with self._begun(text) as conn:
-            yield conn
+        return self._begun(begin_reading(user_id), position)
 
-    @asynccontextmanager
-    async def snapshot(self, user_id: UserId, position: Position) -> AsyncIterator[Conn | None]:
+    def snapshot(self, user_id: UserId, position: Position) -> AbstractAsyncContextManager[Conn | None]:
         """Open a transaction that sees a person's rows as they are at one moment; None when it cannot."""
-        text = (
-            f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL mintql.user_id = '{int(user_id)}'; "
-            f"SELECT WHERE pg_last_wal_replay_lsn() >= '{position.lsn_text}'"
-        )
-        async with self._begun(text) as conn:
-            yield conn
+        return self._begun(begin_reading(user_id, at_one_moment=True), position)
 
     @asynccontextmanager
-    async def _begun(self, text: str) -> AsyncIterator[Conn | None]:
+    async def _begun(self, begin: str, position: Position) -> AsyncIterator[Conn | None]:
+        text = f"{begin}; SELECT WHERE pg_last_wal_replay_lsn() >= '{position.lsn_text}'"
         conn: Conn | None = None
         try:
             conn, said = await self.database.opened(lambda conn: conn.execute(text))

@@ -18,6 +18,12 @@ async def conn(database_url):
 
 
 @pytest.fixture
+def owner(conn):
+    """The owner of the tables, whom row-level security does not bind."""
+    return conn
+
+
+@pytest.fixture
 async def client(server):
     async with client_of(server) as opened:
         opened.viewer = await opened.sign_up()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import asyncpg
 import pytest
 
 from mintql.api import scopes
@@ -46,13 +45,6 @@ async def program(server):
     """A client that will have a token."""
     async with client_of(server) as opened:
         yield opened
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 async def create(client, *names, name="Spreadsheet", password=PASSWORD, days=30):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-import asyncpg
 import pytest
 
 from mintql.services import audit
@@ -37,13 +36,6 @@ mutation Disconnect($id: ID!, $keep: Boolean!) {
 async def client(server):
     async with client_of(server) as opened:
         yield opened
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 async def log_of(client, **more):

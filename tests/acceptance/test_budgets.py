@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
-import asyncpg
 import pytest
 
 from mintql.api.nodes import encode_id
@@ -44,13 +43,6 @@ SPENT_IN_FOOD = """
 SELECT coalesce(-sum(amount_minor), 0)::bigint FROM transactions
 WHERE category_id = ANY ($1::int[]) AND posted_on BETWEEN $2 AND $3 AND successor_id IS NULL AND removed_at IS NULL
 """
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 
-import asyncpg
 import pytest
 from redis.asyncio import Redis
 
@@ -22,13 +21,6 @@ async def client(server):
     async with client_of(server) as opened:
         await opened.sign_up()
         yield opened
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 async def asked(client, query, variables=None, **headers):

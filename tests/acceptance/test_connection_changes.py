@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import asyncpg
 import pytest
 
 from mintql.api.nodes import encode_id
@@ -34,13 +33,6 @@ async def client(bank, server):
     async with client_of(server) as opened:
         await opened.sign_up()
         yield opened
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 @pytest.fixture

@@ -61,13 +61,6 @@ async def client(bank, server):
         yield opened
 
 
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
-
-
 async def counts(owner):
     tables = ("connections", "connection_secrets", "sync_runs", "accounts", "events")
     return {table: await owner.fetchval(f"SELECT count(*) FROM {table}") for table in tables}

@@ -7,7 +7,6 @@ import hashlib
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
-import asyncpg
 import pytest
 from pydantic import SecretStr
 
@@ -97,13 +96,6 @@ async def client(bank, server):
     async with client_of(server) as opened:
         await opened.sign_up()
         yield opened
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import asyncpg
 import pytest
 
 from mintql.app import create_app
@@ -46,13 +45,6 @@ BEFORE_WAITS = HERE.free + 1
 async def client(server):
     async with client_of(server) as opened:
         yield opened
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 async def sign_in(client, email, password=WRONG, *, address="203.0.113.7"):

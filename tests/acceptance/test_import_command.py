@@ -6,20 +6,12 @@ import asyncio
 import os
 import sys
 
-import asyncpg
 import pytest
 
 from support.factories import create_account, create_user
 from support.uploads import CSV, ofx
 
 TIMEOUT_SECONDS = 60
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 
 from mintql.api.cookies import COOKIE
@@ -35,13 +34,6 @@ async def stranger(server):
     async with client_of(server) as opened:
         await opened.sign_up()
         yield opened
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 async def left(owner, settings):

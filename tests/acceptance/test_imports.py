@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from support.clients import client_of, eventually
@@ -26,13 +25,6 @@ async def client(worker, server):
     async with client_of(server) as opened:
         await opened.sign_up()
         yield opened
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 async def finished(client, run):

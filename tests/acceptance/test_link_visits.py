@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from pydantic import SecretStr
@@ -88,13 +87,6 @@ async def client(bank, server):
     async with client_of(server) as opened:
         await opened.sign_up()
         yield opened
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 @dataclass

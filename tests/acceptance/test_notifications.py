@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 
-import asyncpg
 import pytest
 
 from mintql.domain.ids import UserId
@@ -74,13 +73,6 @@ async def client(bank, server):
     async with client_of(server) as opened:
         await opened.sign_up()
         yield opened
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 async def refresh(client, owner, connection_id):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-import asyncpg
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -86,13 +85,6 @@ async def client(server, url):
     async with client_of(server) as opened:
         await opened.sign_up()
         yield opened
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 def bank(fid):

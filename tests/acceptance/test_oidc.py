@@ -7,7 +7,6 @@ import json
 import time
 from urllib.parse import parse_qs, urlsplit
 
-import asyncpg
 import httpx
 import pytest
 from joserfc import jwt
@@ -67,13 +66,6 @@ def settings(settings, provider):
             "public_url": PUBLIC,
         }
     )
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 @pytest.fixture

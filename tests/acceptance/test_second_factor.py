@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import parse_qs, urlsplit
 
-import asyncpg
 import pyotp
 import pytest
 
@@ -65,13 +64,6 @@ async def client(server):
     async with client_of(server) as opened:
         await opened.sign_up(ADA)
         yield opened
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 class Phone:

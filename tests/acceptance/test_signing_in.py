@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import asyncpg
 import pytest
 
 from mintql.api.cookies import COOKIE
@@ -35,13 +34,6 @@ mutation Update($input: UpdateProfileInput!) {
 async def client(server):
     async with client_of(server) as opened:
         yield opened
-
-
-@pytest.fixture
-async def owner(database_url):
-    conn = await asyncpg.connect(database_url)
-    yield conn
-    await conn.close()
 
 
 async def sign_in(client, email, password=PASSWORD, **more):

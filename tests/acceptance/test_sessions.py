@@ -105,6 +105,7 @@ async def used(client):
 
 async def test_where_a_session_is_used_follows_it(client, server, settings):
     await client.sign_up()
+    await eventually(lambda: used(client))  # each process notes a session now and then; the first has by now
     async with serving(create_app(settings)) as second, client_of(second) as elsewhere:
         await elsewhere.post(VIEWER, authorization=f"Bearer {client.token}", x_forwarded_for="203.0.113.7")
         elsewhere.token = client.token

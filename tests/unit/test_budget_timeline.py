@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -102,7 +101,7 @@ def test_what_months_leave_and_overspend_goes_over_as_it_was_switched_on():
 
     def carried(month, rollover):
         before = [(found.limit_on(GROCERIES, first), spent[first.month]) for first in firsts if first.month < month]
-        return carried_over([(replace(limit, rollover=rollover), minor) for limit, minor in before])
+        return carried_over([(limit._replace(rollover=rollover), minor) for limit, minor in before])
 
     # Both: +40, +50, -50, -30. Surplus alone: +40, +50, 0, +20. Overspending alone: 0, 0, -100, -80.
     assert [carried(month, BOTH) for month in range(7, 12)] == [0, 40_00, 50_00, -50_00, -30_00]
@@ -176,7 +175,7 @@ def test_what_is_carried_looks_back_a_bounded_number_of_periods():
 def test_thresholds_are_of_what_is_available(carried_minor, spent_minor, reached, state, percent):
     found, _ = months(11, 11)
     limit = found.limit_on(GROCERIES, TODAY)
-    limit = replace(limit, carried_minor=carried_minor)
+    limit = limit._replace(carried_minor=carried_minor)
     assert crossed(limit, spent_minor) == reached
     assert threshold_state(limit, spent_minor) is state
     assert percent_used(limit, spent_minor) == percent

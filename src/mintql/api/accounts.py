@@ -65,12 +65,13 @@ class Account(Node):
 
     @batched(
         _load_connections,
-        lambda account: account.connection_id,
+        "connection_id",
         description="The connection it is read through: when that last worked, and what is wrong if it does not.",
     )
-    def connection(self, found: Connection | None) -> Annotated[Connection, strawberry.lazy("mintql.api.connections")]:
+    @staticmethod
+    def connection(found: Connection | None) -> Annotated[Connection, strawberry.lazy("mintql.api.connections")]:
         if found is None:
-            raise LookupError(f"account {self.id} has no connection")
+            raise LookupError("an account has no connection")
         return found
 
 

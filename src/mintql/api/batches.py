@@ -6,14 +6,16 @@ a coroutine for each row where a plan does (`api/plans.py`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import update_wrapper
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 import strawberry
 from strawberry.types.field import StrawberryField
 
+from mintql.api.columns import ReadAll, reading
 from mintql.api.context import Context, Info
 
 Load: TypeAlias = Callable[[Context, list[Any]], Awaitable[list[Any]]]
@@ -24,27 +26,28 @@ _BATCH: Final = "_mintql_batch"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """How a field is loaded: `key` of its source, and `value` of the source and what was found for the key."""
+    """How a field is loaded: the `keys` of its sources, and its `value` of what was found for a key."""
 
     load: Load
-    key: Callable[[Any], Hashable]
-    value: Callable[[Any, Any], Any]
+    keys: ReadAll
+    value: Callable[[Any], Any]
 
 
-def batched(load: Load, key: Callable[[Any], Hashable], description: str) -> Callable[[Callable[[Any, Any], Any]], Any]:
-    """Declare a field as a batch. What is decorated makes its value of the source and of what was loaded for its key.
+def batched(load: Load, key: str, description: str) -> Callable[[Callable[[Any], Any]], Any]:
+    """Declare a field as a batch, whose key is what the path `key` leads to from the source, e.g. "row.account_id".
 
-    Its return annotation is the field's type.
+    What is decorated makes its value of what was loaded for the key. Its return annotation is the field's type.
     """
+    key_of = attrgetter(key)
 
-    def declare(value: Callable[[Any, Any], Any]) -> Any:
+    def declare(value: Callable[[Any], Any]) -> Any:
         async def resolve(self: Any, info: Info) -> Any:
-            return value(self, await info.context.loader(load).load(key(self)))
+            return value(await info.context.loader(load).load(key_of(self)))
 
         update_wrapper(resolve, value, updated=())
         vars(resolve).pop("__wrapped__")  # Its parameters are not those of a resolver.
         resolve.__annotations__ = {"info": Info, "return": value.__annotations__["return"]}
-        setattr(resolve, _BATCH, Batch(load, key, value))
+        setattr(resolve, _BATCH, Batch(load, reading(key), value))
         return strawberry.field(resolver=resolve, description=description)
 
     return declare

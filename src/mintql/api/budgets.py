@@ -94,7 +94,12 @@ class BudgetsQuery:
                 day = on or await service.today_of(conn, context.user_id, context.now())
                 days = Period(day, day)
             found = await service.list_budgets(
-                conn, context.user_id, days, context.now(), read_tree=context.category_tree
+                conn,
+                context.user_id,
+                days,
+                context.now(),
+                read_tree=context.category_tree,
+                read_limits=context.limits,
             )
         return [Budget(found=budget) for budget in found if context.shows_budget(budget.limit.category_id)]
 

@@ -5,7 +5,7 @@ A person's tree is read once for an operation; no field of a category asks the d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, ClassVar
 
@@ -91,16 +91,14 @@ def category_node(tree: CategoryTree, category_id: CategoryId) -> Category:
     return node
 
 
-def category_nodes(trees: Iterable[CategoryTree], category_ids: Iterable[CategoryId]) -> list[Category]:
+def category_nodes(trees: Sequence[CategoryTree], category_ids: Sequence[CategoryId]) -> list[Category]:
     """Return many categories, each of an id in a tree; mostly all are of one tree."""
-    known: dict[int, dict[CategoryId, Category]] = {}
-    found = []
-    for tree, category_id in zip(trees, category_ids, strict=True):
-        nodes = known.get(id(tree))
-        if nodes is None:
-            nodes = known[id(tree)] = _nodes_of(tree)
-        found.append(nodes.get(category_id) or category_node(tree, category_id))
-    return found
+    if len(set(map(id, trees))) == 1:
+        nodes = _nodes_of(trees[0])
+        for category_id in set(category_ids).difference(nodes):
+            category_node(trees[0], category_id)
+        return [nodes[category_id] for category_id in category_ids]
+    return [category_node(tree, category_id) for tree, category_id in zip(trees, category_ids, strict=True)]
 
 
 @lru_cache(maxsize=TREES_KEPT_MAX)

@@ -1,14 +1,16 @@
 """Fields that are a column of the row behind an object, or made of some: the first and most frequent kind of field.
 
 graphql-core resolves them object by object, like any other. A plan (`api/plan_fields.py`) reads them for all objects of
-a list at once, and makes no object of what is only looked into: of an `amount` it reads two columns.
+a list at once, and makes no object of what is only looked into: of an `amount` it reads two columns, and of a page of
+transactions those of the rows that the database sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import attrgetter
-from typing import Any, Final, TypeAlias, TypeVar
+from functools import lru_cache
+from operator import attrgetter, itemgetter
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import strawberry
 from strawberry.types.field import StrawberryField
@@ -18,6 +20,8 @@ ReadAll: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 Resolver = TypeVar("Resolver", bound=Callable[..., Any])
 
 _READ_ALL: Final = "_mintql_read_all"
+_ROW: Final = "row."
+ROW_CLASSES_MAX: Final = 256
 
 
 def column(path: str, kind: Any, description: str) -> Any:
@@ -28,19 +32,19 @@ def column(path: str, kind: Any, description: str) -> Any:
         return read(self)
 
     resolve.__annotations__ = {"return": kind}
-    return strawberry.field(resolver=read_together(_each(path))(resolve), description=description)
+    return strawberry.field(resolver=read_together(reading(path))(resolve), description=description)
 
 
 def composed(kind: type, description: str, **paths: str) -> Any:
     """Declare a field that is an object of the class `kind`, whose attributes are what `paths` lead to."""
     readers = {name: attrgetter(path) for name, path in paths.items()}
-    columns = {name: _each(path) for name, path in paths.items()}
+    columns = {name: reading(path) for name, path in paths.items()}
 
     def resolve(self: Any) -> Any:
         return kind(**{name: read(self) for name, read in readers.items()})
 
     def read_all(sources: Sequence[Any]) -> Sequence[Any]:
-        return Composed(kind, {name: read(sources) for name, read in columns.items()})
+        return cast("Sequence[Any]", Composed(kind, {name: read(sources) for name, read in columns.items()}))
 
     resolve.__annotations__ = {"return": kind}
     return strawberry.field(resolver=read_together(read_all)(resolve), description=description)
@@ -59,28 +63,41 @@ def read_together(read_all: ReadAll) -> Callable[[Resolver], Resolver]:
 def reader_of(field: StrawberryField) -> ReadAll | None:
     """Return what reads a field for many objects; None where it is neither a column nor says how."""
     if field.is_basic_field and field.default_resolver is getattr:
-        return _each(field.python_name)
+        return reading(field.python_name)
     resolver = field.base_resolver
     return None if resolver is None else getattr(resolver.wrapped_func, _READ_ALL, None)
 
 
-class Composed(Sequence[Any]):
-    """Objects of one class, by the columns of their attributes; each is made when somebody asks for it."""
+def reading(path: str) -> ReadAll:
+    """Return what reads what a path leads to from each of some objects."""
+    read = attrgetter(path)
 
-    __slots__ = ("_columns", "_made", "kind")
+    def read_all(sources: Sequence[Any]) -> Sequence[Any]:
+        return sources.read(path) if isinstance(sources, Unmade) else list(map(read, sources))
 
-    def __init__(self, kind: type, columns: Mapping[str, Sequence[Any]]) -> None:
+    return read_all
+
+
+class Unmade:
+    """A sequence of objects of one class, `kind`, none of which is made until somebody asks for one.
+
+    Plans ask everywhere whether they have one before them. `collections.abc.Sequence` as a base would make that, which
+    is a look at the class, a call of Python.
+    """
+
+    __slots__ = ("_made", "kind")
+
+    def __init__(self, kind: type) -> None:
         self.kind = kind
-        self._columns = columns
         self._made: list[Any] | None = None
 
-    def column(self, name: str) -> Sequence[Any]:
-        """Return an attribute of all of them."""
-        found = self._columns.get(name)
-        return [getattr(item, name) for item in self] if found is None else found
+    def read(self, path: str) -> Sequence[Any]:
+        """Return what a path leads to from each of them."""
+        return list(map(attrgetter(path), self._objects()))
 
-    def __len__(self) -> int:
-        return len(next(iter(self._columns.values())))
+    def make(self) -> list[Any]:
+        """Return the objects, made anew."""
+        raise NotImplementedError
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._objects())
@@ -90,17 +107,70 @@ class Composed(Sequence[Any]):
 
     def _objects(self) -> list[Any]:
         if self._made is None:
-            rows = zip(*self._columns.values(), strict=True)
-            self._made = [self.kind(**dict(zip(self._columns, row, strict=True))) for row in rows]
+            self._made = self.make()
         return self._made
 
+    def __len__(self) -> int:
+        raise NotImplementedError
 
-def _each(path: str) -> ReadAll:
-    read = attrgetter(path)
 
-    def read_all(sources: Sequence[Any]) -> Sequence[Any]:
-        if sources.__class__ is Composed and "." not in path:
-            return sources.column(path)
-        return list(map(read, sources))
+Sequence.register(Unmade)
 
-    return read_all
+
+class Composed(Unmade):
+    """Objects by the columns of their attributes."""
+
+    __slots__ = ("_columns",)
+
+    def __init__(self, kind: type, columns: Mapping[str, Sequence[Any]]) -> None:
+        super().__init__(kind)
+        self._columns = columns
+
+    def read(self, path: str) -> Sequence[Any]:
+        """Return an attribute of all of them."""
+        found = self._columns.get(path)
+        return super().read(path) if found is None else found
+
+    def make(self) -> list[Any]:
+        """Return the objects."""
+        rows = zip(*self._columns.values(), strict=True)
+        return [self.kind(**dict(zip(self._columns, row, strict=True))) for row in rows]
+
+    def __len__(self) -> int:
+        return len(next(iter(self._columns.values())))
+
+
+class Rows(Unmade):
+    """Objects that have a `row` of the database each, and the attributes `same` in common."""
+
+    __slots__ = ("_columns", "_rows", "same")
+
+    def __init__(self, kind: type, rows: Sequence[Any], **same: Any) -> None:
+        super().__init__(kind)
+        self.same = same
+        self._rows = rows
+        self._columns: dict[str, Sequence[Any]] | None = None
+
+    def read(self, path: str) -> Sequence[Any]:
+        """Return a column of the rows, or what a path leads to from each of them."""
+        if not path.startswith(_ROW):
+            return [self.same[path]] * len(self) if path in self.same else super().read(path)
+        name = path.removeprefix(_ROW)
+        if self._columns is None:
+            self._columns = dict(zip(self._rows[0].keys(), zip(*self._rows, strict=True), strict=True))
+        found = self._columns.get(_columns_of(self._rows[0].__class__).get(name, ""))
+        return list(map(attrgetter(name), self._rows)) if found is None else found
+
+    def make(self) -> list[Any]:
+        """Return the objects."""
+        return [self.kind(row=row, **self.same) for row in self._rows]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+@lru_cache(maxsize=ROW_CLASSES_MAX)
+def _columns_of(row_class: type) -> dict[str, str]:
+    """Return the columns behind those attributes of a class of rows that are one and nothing more."""
+    getters = {name: item.fget for name, item in vars(row_class).items() if isinstance(item, property)}
+    return {name: get.__reduce__()[1][0] for name, get in getters.items() if isinstance(get, itemgetter)}

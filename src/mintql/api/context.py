@@ -28,6 +28,7 @@ from mintql.domain.scopes import Scope
 from mintql.gateways.channel import Listener
 from mintql.services import archive, household
 from mintql.services.archive_reading import Finder, kept_for_sure
+from mintql.services.budgets import Limits, limits_of
 from mintql.services.effects import Effects
 from mintql.services.identity import find_session
 from mintql.services.personal_categories import tree_of
@@ -295,6 +296,14 @@ class Context:
             if self.known is not None:
                 self.known.tree = self.tree
         return self.tree
+
+    async def limits(self, conn: Conn) -> Limits:
+        """Return the limits of the viewer's budgets."""
+        if self.known is None:
+            return await limits_of(conn, self.user_id)
+        if self.known.limits is None:
+            self.known.limits = await limits_of(conn, self.user_id)
+        return self.known.limits
 
     def forget(self) -> None:
         """Let what follows be answered from what holds then: after a change, and for each item of a stream."""

@@ -1,4 +1,4 @@
-"""Small things about persons that nearly every page names: categories and accounts, kept by this process for a moment.
+"""What pages of a person rest on and seldom changes, kept by this process for a moment: categories, accounts, limits.
 
 They are kept with the version of the person's data that held before they were read (`gateways/cache.py`), and count
 only while it still holds. Only reads that are answered by a plan use them.
@@ -12,6 +12,7 @@ from typing import Any
 
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import UserId
+from mintql.services.budgets import Limits
 
 PERSONS_MAX = 5_000
 KEPT_SECONDS = 10.0
@@ -19,14 +20,18 @@ KEPT_SECONDS = 10.0
 
 
 class Known:
-    """What is known of one person: `tree` once it was read, and `accounts` as GraphQL shows them, by number."""
+    """What is known of one person.
 
-    __slots__ = ("accounts", "ends_at", "tree", "version")
+    `tree` and `limits` once they were read, and `accounts` as GraphQL shows them, by number.
+    """
+
+    __slots__ = ("accounts", "ends_at", "limits", "tree", "version")
 
     def __init__(self, version: str) -> None:
         self.version = version
         self.ends_at = time.monotonic() + KEPT_SECONDS
         self.tree: CategoryTree | None = None
+        self.limits: Limits | None = None
         self.accounts: dict[int, Any] = {}
 
 

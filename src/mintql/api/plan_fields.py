@@ -40,7 +40,16 @@ from strawberry.types.field import StrawberryField
 from mintql.api.batches import batch_of
 from mintql.api.columns import ReadAll, reader_of
 from mintql.api.plan_run import AwaitedField, BatchField, Complete, NotPlannedError, Run, Waiting
-from mintql.api.plan_values import is_shared, leaf, listed, not_null, nullable, once_each, whole_objects
+from mintql.api.plan_values import (
+    is_shared,
+    leaf,
+    listed,
+    not_null,
+    nullable,
+    once_each,
+    once_for_all,
+    whole_objects,
+)
 from mintql.api.watching import timed
 
 TYPENAME: Final = "__typename"
@@ -62,6 +71,8 @@ class Compiler:
         self._operation = operation
         self._fragments = fragments
         self._variables = variables
+        self._calls = 0
+        """How many fields were met that more than their source decides about."""
 
     def selection(self, parent: GraphQLObjectType, collected: CollectedFields) -> Complete:
         """Return what makes the answer of an object of this type.
@@ -87,12 +98,13 @@ class Compiler:
         if field is None or not isinstance(declared, StrawberryField):
             raise NotPlannedError(f"field {name}")
         complete = self._type(field.type, parent, field, found)
-        batch = batch_of(declared)
-        if batch is not None:
-            return BatchField(key, once_each(complete), batch)
         read = self._read(declared)
         if read is not None:
             return _read_field(read, complete)
+        self._calls += 1
+        batch = batch_of(declared)
+        if batch is not None:
+            return BatchField(key, complete, batch)
         resolve = self._full_call(parent, key, field, declared, found)
         if declared.is_async:
             return AwaitedField(key, complete, resolve, self._asked_of_nodes(field.type, found))
@@ -225,10 +237,16 @@ class Compiler:
         if isinstance(type_, GraphQLList):
             return listed(self._type(type_.of_type, parent, field, found))
         if is_object_type(type_):
-            return once_each(self._object(type_, found)) if is_shared(type_) else self._object(type_, found)
+            return self._shared(type_, found) if is_shared(type_) else self._object(type_, found)
         if is_abstract_type(type_):
             return self._abstract(type_, self._info(parent, found[0].node.name.value, field, found), found)
         raise NotPlannedError(f"type {type_}")
+
+    def _shared(self, type_: GraphQLObjectType, found: list[FieldDetails]) -> Complete:
+        """Return what makes the answers of objects that stand in many places, once for all where nothing is called."""
+        before = self._calls
+        complete = self._object(type_, found)
+        return once_for_all(complete) if self._calls == before else once_each(complete)
 
     def _object(self, type_: GraphQLObjectType, found: list[FieldDetails]) -> Complete:
         return self.selection(type_, self._collected(type_, found))
@@ -261,6 +279,7 @@ class Compiler:
 
     def _abstract(self, type_: GraphQLAbstractType, info: Callable[[Run], Any], found: list[FieldDetails]) -> Complete:
         """Return what makes the answer of an interface or union; the types it comes to are compiled when met."""
+        self._calls += 1
         resolve_type, met = type_.resolve_type, dict[str, Complete]()
         if resolve_type is None:
             raise NotPlannedError(f"type {type_.name} does not tell what a value is")

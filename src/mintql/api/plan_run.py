@@ -32,9 +32,12 @@ class Asked(dict[str, Any]):
 
 
 class Run:
-    """One execution of a plan: its context and variables, and the fields that wait to be settled."""
+    """One execution of a plan: its context and variables, and the fields that wait to be settled.
 
-    __slots__ = ("_keys", "_loaded", "arguments", "context", "infos", "variables", "waiting")
+    `keys` are those of the batches that are being settled, `loaded` what was found for them, by what loads it.
+    """
+
+    __slots__ = ("arguments", "context", "infos", "keys", "loaded", "variables", "waiting")
 
     def __init__(
         self, context: Context, variables: VariableValues, arguments: Mapping[object, dict[str, Any]] | None = None
@@ -44,45 +47,40 @@ class Run:
         self.arguments = dict(arguments or {})
         self.infos: dict[object, GraphQLResolveInfo[Context]] = {}
         self.waiting: list[tuple[Waiting, Sequence[Any], Sequence[dict[str, Any]]]] = []
-        self._loaded: dict[object, dict[Hashable, Any]] = {}
-        self._keys: dict[BatchField, list[Hashable]] = {}
+        self.loaded: dict[object, dict[Hashable, Any]] = {}
+        self.keys: dict[BatchField, Sequence[Hashable]] = {}
 
     async def finish(self) -> None:
         """Settle what waits, and what that in turn lets wait."""
         while self.waiting:
-            places: dict[Waiting, tuple[list[Any], list[dict[str, Any]]]] = {}
+            places: dict[Waiting, tuple[Sequence[Any], Sequence[dict[str, Any]]]] = {}
             for field, sources, answers in self.waiting:
-                found = places.setdefault(field, ([], []))
-                found[0].extend(sources)
-                found[1].extend(answers)
+                before = places.get(field)
+                places[field] = (
+                    (sources, answers) if before is None else ([*before[0], *sources], [*before[1], *answers])
+                )
             self.waiting = []
             await self._load(
                 {field: sources for field, (sources, _) in places.items() if isinstance(field, BatchField)}
             )
             for field, (sources, answers) in places.items():
                 key = field.key
-                values = field.complete(await field.values(sources, self), self)
+                values = await field.answers(sources, self)
                 for answer, value in zip(answers, values, strict=True):
                     answer[key] = value
 
-    async def _load(self, fields: dict[BatchField, list[Any]]) -> None:
+    async def _load(self, fields: dict[BatchField, Sequence[Any]]) -> None:
         """Ask for the keys of all fields that the same function loads at once, for each key once in a run."""
         wanted: dict[Any, dict[Hashable, None]] = {}
-        self._keys = {field: list(map(field.batch.key, sources)) for field, sources in fields.items()}
-        for field, keys in self._keys.items():
+        self.keys = {field: field.batch.keys(sources) for field, sources in fields.items()}
+        for field, keys in self.keys.items():
             wanted.setdefault(field.batch.load, {}).update(dict.fromkeys(keys))
         for load, different in wanted.items():
-            loaded = self._loaded.setdefault(load, {})
+            loaded = self.loaded.setdefault(load, {})
             asked = [key for key in different if key not in loaded]
             for start in range(0, len(asked), BATCH_SIZE_MAX):
                 some = asked[start : start + BATCH_SIZE_MAX]
                 loaded |= zip(some, await load(self.context, some), strict=True)
-
-    def loaded(self, field: BatchField, sources: Sequence[Any]) -> list[Any]:
-        """Return what was loaded for a batch field, made into its value for each source."""
-        batch = field.batch
-        loaded = self._loaded[batch.load]
-        return [batch.value(source, loaded[key]) for source, key in zip(sources, self._keys[field], strict=True)]
 
 
 class Waiting:
@@ -92,20 +90,23 @@ class Waiting:
         self.key = key
         self.complete = complete
 
-    async def values(self, sources: Sequence[Any], run: Run) -> Sequence[Any]:
-        """Return the value of the field for each source."""
+    async def answers(self, sources: Sequence[Any], run: Run) -> Sequence[Any]:
+        """Return what goes into the answer for each source."""
         raise NotImplementedError
 
 
 class BatchField(Waiting):
-    """A field that is declared as a batch: its values are loaded already."""
+    """A field that is declared as a batch: its values are loaded already, and answered once for each key."""
 
     def __init__(self, key: str, complete: Complete, batch: Batch) -> None:
         super().__init__(key, complete)
         self.batch = batch
 
-    async def values(self, sources: Sequence[Any], run: Run) -> Sequence[Any]:
-        return run.loaded(self, sources)
+    async def answers(self, sources: Sequence[Any], run: Run) -> Sequence[Any]:  # noqa: ARG002 - it has their keys
+        keys, loaded, value = run.keys[self], run.loaded[self.batch.load], self.batch.value
+        different = list(dict.fromkeys(keys))
+        made = dict(zip(different, self.complete([value(loaded[key]) for key in different], run), strict=True))
+        return [made[key] for key in keys]
 
 
 class AwaitedField(Waiting):
@@ -122,7 +123,10 @@ class AwaitedField(Waiting):
         self._resolve = resolve
         self._asked = asked
 
-    async def values(self, sources: Sequence[Any], run: Run) -> Sequence[Any]:
+    async def answers(self, sources: Sequence[Any], run: Run) -> Sequence[Any]:
+        return self.complete(await self._values(sources, run), run)
+
+    async def _values(self, sources: Sequence[Any], run: Run) -> list[Any]:
         if len(sources) == 1:
             run.context.asked = self._asked
             try:

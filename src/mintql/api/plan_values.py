@@ -12,9 +12,12 @@ from itertools import chain
 from typing import Any, Final
 
 from graphql import (
+    GRAPHQL_MAX_INT,
+    GRAPHQL_MIN_INT,
     GraphQLBoolean,
     GraphQLEnumType,
     GraphQLID,
+    GraphQLInt,
     GraphQLLeafType,
     GraphQLObjectType,
     GraphQLString,
@@ -23,20 +26,22 @@ from graphql import (
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.cast import get_strawberry_type_cast
 
-from mintql.api.columns import Composed
+from mintql.api.columns import Unmade
 from mintql.api.plan_run import Complete, NotPlannedError, Run, Waiting
 
 SAME_CLASS: Final = {GraphQLString.name: str, GraphQLID.name: str, GraphQLBoolean.name: bool}
 """Scalars of the specification that leave values of this class as they are."""
 NOTHING: Final = type(None)
 DISPLAYED_MAX: Final = 4
+SHARED_ANSWERS_MAX: Final = 1_000
+"""How many answers of objects a plan keeps at one place; there are some hundred categories, beside persons' own."""
 
 
 def nullable(complete: Complete) -> Complete:
     """Return what makes the answers of values that may be null, given what makes those of the others."""
 
     def completed(values: Sequence[Any], run: Run) -> Sequence[Any]:
-        there = values if isinstance(values, Composed) else [value for value in values if value is not None]
+        there = values if isinstance(values, Unmade) else [value for value in values if value is not None]
         if len(there) == len(values):
             return complete(values, run)
         made = iter(complete(there, run) if there else ())
@@ -62,7 +67,7 @@ def listed(item: Complete) -> Complete:
 
     def completed(values: Sequence[Any], run: Run) -> Sequence[Any]:
         for value in values:
-            if not isinstance(value, list | tuple):
+            if not isinstance(value, list | tuple | Unmade):
                 raise NotPlannedError(f"{type(value).__name__} is no list")
         if len(values) == 1:
             return [item(values[0], run)]
@@ -82,10 +87,11 @@ def leaf(type_: GraphQLLeafType, *, may_be_null: bool) -> Complete:
         return _enum(type_, may_be_null=may_be_null)
     write, same = _writer(type_), _same_class(type_)
     as_they_are = set() if same is None else {same} | ({NOTHING} if may_be_null else set())
+    whole_numbers = {int} if type_.name == GraphQLInt.name else None
 
     def completed(values: Sequence[Any], _run: Run) -> Sequence[Any]:
         classes = set(map(type, values))
-        if classes <= as_they_are:
+        if classes <= as_they_are or (classes == whole_numbers and fits(values)):
             return values
         if NOTHING not in classes:
             return list(map(write, values))
@@ -94,6 +100,11 @@ def leaf(type_: GraphQLLeafType, *, may_be_null: bool) -> Complete:
         return [None if value is None else write(value) for value in values]
 
     return completed
+
+
+def fits(numbers: Sequence[int]) -> bool:
+    """Tell whether all numbers are some that an `Int` may be."""
+    return min(numbers) >= GRAPHQL_MIN_INT and max(numbers) <= GRAPHQL_MAX_INT
 
 
 def _enum(type_: GraphQLEnumType, *, may_be_null: bool) -> Complete:
@@ -155,7 +166,7 @@ def whole_objects(
         own.add(value.__class__)
 
     def completed(values: Sequence[Any], run: Run) -> Sequence[Any]:
-        classes = {values.kind} if isinstance(values, Composed) else set(map(type, values))
+        classes = {values.kind} if isinstance(values, Unmade) else set(map(type, values))
         if not classes <= own:
             for value in values:
                 check(value)
@@ -210,5 +221,25 @@ def once_each(complete: Complete) -> Complete:
         different = dict(zip(names, values, strict=True))
         made = dict(zip(different, complete(list(different.values()), run), strict=True))
         return [made[name] for name in names]
+
+    return completed
+
+
+def once_for_all(complete: Complete) -> Complete:
+    """Return what makes the answer of an object once for all runs, for answers that nothing but the object decides."""
+    answers: dict[int, Any] = {}
+    held: list[Any] = []  # The objects themselves, so that none of their names comes to be another's.
+
+    def completed(values: Sequence[Any], run: Run) -> Sequence[Any]:
+        names = list(map(id, values))
+        if not answers.keys() >= set(names):
+            if len(answers) > SHARED_ANSWERS_MAX:
+                answers.clear()
+                held.clear()
+            new = {name: value for name, value in zip(names, values, strict=True) if name not in answers}
+            made = complete(list(new.values()), run)
+            held.extend(new.values())
+            answers.update(zip(new, made, strict=True))
+        return [answers[name] for name in names]
 
     return completed

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Annotated
 
 import strawberry
 
 from mintql.api.categories import Category, category_node, category_nodes
-from mintql.api.columns import column, read_together
+from mintql.api.columns import column, read_together, reading
 from mintql.api.context import Info
 from mintql.api.money import Money, money, money_field
 from mintql.api.scalars import CurrencyCode, Month
 from mintql.domain.categories import CategoryTree
 from mintql.domain.months import MONTHS_PER_RANGE_MAX
 from mintql.services import spending as service
+
+_trees, _category_ids = map(reading, ("tree", "line.category.category_id"))
 
 
 @strawberry.type(description="What one category came to in one month and currency, refunds netted.")
@@ -25,11 +26,7 @@ class CategorySpending:
     tree: strawberry.Private[CategoryTree]
 
     @strawberry.field(description="The category; its group and kind are on it.")
-    @read_together(
-        lambda found: category_nodes(
-            map(attrgetter("tree"), found), map(attrgetter("line.category.category_id"), found)
-        )
-    )
+    @read_together(lambda found: category_nodes(_trees(found), _category_ids(found)))
     def category(self) -> Category:
         return category_node(self.tree, self.line.category.category_id)
 
@@ -53,7 +50,7 @@ class CategorySpending:
         "line.currency",
         "What of all these, pending amounts among them, budgets leave out; counted likewise.",
     )
-    count = column("line.count", int, "How many transactions, pending ones among them.")
+    count = column("line.transactions", int, "How many transactions, pending ones among them.")
 
 
 @strawberry.type(description="What a month came to in one currency. Transfers between own accounts are left out.")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache, partial
-from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Annotated, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import strawberry
 
@@ -15,7 +15,7 @@ from mintql.api.accounts import Account, load_accounts
 from mintql.api.batches import batched
 from mintql.api.categories import Category, category_node, category_nodes, decode_category_id
 from mintql.api.categorizations import Categorization
-from mintql.api.columns import column, read_together
+from mintql.api.columns import Rows, column, read_together, reading
 from mintql.api.context import Context, Info
 from mintql.api.money import Money, money, money_field
 from mintql.api.nodes import Node, decode_id, encode_id, register_node
@@ -40,10 +40,8 @@ from mintql.services.transactions import TransactionRow
 from mintql.store.queries import Conn
 
 COLUMNS_KEPT_MAX = 1_024
-_ROW = attrgetter("row")
-_NUMBER = attrgetter("row.transaction_id")
-_CATEGORY = attrgetter("row.category_id")
-_TREE = attrgetter("tree")
+_numbers, _names, _sellers = map(reading, ("row.transaction_id", "row.display_name", "row.seller"))
+_trees, _category_ids = map(reading, ("tree", "row.category_id"))
 _POSTED_ON, _CATEGORY_ID, _PART_CATEGORY_IDS = map(itemgetter, ("posted_on", "category_id", "part_category_ids"))
 
 if TYPE_CHECKING:
@@ -81,7 +79,7 @@ class Transaction(Node):
     tree: strawberry.Private[CategoryTree]
 
     @strawberry.field(description="Names this object among all objects. Opaque.")  # type: ignore[misc]
-    @read_together(lambda found: node_ids("Transaction", map(_NUMBER, found)))
+    @read_together(lambda found: node_ids("Transaction", _numbers(found)))
     def id(self) -> strawberry.ID:
         return encode_id("Transaction", self.row.transaction_id)
 
@@ -98,7 +96,7 @@ class Transaction(Node):
     @strawberry.field(
         description="The seller, cleaned up for showing, or the name that the viewer or a rule of theirs gave."
     )
-    @read_together(lambda found: [row["display_name"] or row["merchant"] for row in map(_ROW, found)])
+    @read_together(lambda found: [name or seller for name, seller in zip(_names(found), _sellers(found), strict=True)])
     def merchant(self) -> str:
         return self.row.merchant
 
@@ -108,7 +106,7 @@ class Transaction(Node):
     )
 
     @strawberry.field(description="The category it is in; never a group.")
-    @read_together(lambda found: category_nodes(map(_TREE, found), map(_CATEGORY, found)))
+    @read_together(lambda found: category_nodes(_trees(found), _category_ids(found)))
     def category(self) -> Category:
         return category_node(self.tree, self.row.category_id)
 
@@ -130,10 +128,11 @@ class Transaction(Node):
     created_at = column("row.created_at", datetime, "When it was first seen here.")
     updated_at = column("row.updated_at", datetime, "When anything about it last changed.")
 
-    @batched(load_accounts, attrgetter("row.account_id"), description="The account it is on.")
-    def account(self, found: Account | None) -> Account:
+    @batched(load_accounts, "row.account_id", description="The account it is on.")
+    @staticmethod
+    def account(found: Account | None) -> Account:
         if found is None:
-            raise LookupError(f"transaction {self.row.transaction_id} has no account")
+            raise LookupError("a transaction has no account")
         return found
 
     @strawberry.field(description="The parts the viewer split it into; empty where it is whole.")
@@ -162,21 +161,23 @@ class Transaction(Node):
 
     @batched(
         _load_transfers,
-        _NUMBER,
+        "row.transaction_id",
         description="The transfer between the viewer's own accounts that it is a side of, or may be; null for none.",
     )
+    @staticmethod
     def transfer(
-        self, found: TransactionTransfer | None
+        found: TransactionTransfer | None,
     ) -> Annotated[TransactionTransfer, strawberry.lazy("mintql.api.transfers")] | None:
         return found
 
     @batched(
         _load_recurring,
-        _NUMBER,
+        "row.transaction_id",
         description="The recurring series that it belongs to, unless the viewer dismissed that; null for none.",
     )
+    @staticmethod
     def recurring(
-        self, found: RecurringSeries | None
+        found: RecurringSeries | None,
     ) -> Annotated[RecurringSeries, strawberry.lazy("mintql.api.recurring_types")] | None:
         return found
 
@@ -219,14 +220,14 @@ def _columns(asked: frozenset[str] | None) -> frozenset[str] | None:
 
 
 async def transaction_nodes(context: Context, conn: Conn, rows: Sequence[TransactionRow]) -> list[Transaction]:
-    """Return transactions that were read on this connection as GraphQL shows them."""
+    """Return transactions that were read on this connection as GraphQL shows them: a sequence to be shown as it is."""
     if not rows:
         return []
     context.shows_old |= min(map(_POSTED_ON, rows)) < kept_for_sure(context.now().date())
     named = set(map(_CATEGORY_ID, rows))
     named.update(*filter(None, map(_PART_CATEGORY_IDS, rows)))
     tree = await context.category_tree(conn, named)
-    return [Transaction(row=row, tree=tree) for row in rows]  # type: ignore[call-arg]
+    return cast("list[Transaction]", Rows(Transaction, rows, tree=tree))
 
 
 async def load_transactions(context: Context, transaction_ids: list[int]) -> list[Transaction | None]:

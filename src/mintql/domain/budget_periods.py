@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.months import add_months, first_day
@@ -37,8 +37,7 @@ class PeriodUnit(StrEnum):
     YEAR = "year"
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(NamedTuple):
     """How a budget's periods follow each other: `every` units long, one of them beginning on `anchor`.
 
     Make it with `schedule`, so that equal schedules are equal values.
@@ -70,9 +69,10 @@ def schedule(unit: PeriodUnit, every: int, start: date) -> Schedule:
 CALENDAR_MONTHS = Schedule(PeriodUnit.MONTH, 1, ANCHOR_MONTH)
 
 
-def calendar_month(month: date) -> Period:
-    """Return the period that a calendar month is, from its first day."""
-    return period_of(CALENDAR_MONTHS, month)
+@lru_cache(maxsize=PERIODS_KEPT_MAX)
+def calendar_month(day: date) -> Period:
+    """Return the period that the calendar month of a day is."""
+    return period_of(CALENDAR_MONTHS, day)
 
 
 @lru_cache(maxsize=PERIODS_KEPT_MAX)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 
-from mintql.domain.budget_periods import CALENDAR_MONTHS, period_of
+from mintql.domain.budget_periods import CALENDAR_MONTHS, calendar_month, period_of
 from mintql.domain.budgets import (
+    EVERYTHING_ID,
     NO_ROLLOVER,
     THRESHOLDS_DEFAULT,
     BudgetKey,
@@ -56,6 +57,8 @@ class Timeline:
         suggested = {BudgetKey(category_id, plan.currency) for category_id in self._suggested}
         self.keys: tuple[BudgetKey, ...] = tuple(sorted(suggested | self._histories.keys()))
         """The budgets that hold at any time, by category and currency."""
+        self.category_ids = frozenset(key.category_id for key in self.keys) - {EVERYTHING_ID}
+        """The categories and groups that they are for."""
 
     def period_on(self, key: BudgetKey, day: date) -> Period:
         """Return the period of a budget that a day lies in, also where no limit holds then."""
@@ -67,6 +70,8 @@ class Timeline:
 
     def override_on(self, key: BudgetKey, day: date) -> Override | None:
         """Return the override that decides about a budget on a day: the period's own, else the recurring one."""
+        if key not in self._histories:
+            return None
         base, period = self._place(key, day)
         return self._single(key, base, period) or base
 
@@ -111,7 +116,7 @@ class Timeline:
         They are of the same kind of period, without a gap, and at most `CARRIED_PERIODS_MAX`. Nothing is carried
         into a period that has not begun.
         """
-        if limit.period.first > today or limit.key not in self._histories:
+        if limit.key not in self._histories or limit.period.first > today:
             return []
         found: list[Limit] = []
         day = limit.period.first - DAY
@@ -125,16 +130,13 @@ class Timeline:
 
     def with_carried(self, limit: Limit, today: date, spent_of: Callable[[Limit], int]) -> Limit:
         """Return the limit with what goes over from the periods before, `spent_of` saying what was spent in each."""
-        before = self.carrying(limit, today)
-        if not before:
-            return limit
-        return replace(limit, carried_minor=carried_over([(item, spent_of(item)) for item in before]))
+        return carried_into(limit, self.carrying(limit, today), spent_of)
 
     def _place(self, key: BudgetKey, day: date) -> tuple[Override | None, Period]:
         """Return the recurring override that holds on a day, and the period that the day lies in."""
         history = self._histories.get(key)
         if history is None or not history.recurring:
-            return None, period_of(CALENDAR_MONTHS, day)
+            return None, calendar_month(day)
         rows = history.recurring
         number = bisect_right(rows, day, key=lambda row: row.since)
         base = rows[number - 1] if number else None
@@ -147,6 +149,13 @@ class Timeline:
         found = None if history is None else history.singles.get(period.first)
         schedule = CALENDAR_MONTHS if base is None else base.schedule
         return found if found is not None and found.schedule == schedule else None
+
+
+def carried_into(limit: Limit, before: Sequence[Limit], spent_of: Callable[[Limit], int]) -> Limit:
+    """Return the limit with what goes over from those that carry into it."""
+    if not before:
+        return limit
+    return limit._replace(carried_minor=carried_over([(item, spent_of(item)) for item in before]))
 
 
 def carried_over(periods: Sequence[tuple[Limit, int]]) -> int:

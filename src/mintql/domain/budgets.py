@@ -47,8 +47,7 @@ class BudgetKey(NamedTuple):
     currency: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rollover:
+class Rollover(NamedTuple):
     """What of a period goes over into the next: what was left, and what was spent too much."""
 
     surplus: bool = False
@@ -96,8 +95,7 @@ class Plan:
     income_detected: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """The limit that holds for a budget in a period.
 
     `revision` changes whenever the limit does, so that an alert is raised once for each of them.
@@ -129,8 +127,7 @@ class Limit:
         return self.limit_minor + self.carried_minor
 
 
-@dataclass(frozen=True, slots=True)
-class MonthlySum:
+class MonthlySum(NamedTuple):
     """Signed sums (money out is negative) of a person's transactions of one leaf, month and currency.
 
     The excluded amounts are what of the others budgets leave out, because the person or a rule of theirs said so.
@@ -147,8 +144,7 @@ class MonthlySum:
     excluded_pending_minor: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(NamedTuple):
     """Money spent, positive; negative when refunds outweigh."""
 
     posted_minor: int
@@ -171,17 +167,17 @@ def spent_by_budget(tree: CategoryTree, sums: Iterable[MonthlySum], currency: st
     Raises:
         KeyError: A sum belongs to a category the tree does not have.
     """
-    spent: dict[CategoryId, Spent] = {}
+    posted: dict[CategoryId, int] = {}
+    pending: dict[CategoryId, int] = {}
     for item in sums:
         if item.currency != currency or tree.by_id[item.category_id].kind is not CategoryKind.EXPENSE:
             continue
+        posted_minor = item.excluded_posted_minor - item.posted_minor
+        pending_minor = item.excluded_pending_minor - item.pending_minor
         for category_id in (*tree.self_and_group(item.category_id), EVERYTHING_ID):
-            so_far = spent.get(category_id, NOTHING_SPENT)
-            spent[category_id] = Spent(
-                so_far.posted_minor - item.posted_minor + item.excluded_posted_minor,
-                so_far.pending_minor - item.pending_minor + item.excluded_pending_minor,
-            )
-    return spent
+            posted[category_id] = posted.get(category_id, 0) + posted_minor
+            pending[category_id] = pending.get(category_id, 0) + pending_minor
+    return {category_id: Spent(posted[category_id], pending[category_id]) for category_id in posted}
 
 
 def budget_name(tree: CategoryTree, category_id: CategoryId) -> str:

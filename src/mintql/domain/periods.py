@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 
 DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(NamedTuple):
     """Days from `first` to `last`, both included."""
 
     first: date
@@ -19,6 +18,11 @@ class Period:
     def days(self) -> int:
         """How many days it has."""
         return (self.last - self.first).days + 1
+
+    @property
+    def is_calendar_month(self) -> bool:
+        """Whether it is a calendar month."""
+        return self.is_whole_months and self.first.month == self.last.month and self.first.year == self.last.year
 
     @property
     def is_whole_months(self) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 from mintql.domain.ids import CategoryId
 from mintql.domain.money import exponent, to_decimal_text
@@ -16,6 +18,8 @@ MONTHS_PER_YEAR = 12
 BASIS_POINTS = 10_000
 LEADING_DIGITS = 3
 """A limit of the template keeps this many digits: more would feign an accuracy that no survey has."""
+INCOMES_KEPT_MAX = 4_096
+"""Each read of budgets asks for the limits of one income anew."""
 TIER_CURRENCY = "USD"
 TIER_CURRENCY_MINOR_PER_UNIT = 100
 
@@ -34,9 +38,9 @@ class Tier:
     shares_basis_points: Mapping[CategoryId, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """Tiers by ascending income, and the overall household for those whose income is not known."""
+    """Tiers by ascending income, and the overall household for those whose income is unknown; equal to itself only."""
 
     overall: Tier
     tiers: tuple[Tier, ...]
@@ -55,7 +59,8 @@ class Template:
             raise ValueError("tiers must be in ascending order of income")
 
 
-def monthly_limits(template: Template, annual_income_minor: int | None, currency: str) -> dict[CategoryId, int]:
+@lru_cache(maxsize=INCOMES_KEPT_MAX)
+def monthly_limits(template: Template, annual_income_minor: int | None, currency: str) -> Mapping[CategoryId, int]:
     """Return the template's monthly limit of each group, in minor units of `currency`.
 
     Each is rounded down to whole units of the currency and to three leading digits, so a year of them never
@@ -69,10 +74,12 @@ def monthly_limits(template: Template, annual_income_minor: int | None, currency
     else:
         yearly = _yearly_at(template.overall, annual_income_minor)
     unit_minor = 10 ** exponent(currency)
-    return {
-        category_id: _rounded(amount_minor // MONTHS_PER_YEAR, unit_minor)
-        for category_id, amount_minor in yearly.items()
-    }
+    return MappingProxyType(
+        {
+            category_id: _rounded(amount_minor // MONTHS_PER_YEAR, unit_minor)
+            for category_id, amount_minor in yearly.items()
+        }
+    )
 
 
 def template_basis(

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from typing import NamedTuple
 
-from mintql.domain.budget_timeline import Timeline
+from mintql.domain.budget_timeline import Timeline, carried_into
 from mintql.domain.budgets import NOTHING_SPENT, Limit, Spent, spent_by_budget
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import CategoryId, UserId
@@ -26,8 +27,7 @@ class Holder:
     today: date
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(NamedTuple):
     """A limit with what was carried into its period, and what was spent in it."""
 
     holder: Holder
@@ -37,27 +37,25 @@ class Measured:
 
 async def measure(conn: Conn, wanted: Sequence[tuple[Holder, Limit]]) -> list[Measured]:
     """Return these limits, in their order, with what was carried into them and spent."""
+    before = [holder.timeline.carrying(limit, holder.today) for holder, limit in wanted]
     periods: dict[tuple[UserId, Period], None] = {}
-    for holder, limit in wanted:
-        for item in (limit, *holder.timeline.carrying(limit, holder.today)):
+    for (holder, limit), earlier in zip(wanted, before, strict=True):
+        for item in (limit, *earlier):
             periods[holder.user_id, item.period] = None
     sums = await store.sums(conn, list(periods))
     known: dict[tuple[UserId, Period, str], dict[CategoryId, Spent]] = {}
 
     def spent_of(holder: Holder, limit: Limit) -> Spent:
         place = (holder.user_id, limit.period, limit.currency)
-        if place not in known:
-            known[place] = spent_by_budget(holder.tree, sums.get(place[:2], ()), limit.currency)
-        return known[place].get(limit.category_id, NOTHING_SPENT)
+        found = known.get(place)
+        if found is None:
+            found = known[place] = spent_by_budget(holder.tree, sums.get(place[:2], ()), limit.currency)
+        return found.get(limit.category_id, NOTHING_SPENT)
 
     def total_of(holder: Holder, limit: Limit) -> int:
         return spent_of(holder, limit).total_minor
 
     return [
-        Measured(
-            holder,
-            holder.timeline.with_carried(limit, holder.today, partial(total_of, holder)),
-            spent_of(holder, limit),
-        )
-        for holder, limit in wanted
+        Measured(holder, carried_into(limit, earlier, partial(total_of, holder)), spent_of(holder, limit))
+        for (holder, limit), earlier in zip(wanted, before, strict=True)
     ]

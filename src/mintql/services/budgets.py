@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import date, datetime
+from typing import NamedTuple, TypeAlias
 
 from mintql.data import load_template
 from mintql.domain.budget_checks import check_day
@@ -43,8 +43,7 @@ PERIOD_DAYS_MAX = 366
 """The longest range of days whose budgets are read at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(NamedTuple):
     """A budget in one period: the limit that holds, the override it comes from if any, what was spent.
 
     `tree` is the person's, which the category of the limit is in; `today` is on their calendar.
@@ -88,12 +87,29 @@ class Budget:
         return threshold_state(self.limit, self.spent.total_minor)
 
 
+class Limits(NamedTuple):
+    """What limits a person has, and the time zone that says which day it is for them."""
+
+    timeline: Timeline
+    time_zone: str
+
+
+ReadLimits: TypeAlias = Callable[[Conn], Awaitable[Limits]]
+"""Gives the limits of the person in question."""
+
+
 async def list_budgets(
-    conn: Conn, user_id: UserId, days: Period, now: datetime, *, read_tree: ReadTree | None = None
+    conn: Conn,
+    user_id: UserId,
+    days: Period,
+    now: datetime,
+    *,
+    read_tree: ReadTree | None = None,
+    read_limits: ReadLimits | None = None,
 ) -> list[Budget]:
     """Return the budgets of all periods that share a day with these days, in the order of the categories.
 
-    `read_tree` gives the person's categories where somebody keeps them at hand.
+    `read_tree` and `read_limits` give the person's categories and limits where somebody keeps them at hand.
 
     The template's for groups that the person has hidden are left out while nothing is spent in them.
 
@@ -103,7 +119,7 @@ async def list_budgets(
     check_day(days.first, field="on")
     if days.days > PERIOD_DAYS_MAX:
         raise InvalidInput(f"{days.days} days are too many at once; ask for {PERIOD_DAYS_MAX} at most.", field="on")
-    holder = await holder_of(conn, user_id, now, read_tree=read_tree)
+    holder = await holder_of(conn, user_id, now, read_tree=read_tree, read_limits=read_limits)
     budgets = await measured_budgets(conn, holder, holder.timeline.limits_between(days.first, days.last))
     return [budget for budget in budgets if not budget.is_noise]
 
@@ -121,18 +137,33 @@ async def find_budget(conn: Conn, user_id: UserId, key: BudgetKey, day: date, no
     return found[0] if found else None
 
 
-async def holder_of(conn: Conn, user_id: UserId, now: datetime, *, read_tree: ReadTree | None = None) -> Holder:
+async def holder_of(
+    conn: Conn,
+    user_id: UserId,
+    now: datetime,
+    *,
+    read_tree: ReadTree | None = None,
+    read_limits: ReadLimits | None = None,
+) -> Holder:
     """Return what a person's budgets depend on.
+
+    Raises:
+        NotFound: There is no such person any more.
+    """
+    timeline, time_zone = await (limits_of(conn, user_id) if read_limits is None else read_limits(conn))
+    tree = await (tree_of(conn, user_id) if read_tree is None else read_tree(conn, timeline.category_ids))
+    return Holder(user_id, timeline, tree, local_date(now, time_zone))
+
+
+async def limits_of(conn: Conn, user_id: UserId) -> Limits:
+    """Return the limits a person has.
 
     Raises:
         NotFound: There is no such person any more.
     """
     row = await plan_of(conn, user_id)
     overrides = (await store.overrides_by_users(conn, [user_id])).get(user_id, ())
-    timeline = Timeline(load_template(), row.plan, overrides)
-    named = {key.category_id for key in timeline.keys} - {EVERYTHING_ID}
-    tree = await (tree_of(conn, user_id) if read_tree is None else read_tree(conn, named))
-    return Holder(user_id, timeline, tree, local_date(now, row.time_zone))
+    return Limits(Timeline(load_template(), row.plan, overrides), row.time_zone)
 
 
 async def measured_budgets(conn: Conn, holder: Holder, limits: Iterable[Limit]) -> list[Budget]:

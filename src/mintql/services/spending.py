@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple
 
 from mintql.domain.budgets import MonthlySum
 from mintql.domain.categories import Category, CategoryKind, CategoryTree
@@ -15,12 +16,11 @@ from mintql.store import spending as store
 from mintql.store.queries import Conn
 
 
-@dataclass(frozen=True, slots=True)
-class CategorySpending:
+class CategorySpending(NamedTuple):
     """What one category came to in one month and currency.
 
     Minor units, positive for what is usual: money out of expense categories, money into income ones.
-    Refunds are netted. `count` is of posted and pending transactions together. `excluded_minor` is what of both
+    Refunds are netted. `transactions` counts posted and pending ones together. `excluded_minor` is what of both
     budgets leave out.
     """
 
@@ -28,7 +28,7 @@ class CategorySpending:
     currency: str
     posted_minor: int
     pending_minor: int
-    count: int
+    transactions: int
     excluded_minor: int = 0
 
     @property
@@ -104,12 +104,12 @@ def _month(month: date, tree: CategoryTree, sums: Sequence[MonthlySum]) -> Month
             continue
         sign = -1 if category.kind is CategoryKind.EXPENSE else 1
         line = CategorySpending(
-            category=category,
-            currency=item.currency,
-            posted_minor=sign * item.posted_minor,
-            pending_minor=sign * item.pending_minor,
-            count=item.posted_count + item.pending_count,
-            excluded_minor=sign * (item.excluded_posted_minor + item.excluded_pending_minor),
+            category,
+            item.currency,
+            sign * item.posted_minor,
+            sign * item.pending_minor,
+            item.posted_count + item.pending_count,
+            sign * (item.excluded_posted_minor + item.excluded_pending_minor),
         )
         found.categories.append(line)
         _add(totals.setdefault(item.currency, CurrencyTotal(item.currency)), line)
@@ -119,7 +119,7 @@ def _month(month: date, tree: CategoryTree, sums: Sequence[MonthlySum]) -> Month
 
 
 def _add(total: CurrencyTotal, line: CategorySpending) -> None:
-    total.count += line.count
+    total.count += line.transactions
     if line.category.kind is CategoryKind.EXPENSE:
         total.spent_minor += line.posted_minor
         total.pending_spent_minor += line.pending_minor

@@ -13,6 +13,7 @@ from mintql.domain.budgets import MonthlySum, Override, Plan, Rollover
 from mintql.domain.ids import CategoryId, UserId
 from mintql.domain.periods import Period
 from mintql.store.queries import Conn, load
+from mintql.store.spending import sums_between
 
 SQL = load("budgets")
 
@@ -116,9 +117,13 @@ async def remove(conn: Conn, user_id: UserId, overrides: Sequence[Override]) -> 
 async def sums(conn: Conn, periods: Sequence[tuple[UserId, Period]]) -> dict[tuple[UserId, Period], list[MonthlySum]]:
     """Return the sums of these (person, period) by category and currency; `month` of each is its period's first day.
 
-    Periods made of calendar months are added up from the sums by month, others from the transactions.
+    Periods made of calendar months are added up from the sums by month, others from the transactions. For one month
+    of one person they are what `sums_between` asks for, word by word, so that whoever has asked need not ask again.
     """
     found: dict[tuple[UserId, Period], list[MonthlySum]] = {}
+    if len(periods) == 1 and periods[0][1].is_calendar_month:
+        user_id, month = periods[0]
+        return {periods[0]: await sums_between(conn, user_id, month.first, month.first)}
     by_months = [item for item in periods if item[1].is_whole_months]
     by_days = [item for item in periods if not item[1].is_whole_months]
     for query, asked in ((SQL.sums_by_months, by_months), (SQL.sums_by_days, by_days)):

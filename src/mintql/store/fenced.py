@@ -60,16 +60,27 @@ def fence(conn: Conn, user_id: UserId) -> Conn:
 
 
 class _Fenced:
-    """What of a connection reading functions use. `conn` is the connection itself."""
+    """What of a connection reading functions use. `conn` is the connection itself.
 
-    __slots__ = ("_user_id", "conn")
+    It is lent for the reads of one operation. What two of its parts ask for in the same words is asked for once, and
+    so the same in both.
+    """
+
+    __slots__ = ("_found", "_user_id", "conn")
 
     def __init__(self, conn: Conn, user_id: UserId) -> None:
         self.conn = conn
         self._user_id = user_id
+        self._found: dict[tuple[Any, ...], list[asyncpg.Record]] = {}
 
-    def fetch(self, text: str, *arguments: Any, **options: Any) -> Awaitable[list[asyncpg.Record]]:
-        return self._ask(self.conn.fetch, text, arguments, options)
+    async def fetch(self, text: str, *arguments: Any, **options: Any) -> list[asyncpg.Record]:
+        asked = None if options or any(isinstance(item, list) for item in arguments) else (text, *arguments)
+        found = None if asked is None else self._found.get(asked)
+        if found is None:
+            found = cast("list[asyncpg.Record]", await self._ask(self.conn.fetch, text, arguments, options))
+            if asked is not None:
+                self._found[asked] = found
+        return found
 
     def fetchrow(self, text: str, *arguments: Any, **options: Any) -> Awaitable[asyncpg.Record | None]:
         return self._ask(self.conn.fetchrow, text, arguments, options)

@@ -82,6 +82,11 @@ class TransactionRow(asyncpg.Record):
     created_at: datetime = _column("created_at")
     updated_at: datetime = _column("updated_at")
 
+    display_name: str | None = _column("display_name")
+    """The name that the person or a rule of theirs gave it."""
+    seller: str = _column("merchant")
+    """The name of the seller, cleaned up for showing."""
+
     part_category_ids: list[CategoryId] | None = _column("part_category_ids")
     """The categories of its parts; None where it is whole."""
 
@@ -93,8 +98,7 @@ class TransactionRow(asyncpg.Record):
     @property
     def merchant(self) -> str:
         """The name to show."""
-        name: str = self["display_name"] or self["merchant"]
-        return name
+        return self.display_name or self.seller
 
     @property
     def tags(self) -> tuple[str, ...]:

@@ -169,3 +169,57 @@ async def test_categories_and_accounts_are_read_once_for_the_version_that_holds(
     asker.known = persons.of(user_id, "v2")
     assert await asker.ask(text) == first
     assert len(asker.runtime.statements) > 1
+
+
+DASHBOARD = """
+    query ($month: Month!) {
+      monthlySpending(from: $month, to: $month) { categories { spent { amountMinor } count } }
+      budgets(month: $month) { name limit { amountMinor } spent { amountMinor } remaining { amountMinor } }
+    }
+"""
+
+
+async def test_sums_that_two_parts_of_a_dashboard_need_are_read_once_and_limits_under_their_version(asker, user_id):
+    persons = KnownPersons()
+    asker.known = persons.of(user_id, "v1")
+    first = await asker.ask(DASHBOARD, month="2026-11")
+    assert asker.counts == (1, 0, 0)
+    sums = [statement for statement in asker.runtime.statements if "monthly_spending" in statement]
+    limits = [statement for statement in asker.runtime.statements if "budget_overrides" in statement]
+    assert (len(sums), len(limits)) == (1, 1)
+    food = next(budget for budget in first.data["budgets"] if budget["name"] == "Food & Dining")
+    assert food["spent"] == {"amountMinor": 303}
+    assert food["limit"]["amountMinor"] - food["remaining"]["amountMinor"] == 303
+
+    asker.known = persons.of(user_id, "v1")
+    assert await asker.ask(DASHBOARD, month="2026-11") == first
+    assert len(asker.runtime.statements) == 1
+
+    async with asker.runtime.person(user_id) as conn:
+        await conn.execute("UPDATE users SET annual_income_minor = 50000000, template_revision = 7")
+    asker.known = persons.of(user_id, "v2")
+    after = await asker.ask(DASHBOARD, month="2026-11")
+    changed = next(budget for budget in after.data["budgets"] if budget["name"] == "Food & Dining")
+    assert changed["limit"]["amountMinor"] > food["limit"]["amountMinor"]
+    assert after.data == (await asker.ask(DASHBOARD, plans=False, month="2026-11")).data
+
+
+async def test_categories_that_persons_call_otherwise_are_answered_as_each_calls_them(asker, conn, api_runtime):
+    text = "{ transactions { nodes { category { name group { name } } } } }"
+    first = await asker.ask(text)
+    assert {node["category"]["name"] for node in first.data["transactions"]["nodes"]} == {"Groceries"}
+    other_id = await create_user(conn)
+    account_id = await create_account(conn, other_id)
+    await create_transaction(
+        conn, other_id, account_id, posted_on=date(2026, 11, 1), amount_minor=-1, category_id=category("groceries")
+    )
+    await conn.execute(
+        "INSERT INTO personal_categories (user_id, category_id, name) VALUES ($1, $2, 'Provisions')",
+        other_id,
+        category("groceries"),
+    )
+    other = Asker(api_runtime, other_id)
+    for _ in range(2):
+        (node,) = (await other.ask(text)).data["transactions"]["nodes"]
+        assert node["category"]["name"] == "Provisions"
+        assert await asker.ask(text) == first

@@ -45,7 +45,7 @@ def rows():
 
 def test_columns_are_read_of_rows_and_no_object_is_made(rows):
     made = []
-    found = Rows(lambda **given: made.append(given), rows, tree="all")
+    found = Rows(lambda **given: made.append(given), "row", rows, tree="all")
     assert [list(reading(path)(found)) for path in ("row.minor", "row.label", "tree")] == [
         [-100, -200],
         [None, "Corner Cafe"],
@@ -54,14 +54,21 @@ def test_columns_are_read_of_rows_and_no_object_is_made(rows):
     assert made == []
 
 
+def test_named_tuples_are_rows_as_well_and_there_may_be_none():
+    found = Rows(Item, "row", [Amount(1, "USD"), Amount(2, "EUR")], tree="all")
+    assert [list(reading(f"row.{name}")(found)) for name in ("minor", "text")] == [[1, 2], ["1 USD", "2 EUR"]]
+    none = Rows(Item, "row", [], tree="all")
+    assert ([*none], [*reading("row.minor")(none)], [*reading("tree")(none)]) == ([], [], [])
+
+
 def test_what_is_no_column_is_read_row_by_row_even_where_a_column_has_its_name(rows):
-    found = Rows(Item, rows, tree="all")
+    found = Rows(Item, "row", rows, tree="all")
     assert reading("row.name")(found) == ["nobody", "Corner Cafe"]
     assert reading("row.name")([Item(row, "all") for row in rows]) == ["nobody", "Corner Cafe"]
 
 
 def test_the_objects_are_there_for_who_asks_and_stay_the_same(rows):
-    found = Rows(Item, rows, tree="all")
+    found = Rows(Item, "row", rows, tree="all")
     assert len(found) == len(rows)
     assert list(found) == [Item(row, "all") for row in rows]
     assert found[1] is found[1]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, cast
 
 import strawberry
 
 from mintql.api.budgets_types import Budget, BudgetPeriodInput, BudgetRolloverInput
 from mintql.api.categories import decode_category_id
+from mintql.api.columns import Rows
 from mintql.api.context import Info
 from mintql.api.errors import InvalidInputError, NotFoundError, NotSignedInError
 from mintql.api.money import MoneyInput
@@ -101,7 +102,8 @@ class BudgetsQuery:
                 read_tree=context.category_tree,
                 read_limits=context.limits,
             )
-        return [Budget(found=budget) for budget in found if context.shows_budget(budget.limit.category_id)]
+        shown = [budget for budget in found if context.shows_budget(budget.limit.category_id)]
+        return cast("list[Budget]", Rows(Budget, "found", shown))
 
 
 @strawberry.type

@@ -7,6 +7,7 @@ from datetime import date
 import strawberry
 
 from mintql.api.categories import Category, category_node
+from mintql.api.columns import read_together, reading
 from mintql.api.context import Context, Info
 from mintql.api.money import Money, money, money_field, money_or_none
 from mintql.api.scalars import Month
@@ -133,6 +134,9 @@ class BudgetForecast:
     basis: str = strawberry.field(description="What it rests on, in words.")
 
 
+_trees, _category_ids = map(reading, ("found.tree", "found.limit.category_id"))
+
+
 @strawberry.type(description="A budget in one period. Spending is positive here.")
 class Budget:
     """A budget; each field is worked out when it is asked for."""
@@ -148,6 +152,7 @@ class Budget:
         return Month(first_day(self.found.limit.period.first))
 
     @strawberry.field(description="The category or group it is for; null for everything.")
+    @read_together(lambda found: list(map(category_or_none, _trees(found), _category_ids(found))))
     def category(self) -> Category | None:
         return category_or_none(self.found.tree, self.found.limit.category_id)
 

@@ -20,7 +20,6 @@ ReadAll: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 Resolver = TypeVar("Resolver", bound=Callable[..., Any])
 
 _READ_ALL: Final = "_mintql_read_all"
-_ROW: Final = "row."
 ROW_CLASSES_MAX: Final = 256
 
 
@@ -141,36 +140,52 @@ class Composed(Unmade):
 
 
 class Rows(Unmade):
-    """Objects that have a `row` of the database each, and the attributes `same` in common."""
+    """Objects that have one of `rows` each, in the attribute called `name`, and the attributes `same` in common.
 
-    __slots__ = ("_columns", "_rows", "same")
+    Rows are records of the database or named tuples, all of one shape.
+    """
 
-    def __init__(self, kind: type, rows: Sequence[Any], **same: Any) -> None:
+    __slots__ = ("_begins", "_columns", "_name", "_rows", "_same")
+
+    def __init__(self, kind: type, name: str, rows: Sequence[Any], **same: Any) -> None:
         super().__init__(kind)
-        self.same = same
+        self._name = name
+        self._begins = f"{name}."
         self._rows = rows
+        self._same = same
         self._columns: dict[str, Sequence[Any]] | None = None
 
     def read(self, path: str) -> Sequence[Any]:
         """Return a column of the rows, or what a path leads to from each of them."""
-        if not path.startswith(_ROW):
-            return [self.same[path]] * len(self) if path in self.same else super().read(path)
-        name = path.removeprefix(_ROW)
+        if not path.startswith(self._begins):
+            return [self._same[path]] * len(self) if path in self._same else super().read(path)
+        name = path[len(self._begins) :]
         if self._columns is None:
-            self._columns = dict(zip(self._rows[0].keys(), zip(*self._rows, strict=True), strict=True))
-        found = self._columns.get(_columns_of(self._rows[0].__class__).get(name, ""))
+            self._columns = self._turned()
+        found = self._columns.get(name)
         return list(map(attrgetter(name), self._rows)) if found is None else found
+
+    def _turned(self) -> dict[str, Sequence[Any]]:
+        """Return the columns by the attributes that are one and nothing more."""
+        if not self._rows:
+            return {}
+        row = self._rows[0]
+        columns = zip(*self._rows, strict=True)
+        if isinstance(row, tuple):
+            return dict(zip(row._fields, columns, strict=True))  # type: ignore[attr-defined]  # of named ones
+        by_name = dict(zip(row.keys(), columns, strict=True))
+        return {name: by_name[column] for name, column in _columns_of(row.__class__) if column in by_name}
 
     def make(self) -> list[Any]:
         """Return the objects."""
-        return [self.kind(row=row, **self.same) for row in self._rows]
+        return [self.kind(**{self._name: row}, **self._same) for row in self._rows]
 
     def __len__(self) -> int:
         return len(self._rows)
 
 
 @lru_cache(maxsize=ROW_CLASSES_MAX)
-def _columns_of(row_class: type) -> dict[str, str]:
-    """Return the columns behind those attributes of a class of rows that are one and nothing more."""
+def _columns_of(row_class: type) -> tuple[tuple[str, str], ...]:
+    """Return those attributes of a class of records that are a column and nothing more, each with its column."""
     getters = {name: item.fget for name, item in vars(row_class).items() if isinstance(item, property)}
-    return {name: get.__reduce__()[1][0] for name, get in getters.items() if isinstance(get, itemgetter)}
+    return tuple((name, get.__reduce__()[1][0]) for name, get in getters.items() if isinstance(get, itemgetter))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import strawberry
 
 from mintql.api.categories import Category, category_node, category_nodes
-from mintql.api.columns import column, read_together, reading
+from mintql.api.columns import Rows, column, read_together, reading
 from mintql.api.context import Info
 from mintql.api.money import Money, money, money_field
 from mintql.api.scalars import CurrencyCode, Month
@@ -103,10 +103,14 @@ class SpendingQuery:
             MonthSpending(
                 month=Month(month.month),
                 totals=[_total(total) for total in month.totals],
-                categories=[CategorySpending(line=line, tree=month.tree) for line in month.categories],
+                categories=_lines(month),
             )
             for month in months
         ]
+
+
+def _lines(month: service.MonthSpending) -> list[CategorySpending]:
+    return cast("list[CategorySpending]", Rows(CategorySpending, "line", month.categories, tree=month.tree))
 
 
 def _total(total: service.CurrencyTotal) -> MonthTotal:

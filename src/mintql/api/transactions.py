@@ -227,7 +227,7 @@ async def transaction_nodes(context: Context, conn: Conn, rows: Sequence[Transac
     named = set(map(_CATEGORY_ID, rows))
     named.update(*filter(None, map(_PART_CATEGORY_IDS, rows)))
     tree = await context.category_tree(conn, named)
-    return cast("list[Transaction]", Rows(Transaction, rows, tree=tree))
+    return cast("list[Transaction]", Rows(Transaction, "row", rows, tree=tree))
 
 
 async def load_transactions(context: Context, transaction_ids: list[int]) -> list[Transaction | None]:

@@ -26,6 +26,8 @@ from mintql.domain.budgets import (
 from mintql.domain.periods import DAY, Period
 from mintql.domain.templates import Template, monthly_limits
 
+RANGES_KEPT_MAX = 8
+"""For how many ranges of days a timeline keeps its limits, which are mostly asked for of one month."""
 CARRIED_PERIODS_MAX = 60
 """How many periods back a carried amount is added up from: five years of months, more than one of weeks."""
 
@@ -48,6 +50,7 @@ class Timeline:
         self._plan = plan
         self._suggested = monthly_limits(template, plan.annual_income_minor, plan.currency)
         self._histories: dict[BudgetKey, _History] = {}
+        self._between: dict[tuple[date, date], Sequence[Limit]] = {}
         for override in sorted(overrides, key=lambda row: row.since):
             history = self._histories.setdefault(override.key, _History())
             if override.recurring:
@@ -70,7 +73,7 @@ class Timeline:
 
     def override_on(self, key: BudgetKey, day: date) -> Override | None:
         """Return the override that decides about a budget on a day: the period's own, else the recurring one."""
-        if key not in self._histories:
+        if not self._histories or key not in self._histories:
             return None
         base, period = self._place(key, day)
         return self._single(key, base, period) or base
@@ -100,8 +103,16 @@ class Timeline:
             rollover=NO_ROLLOVER if base is None else base.rollover,
         )
 
-    def limits_between(self, first: date, last: date) -> Iterator[Limit]:
-        """Yield, budget by budget, the limits of the periods that share a day with those from `first` to `last`."""
+    def limits_between(self, first: date, last: date) -> Sequence[Limit]:
+        """Return, budget by budget, the limits of the periods that share a day with those from `first` to `last`."""
+        found = self._between.get((first, last))
+        if found is None:
+            if len(self._between) >= RANGES_KEPT_MAX:
+                self._between.clear()
+            found = self._between[first, last] = tuple(self._limits_between(first, last))
+        return found
+
+    def _limits_between(self, first: date, last: date) -> Iterator[Limit]:
         for key in self.keys:
             day = first
             while day <= last:
@@ -116,7 +127,7 @@ class Timeline:
         They are of the same kind of period, without a gap, and at most `CARRIED_PERIODS_MAX`. Nothing is carried
         into a period that has not begun.
         """
-        if limit.key not in self._histories or limit.period.first > today:
+        if not self._histories or limit.period.first > today or limit.key not in self._histories:
             return []
         found: list[Limit] = []
         day = limit.period.first - DAY

@@ -68,8 +68,9 @@ class Budget(NamedTuple):
     @property
     def is_noise(self) -> bool:
         """Whether it is the template's for a hidden group in which nothing was spent."""
-        unused = self.limit.origin is LimitOrigin.TEMPLATE and self.spent == NOTHING_SPENT
-        return unused and self.category is not None and self.category.hidden
+        if self.spent != NOTHING_SPENT or self.limit.origin is not LimitOrigin.TEMPLATE:
+            return False
+        return self.category is not None and self.category.hidden
 
     @property
     def remaining_minor(self) -> int:

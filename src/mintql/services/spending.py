@@ -112,7 +112,10 @@ def _month(month: date, tree: CategoryTree, sums: Sequence[MonthlySum]) -> Month
             sign * (item.excluded_posted_minor + item.excluded_pending_minor),
         )
         found.categories.append(line)
-        _add(totals.setdefault(item.currency, CurrencyTotal(item.currency)), line)
+        total = totals.get(item.currency)
+        if total is None:
+            total = totals[item.currency] = CurrencyTotal(item.currency)
+        _add(total, line)
     found.categories.sort(key=lambda line: (line.category.kind, line.currency, -line.posted_minor - line.pending_minor))
     found.totals.extend(totals[currency] for currency in sorted(totals))
     return found

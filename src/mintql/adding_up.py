@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import daft
 
-from mintql.batch.program import FIGURES
+from mintql.batch.partitions import FIGURES
 from mintql.batch.spending import Batch, SumDifference, open_place, prepare, rebuild
 from mintql.domain.ids import UserId
 from mintql.domain.months import month_text

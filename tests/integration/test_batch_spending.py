@@ -11,13 +11,17 @@ from datetime import date
 import pytest
 
 from mintql.domain.months import month_text
+from mintql.gateways.objects import open_object_store
 from mintql.services import archive
+from mintql.settings import Settings
 from support.importer import Importer
 from support.pipeline import open_pipeline
+from support.s3 import BUCKET
 from support.scripted import page, row
 from support.uploads import CSV
 
 pytest.importorskip("daft", reason="the extra `batch` is not installed: ./dev test installs it where it can be had")
+from mintql.batch.partitions import PERSONS_PER_PARTITION
 from mintql.batch.spending import Batch, SumDifference, open_place, prepare, rebuild
 
 DAY = date(2026, 11, 10)
@@ -203,6 +207,38 @@ async def test_one_person_can_be_asked_for_and_gets_nothing_of_others(bank):
     assert await month_by_month(bank, bob) == [("2026-11", "USD", -99, 0, 1, 0)]
     assert await differences(bank, bob) == []
     assert len(await month_by_month(bank)) == 2
+
+
+async def test_persons_of_several_partitions_are_added_up_each(bank):
+    numbers = (1, PERSONS_PER_PARTITION - 1, PERSONS_PER_PARTITION, 7 * PERSONS_PER_PARTITION + 3)
+    for place, number in enumerate(numbers):
+        await bank.fetch("SELECT setval(pg_get_serial_sequence('users', 'user_id'), $1, false)", number)
+        user_id, connection_id = await bank.person()
+        assert user_id == number
+        await bank.refresh(user_id, connection_id, page(row("t1", -(10**place), DAY), window=WINDOW))
+    async with batch_of(bank) as batch:
+        found = await asyncio.to_thread(lambda: [(item.user_id, item.posted_minor) for item in batch.rows()])
+    assert found == [(number, -(10**place)) for place, number in enumerate(numbers)]
+    assert await differences(bank) == []
+
+
+async def test_the_log_and_the_scratch_folder_may_be_in_s3(bank, s3_endpoint):
+    user_id, connection_id = await bank.person()
+    await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY), row("t2", -99, DAY), window=WINDOW))
+    await bank.fetch("UPDATE transactions SET category_id = 603, category_source = 'manual' WHERE external_id = 't2'")
+    name, scratch = f"s3://{BUCKET}/all/objects", f"s3://{BUCKET}/scratch"
+    async with open_object_store(Settings(object_store=name, s3_endpoint_url=s3_endpoint)) as objects:
+        for path in bank.folder.glob("log/**/*.gz"):
+            await objects.put(str(path.relative_to(bank.folder)), path.read_bytes(), "application/gzip")
+        async with open_place(objects, name, s3_endpoint, scratch) as place:
+            async with bank.begin() as conn:
+                batch = await prepare(conn, place)
+            found = {item.category_id: item.posted_minor for item in await asyncio.to_thread(lambda: [*batch.rows()])}
+            assert await asyncio.to_thread(batch.differences) == []
+    async with open_object_store(Settings(object_store=f"s3://{BUCKET}", s3_endpoint_url=s3_endpoint)) as bucket:
+        assert [key async for key in bucket.list("scratch/") if key != "scratch/"] == []
+    assert found[603] == -99
+    assert sum(found.values()) == -549
 
 
 async def test_lines_of_a_run_that_never_came_to_its_end_say_nothing(bank, monkeypatch):

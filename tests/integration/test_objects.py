@@ -9,32 +9,15 @@ import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from mintql.gateways import objects_s3
 from mintql.gateways.objects import ObjectConflict, ObjectMissing, ObjectStoreDown, open_object_store
 from mintql.gateways.objects_disk import DiskObjectStore
 from mintql.settings import Settings
+from support.s3 import BUCKET
 
-BUCKET = "mintql-test"
 KEY = "raw/user=7/run=12/0-3.json.gz"
-
-
-@pytest.fixture(scope="module")
-def s3_endpoint():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        endpoint = f"http://{host}:{port}"
-        httpx.put(f"{endpoint}/{BUCKET}").raise_for_status()
-        yield endpoint
-    server.stop()
 
 
 @pytest.fixture(params=["disk", "s3"])

@@ -1,4 +1,4 @@
-"""What the database decided of rows of the raw log: the tables `program.ACCOUNTS` and `program.DECIDED`.
+"""What the database decided of rows of the raw log: the tables `partitions.ACCOUNTS` and `partitions.DECIDED`.
 
 Amounts, days, currencies and texts come from the log alone, and so does the category, by what everybody knows. Taken
 from the database is what no institution said: which account a name means, which rows do not count (superseded, taken
@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mintql.batch.log import category_of, currency_number
-from mintql.batch.program import ACCOUNTS, DECIDED, STORED
+from mintql.batch.partitions import ACCOUNTS, DECIDED, accounts_path, decided_path, partition_of
+from mintql.batch.program import STORED
 from mintql.domain.archive import counts
 from mintql.domain.ids import UserId
 from mintql.domain.ingest import institution_codes
@@ -34,10 +35,9 @@ Line = tuple[Any, ...]
 
 @dataclass(slots=True)
 class Decisions:
-    """Where the two tables were written, runs whose lines say nothing, and how many rows were decided by what."""
+    """Partitions whose tables were written, runs whose lines say nothing, and how many rows were decided by what."""
 
-    accounts: list[str] = field(default_factory=list)
-    decided: list[str] = field(default_factory=list)
+    partitions: set[int] = field(default_factory=set)
     runs_left_out: list[int] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -45,8 +45,8 @@ class Decisions:
 async def export(
     conn: Conn, objects: ObjectStore, files: Any, folder: str, user_ids: Sequence[UserId], into: Decisions
 ) -> None:
-    """Write what was decided for these persons as Parquet files into a folder of a pyarrow file system."""
-    number = len(into.accounts)
+    """Write what was decided for the persons of one partition into a folder of a pyarrow file system."""
+    partition = partition_of(user_ids[0])
     accounts = await store.accounts(conn, user_ids, FILES)
     into.runs_left_out += await store.runs_left_out(conn, user_ids)
     elsewhere = [clues for clues in await store.clues(conn, user_ids) if _expected(clues) != clues.category_id]
@@ -55,8 +55,9 @@ async def export(
         rows += [row for row in (await load(objects, month)).transactions if _says_more(row)]
     lines = [line for row in rows for line in _lines(row)]
     into.reasons.update(_reason(row) for row in rows)
-    into.accounts.append(_write(files, f"{folder}/accounts-{number:06}.parquet", accounts, ACCOUNTS))
-    into.decided.append(_write(files, f"{folder}/decided-{number:06}.parquet", lines, DECIDED))
+    _write(files, accounts_path(folder, partition), accounts, ACCOUNTS)
+    _write(files, decided_path(folder, partition), lines, DECIDED)
+    into.partitions.add(partition)
 
 
 def write_stored(files: Any, folder: str, sums: Sequence[BatchSum], number: int) -> str:

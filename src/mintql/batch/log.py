@@ -9,9 +9,8 @@ from __future__ import annotations
 import array
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -47,7 +46,9 @@ SAID = pa.schema(
 BLOCK_BYTES = 16 * 1024 * 1024
 """Read at once of one file. The larger, the fewer times a seller that repeats is looked up."""
 REMEMBERED_MAX = 2_000_000
-"""Decisions that a process remembers, some 300 bytes each."""
+"""Sellers that a process remembers of one kind of other clues, some 150 bytes each; most lines are of few kinds."""
+KINDS_MAX = 10_000
+"""Kinds of other clues that a process remembers sellers of."""
 _WEIGHT_BYTES = 8
 _SETTLED_SHIFT, _VERSION_SHIFT = 62, 14
 _PENDING_BIT = 1 << 24
@@ -60,9 +61,20 @@ _TYPES = {
     "merchant_category_code": pa.dictionary(pa.int32(), pa.string()), "version": pa.int64(), "attempt": pa.int64(),
     "amount_minor": pa.int64(), "category_code": pa.dictionary(pa.int32(), pa.string()), "account_id": pa.string(),
 }  # fmt: skip
-_CLUES = ("seller", "currency", "merchant_category_code", "category_code")
+_OTHER_CLUES = ("currency", "merchant_category_code", "category_code")
+_Kind = tuple[str, str, str, bool]
+"""Clues beside the seller: currency, merchant category code, the institution's category, whether it is income."""
 
-_decided: dict[tuple[str, str, str, str, int], int] = {}
+
+class _Decided(dict[str, int]):
+    """Categories of sellers that were met with one kind of other clues; several threads look into it."""
+
+    def __init__(self, kind: _Kind) -> None:
+        super().__init__()
+        self.kind = kind
+
+
+_decided: dict[_Kind, _Decided] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,22 +206,41 @@ def _account(batch: pa.RecordBatch) -> pa.Array:
 
 def _categories(batch: pa.RecordBatch, amounts: pa.Array) -> pa.Array:
     """Return the category of each line by what everybody knows, each distinct seller being asked for once."""
-    clues = [batch.column(name) for name in _CLUES]
-    sizes = [max(len(clue.dictionary), 1) for clue in clues]
-    numbers = pc.cast(pc.greater(amounts, 0), pa.int64())
-    for clue, size in zip(clues, sizes, strict=True):
-        numbers = pc.add(pc.multiply(numbers, size), _indices(clue))
+    sellers = batch.column("seller")
+    kinds, remembered_by = _kinds(batch, amounts)
+    numbers = pc.add(pc.multiply(kinds, len(sellers.dictionary)), _indices(sellers))
     distinct = numbers.dictionary_encode()
-    rest = distinct.dictionary
-    columns: list[Iterable[Any]] = []
-    for clue, size in zip(reversed(clues), reversed(sizes), strict=True):
-        before = pc.divide(rest, size)
-        columns.append(_values(clue.dictionary, pc.subtract(rest, pc.multiply(before, size))))
-        rest = before
-    keys = zip(*columns, rest.to_pylist(), strict=False)  # A value that is everywhere is repeated without end.
-    known = _decided.get
-    decided = [found if (found := known(key)) is not None else _decide(key) for key in keys]
+    kind_of = pc.divide(distinct.dictionary, max(len(sellers.dictionary), 1))
+    places = pc.subtract(distinct.dictionary, pc.multiply(kind_of, len(sellers.dictionary)))
+    names = sellers.dictionary.take(places).to_pylist()
+    # A dictionary for each kind, looked into by the seller alone: building and hashing keys of all clues took longer
+    # than the rest of this.
+    decided = [
+        found if (found := remembered_by[kind].get(name)) is not None else _decide(remembered_by[kind], name)
+        for kind, name in zip(kind_of.to_pylist(), names, strict=True)
+    ]
     return pa.array(decided, pa.int32()).take(distinct.indices)
+
+
+def _kinds(batch: pa.RecordBatch, amounts: pa.Array) -> tuple[pa.Array, list[_Decided]]:
+    """Return which of the combinations of the other clues each line has, and what is remembered of each of these."""
+    clues = [batch.column(name) for name in _OTHER_CLUES]
+    numbers = pc.cast(pc.greater(amounts, 0), pa.int64())
+    for clue in clues:
+        numbers = pc.add(pc.multiply(numbers, max(len(clue.dictionary), 1)), _indices(clue))
+    kinds = numbers.dictionary_encode()
+    if len(_decided) >= KINDS_MAX:
+        _decided.clear()
+    known = []
+    for number in kinds.dictionary.to_pylist():
+        texts, rest = [], number
+        for clue in reversed(clues):
+            rest, place = divmod(rest, max(len(clue.dictionary), 1))
+            texts.append(clue.dictionary[place].as_py() if len(clue.dictionary) else "")
+        code, mcc, currency = texts
+        kind = (currency, mcc, code, bool(rest))
+        known.append(_decided.setdefault(kind, _Decided(kind)))
+    return pc.cast(kinds.indices, pa.int64()), known
 
 
 def _indices(column: pa.DictionaryArray) -> pa.Array:
@@ -217,19 +248,12 @@ def _indices(column: pa.DictionaryArray) -> pa.Array:
     return pc.fill_null(pc.cast(column.indices, pa.int64()), 0)
 
 
-def _values(words: pa.Array, places: pa.Array) -> Iterable[str]:
-    if len(words) <= 1:
-        return repeat(words[0].as_py() if words else "")
-    listed = words.to_pylist()
-    return [listed[place] for place in places.to_pylist()]
-
-
-def _decide(key: tuple[str, str, str, str, int]) -> int:
-    code, mcc, currency, seller, income = key
-    if len(_decided) >= REMEMBERED_MAX:
-        _decided.clear()
-    found = category_of(_plain(seller), _plain(currency), _plain(mcc), _plain(code), income=bool(income))
-    _decided[key] = found
+def _decide(known: _Decided, seller: str) -> int:
+    if len(known) >= REMEMBERED_MAX:
+        known.clear()
+    currency, mcc, code, income = known.kind
+    found = category_of(_plain(seller), _plain(currency), _plain(mcc), _plain(code), income=income)
+    known[seller] = found
     return found
 
 

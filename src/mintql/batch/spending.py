@@ -20,6 +20,7 @@ from pyarrow import fs
 from mintql.batch import decisions, program
 from mintql.batch.decisions import Decisions
 from mintql.batch.log import Wanted, currency_code
+from mintql.batch.partitions import FIGURES, KEY, PERSONS_PER_PARTITION, SUMS, Tables, partition_of
 from mintql.domain.ids import CategoryId, UserId
 from mintql.domain.months import month_text
 from mintql.gateways.objects import ObjectStore
@@ -32,8 +33,6 @@ from mintql.store.batch import BatchSum
 from mintql.store.locks import lock_users
 from mintql.store.queries import Conn
 
-USERS_PER_PAGE = 500
-"""Persons of whom decisions are asked for at once: each query is of a bounded number of rows."""
 USERS_PER_CORRECTION = 50
 FILES_OF_PERSON_MAX = 1_000_000
 
@@ -84,14 +83,14 @@ class Batch:
 
     def rows(self) -> Iterator[BatchSum]:
         """Run it and yield the sums by their key."""
-        names = [item.name for item in program.SUMS]
-        for batch in self.sums.select(*names).sort(list(program.KEY)).to_arrow_iter():
+        names = [item.name for item in SUMS]
+        for batch in self.sums.select(*names).sort(list(KEY)).to_arrow_iter():
             for row in batch.to_pylist():
                 yield _sum(row)
 
     def differences(self) -> list[SumDifference]:
         """Run it and return where the stored sums differ, by their key."""
-        found = program.differences(self.sums, self.stored).sort(list(program.KEY)).to_pylist()
+        found = program.differences(self.sums, self.stored).sort(list(KEY)).to_pylist()
         return [SumDifference(_sum(row, "stored_"), one := _sum(row), one.user_id in self.moving) for row in found]
 
 
@@ -148,11 +147,7 @@ async def prepare(conn: Conn, place: Place, user_id: UserId | None = None) -> Ba
     wanted = Wanted(user_id, tuple(made.runs_left_out), last_run)
     lines = program.log_lines(place.files, [f"{place.root}/{key}" for key in keys], wanted)
     return Batch(
-        program.sums(
-            lines,
-            program.parquet_table(place.scratch_files, made.accounts, program.ACCOUNTS),
-            program.parquet_table(place.scratch_files, made.decided, program.DECIDED),
-        ),
+        program.sums(lines, Tables(place.scratch_files, place.scratch, made.partitions)),
         program.parquet_table(place.scratch_files, stored, program.STORED),
         made,
         frozenset(moving),
@@ -186,13 +181,15 @@ async def rebuild(
 
 
 async def _persons(conn: Conn, user_id: UserId | None) -> AsyncIterator[list[UserId]]:
+    """Yield the persons of each partition."""
     if user_id is not None:
         yield [user_id]
         return
     after = UserId(0)
-    while page := await reconcile.users_after(conn, after, USERS_PER_PAGE):
-        yield page
-        after = page[-1]
+    while page := await reconcile.users_after(conn, after, PERSONS_PER_PARTITION):
+        together = [user_id for user_id in page if partition_of(user_id) == partition_of(page[0])]
+        yield together
+        after = together[-1]
 
 
 async def _keys(conn: Conn, objects: ObjectStore, user_id: UserId | None) -> list[str]:
@@ -203,7 +200,7 @@ async def _keys(conn: Conn, objects: ObjectStore, user_id: UserId | None) -> lis
 
 
 def _sum(row: dict[str, Any], before: str = "") -> BatchSum:
-    figures = (row[f"{before}{name}"] or 0 for name in program.FIGURES)
+    figures = (row[f"{before}{name}"] or 0 for name in FIGURES)
     month = date(row["month"] // 12, row["month"] % 12 + 1, 1)
     return BatchSum(
         UserId(row["user_id"]), month, CategoryId(row["category_id"]), currency_code(row["currency"]), *figures

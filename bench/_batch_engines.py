@@ -3,9 +3,10 @@
     python bench/_batch_engines.py ENGINE FOLDER WARM
 
 It runs on WARM first, a small one of the same shape, so that what is imported, loaded and compiled once does not count.
-A folder holds `log/v2/month=*/` and the tables `accounts`, `decided` and `sellers` as Parquet. Prints a line of JSON:
-wall and processor seconds (children too), and what it came to. Other engines are handed the categories of the sellers
-as a table, which costs them nothing; mintql finds them while it reads.
+A folder holds `log/v2/month=*/` and the tables `accounts`, `decided` and `sellers` as Parquet; the first two also by
+partition of the persons, as mintql exports them. Prints a line of JSON: wall and processor seconds and the most memory
+(children too), and what it came to. Other engines are handed the categories of the sellers as a table, which costs them
+nothing; mintql finds them while it reads.
 """
 
 # ruff: noqa: PLC0415 - of the engines only the one that is asked for is there
@@ -14,11 +15,11 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ COLUMNS = (
 )  # fmt: skip
 NUMBERS = ("user_id", "connection_id", "version", "attempt", "amount_minor")
 CORES = len(os.sched_getaffinity(0))
+RAY_NODES = max(CORES, 2)
+ENDINGS: list[Callable[[], Any]] = []
+"""What an engine wants done when it is not needed any more."""
 
 SQL = """
 WITH words AS (
@@ -170,15 +174,17 @@ def mintql(folder: Path) -> Sums:
 
     from mintql.batch import program
     from mintql.batch.log import Wanted
+    from mintql.batch.partitions import Tables
 
     files = fs.LocalFileSystem()
     lines = program.log_lines(files, [str(path) for path in _files(folder)], Wanted())
-    accounts = program.parquet_table(files, [f"{folder}/accounts.parquet"], program.ACCOUNTS)
-    decided = program.parquet_table(files, [f"{folder}/decided.parquet"], program.DECIDED)
+    tables = Tables(
+        files, f"{folder}/partitions", frozenset(range(len(list((folder / "partitions").glob("accounts-*")))))
+    )
     col = daft.col
     weighed = col("posted_minor") * (col("category_id") + col("user_id") % 97)
     found = (
-        program.sums(lines, accounts, decided)
+        program.sums(lines, tables)
         .select("posted_minor", "posted_count", weighed.alias("weighed"))
         .agg(
             col("posted_minor").count().alias("sums"), col("posted_minor").sum().alias("minor"),
@@ -190,17 +196,18 @@ def mintql(folder: Path) -> Sums:
 
 
 def mintql_ray(folder: Path) -> Sums:
-    """Run on a cluster of one node for each core, all on this machine, each with processes of its own."""
+    """Run on a cluster of one node for each core, at least two, all on this machine, with processes of their own."""
     import daft
     import ray
     from ray.cluster_utils import Cluster
 
     if not ray.is_initialized():
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        for _ in range(CORES - 1):
+        for _ in range(RAY_NODES - 1):
             cluster.add_node(num_cpus=1)
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
         daft.set_runner_ray()
+        ENDINGS.extend((ray.shutdown, cluster.shutdown))
     return mintql(folder) | {"nodes": len(ray.nodes())}
 
 
@@ -210,11 +217,35 @@ ENGINES: dict[str, Callable[[Path], Sums]] = {
 }  # fmt: skip
 
 
+def _family() -> list[Path]:
+    """Return what the kernel tells of this process and of all that descend from it."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parents[path] = int(path.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+    found = [Path(f"/proc/{os.getpid()}")]
+    for one in found:
+        found += [path for path, parent in parents.items() if parent == int(one.name)]
+    return found
+
+
 def _cpu_seconds() -> float:
-    return sum(
-        spent.ru_utime + spent.ru_stime
-        for spent in (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
+    """Return the processor time of the family; that of children who ended is their parent's."""
+    ticks = 0
+    for path in _family():
+        with suppress(OSError):
+            ticks += sum(map(int, path.joinpath("stat").read_text().rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _memory_bytes() -> int:
+    """Return the most memory that each of the family had, added up; what they share counts for each."""
+    found = 0
+    for path in _family():
+        with suppress(OSError):
+            lines = path.joinpath("status").read_text().splitlines()
+            found += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    return found
 
 
 def main() -> None:
@@ -222,7 +253,11 @@ def main() -> None:
     ENGINES[name](warm)
     cpu, start = _cpu_seconds(), time.perf_counter()
     found: Any = ENGINES[name](folder)
-    print(json.dumps({"seconds": time.perf_counter() - start, "cpu": _cpu_seconds() - cpu, "found": found}), flush=True)
+    seconds = time.perf_counter() - start
+    told = {"seconds": seconds, "cpu": _cpu_seconds() - cpu, "memory": _memory_bytes(), "found": found}
+    print(json.dumps(told), flush=True)
+    for end in ENDINGS:
+        end()
     os._exit(0)  # Threads of an engine that are still there when the interpreter ends can abort the process.
 
 

@@ -28,6 +28,8 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -38,19 +40,20 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from mintql.batch.log import category_of
-from mintql.batch.program import ACCOUNTS, DECIDED
+from mintql.batch.partitions import ACCOUNTS, DECIDED, PERSONS_PER_PARTITION, accounts_path, decided_path
 from mintql.services.extract import GZIP_LEVEL
 from mintql.services.rawlog import COLUMNS, PREFIX
 
 ROOT = Path(__file__).parent.parent
 ENGINES = Path(__file__).parent / "_batch_engines.py"
-PEERS = {"duckdb": "duckdb==2.0.1", "polars": "polars==2.1.0", "pyspark": "pyspark==4.3.0", "ray": "ray==2.60.0"}
+PEERS = {"duckdb": "duckdb==2.0.1", "polars": "polars==2.1.0", "pyspark": "pyspark==4.3.0", "ray": "ray==2.59.0"}
 NAMES = {
     "read": "read", "inflate": "inflate", "duckdb": "DuckDB", "polars": "Polars", "pyspark": "PySpark",
     "mintql": "mintql", "mintql_ray": "mintql, Ray",
 }  # fmt: skip
 FOLDERS = {"duckdb": "duckdb", "polars": "polars", "pyspark": "pyspark", "mintql_ray": "ray"}
 """What an engine needs beside `.venv`."""
+CORES = len(os.sched_getaffinity(0))
 SELLERS = 50_000
 MONTHS = [f"2026-{month:02}" for month in range(1, 13)]
 ROWS_PER_FILE = 250_000
@@ -76,7 +79,9 @@ def between(count: int, first: int, last: int, seed: int) -> pa.Array:
     )
 
 
-def write_file(folder: Path, month: str, number: int, first_id: int, count: int, people: int, texts: pa.Array) -> None:
+def write_file(
+    folder: Path, month: str, number: int, first_id: int, *, count: int, people: int, texts: pa.Array
+) -> None:
     """Write one file of the log: `count` lines, of which one in twenty-one is the pending word on a later line."""
     ids = pc.cast(pa.array(range(first_id, first_id + count)), pa.string())
     again = count // 20
@@ -113,14 +118,33 @@ def generate(folder: Path, rows: int) -> None:
     texts = pa.array(sellers())
     per_file = max(min(ROWS_PER_FILE, rows // len(MONTHS)), 21)
     files = max(rows // per_file, 1)
-    for number in range(files):
-        write_file(folder, MONTHS[number % len(MONTHS)], number, number * per_file, per_file, people, texts)
+    with ProcessPoolExecutor(CORES) as pool:
+        months = [MONTHS[number % len(MONTHS)] for number in range(files)]
+        firsts = [number * per_file for number in range(files)]
+        write = partial(write_file, folder, count=per_file, people=people, texts=texts)
+        list(pool.map(write, months, range(files), firsts))
     everybody = pa.array(range(1, people + 1))
     accounts = [everybody, everybody, pa.repeat("card", people), everybody]
-    pq.write_table(pa.table(accounts, schema=ACCOUNTS), folder / "accounts.parquet")
-    pq.write_table(decided(folder, files * per_file // 50), folder / "decided.parquet")
+    names, said = pa.table(accounts, schema=ACCOUNTS), decided(folder, files * per_file // 50)
+    pq.write_table(names, folder / "accounts.parquet")
+    pq.write_table(said, folder / "decided.parquet")
+    write_partitions(folder / "partitions", names, said)
     known = [category_of(text, "USD", "", "", income=False) for text in texts.to_pylist()]
     pq.write_table(pa.table({"seller": texts, "category_id": pa.array(known, pa.int32())}), folder / "sellers.parquet")
+
+
+def write_partitions(folder: Path, accounts: pa.Table, decided: pa.Table) -> None:
+    """Write the same tables as mintql exports them: a file for each partition of the persons."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for table, path_of in ((accounts, accounts_path), (decided.sort_by("user_id"), decided_path)):
+        partitions = pc.divide(table["user_id"], PERSONS_PER_PARTITION)
+        there = pc.value_counts(partitions)
+        counts = dict(zip(there.field(0).to_pylist(), there.field(1).to_pylist(), strict=True))
+        start = 0
+        for partition in range(len(accounts) // PERSONS_PER_PARTITION + 1):
+            count = counts.get(partition, 0)
+            pq.write_table(table.slice(start, count), path_of(str(folder), partition))
+            start += count
 
 
 def decided(folder: Path, count: int) -> pa.Table:
@@ -184,15 +208,15 @@ def show(found: dict[str, dict[str, Any]], rows: int) -> None:
     singles = [name for name in ("duckdb", "polars") if name in found]
     best = min((found[name]["seconds"] for name in singles), default=None)
     least = min((found[name]["cpu"] for name in singles), default=None)
-    print(f"\n{rows:,} rows, {len(os.sched_getaffinity(0))} cores")
-    print("| | million rows/s | of inflate | of the faster peer | processor s | of the peer's |")
-    print("|---|---|---|---|---|---|")
+    print(f"\n{rows:,} rows, {CORES} cores")
+    print("| | million rows/s | of inflate | of the faster peer | processor s | of the peer's | memory GB |")
+    print("|---|---|---|---|---|---|---|")
     for name, item in found.items():
         beside = "" if best is None else f"{best / item['seconds']:.2f}"
         cpu = "" if least is None else f"{least / item['cpu']:.2f}"
         print(
             f"| {NAMES[name]} | {rows / item['seconds'] / 1e6:.2f} | {floor / item['seconds']:.2f} | {beside} | "
-            f"{item['cpu']:.1f} | {cpu} |"
+            f"{item['cpu']:.1f} | {cpu} | {item['memory'] / 2**30:.1f} |"
         )
     named = ("sums", "minor", "rows", "weighed")
     results = [item["found"] for item in found.values() if "sums" in item["found"]]

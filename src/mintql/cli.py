@@ -176,7 +176,7 @@ def spending(
     user: Annotated[str, typer.Option(help="Of one person alone: number or e-mail address.")] = "",
     compare: Annotated[bool, typer.Option("--compare", help="Hold it against the stored monthly sums.")] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the stored sums what the log says.")] = False,
-    ray: Annotated[str | None, typer.Option(help="Run on this Ray cluster, e.g. ray://host:10001.")] = None,
+    ray: Annotated[str | None, typer.Option(help="Run on this Ray cluster, e.g. host:6379.")] = None,
     scratch: Annotated[str | None, typer.Option(help="Folder or s3:// that the whole cluster can read.")] = None,
 ) -> None:
     """Add up spending by person, month and category from the raw log; print, compare or rebuild the monthly sums."""

@@ -117,7 +117,7 @@ NESTED = """
     [
         (PAGE, {"first": 50}, 3),
         (FILTERED, {"filter": {"categoryIds": [encode_id("Category", category("groceries"))]}}, 3),
-        (DASHBOARD, {"month": f"{TODAY:%Y-%m}"}, 6),
+        (DASHBOARD, {"month": f"{TODAY:%Y-%m}"}, 5),
         (NESTED, {}, 9),
     ],
     ids=["page", "filtered page", "dashboard", "nested lists"],

@@ -42,6 +42,7 @@ CURRENCIES: frozenset[str] = frozenset(
 euro). Not in it: codes of funds (CHE, CLF, USN and others), metals, units of account, tests, and no currency at all."""
 
 _DECIMAL = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?", re.ASCII)
+_CENTS = re.compile(r"-?\d{1,12}\.\d\d", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
@@ -91,6 +92,10 @@ def parse_minor(text: str, currency: str, *, field: str = "amount") -> int:
             zeros), or beyond `AMOUNT_MINOR_MAX`.
     """
     trimmed = text.strip()
+    if (
+        _CENTS.fullmatch(trimmed) and currency not in EXPONENTS
+    ):  # As most amounts are; decimals take five times as long.
+        return int(trimmed[:-3] + trimmed[-2:])
     if not _DECIMAL.fullmatch(trimmed):
         raise InvalidInput(f"{shown(text)} is not an amount; write digits with a point, e.g. 12.50.", field=field)
     try:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import orjson
@@ -19,7 +20,7 @@ from mintql.domain.institutions import (
     RejectedRow,
     Window,
 )
-from mintql.domain.money import check_currency_form, parse_minor
+from mintql.domain.money import CURRENCIES, check_currency_form, parse_minor
 from mintql.domain.months import YEAR_MAX, YEAR_MIN
 
 EXTERNAL_ID_LENGTH_MAX = 255
@@ -31,6 +32,9 @@ EXCERPT_LENGTH_MAX = 200
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _CODE = re.compile(r"[0-9]{4}")
 _KINDS = frozenset(AccountKind)
+_columns = itemgetter(
+    "id", "posted_on", "amount", "currency", "description", "pending", "pending_id", "occurred_at", "mcc"
+)  # fmt: skip
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
@@ -129,6 +133,36 @@ def _account(row: Row, as_of: datetime | None) -> ProviderAccount:
 
 
 def _transaction(row: Row, account_id: str) -> ProviderTransaction:
+    """Read a row: as most are, by few looks, and any other by its fields one by one, to say what is wrong with it."""
+    try:
+        external_id, day, amount, currency, description, pending, pending_id, occurred_at, code = _columns(row)
+        pending_id, code = "" if pending_id is None else pending_id, "" if code is None else code
+        texts = external_id + description + pending_id + code
+        posted_on = date.fromisoformat(day)
+        amount_minor = parse_minor(amount, currency)
+        plain = (
+            texts.isprintable()
+            and len(texts) <= EXTERNAL_ID_LENGTH_MAX
+            and external_id
+            and description
+            and description == description.strip()
+            and currency in CURRENCIES
+            and (pending is True or pending is False)
+            and (pending_id or row["pending_id"] is None)
+            and (not code or _CODE.fullmatch(code))
+            and YEAR_MIN <= posted_on.year <= YEAR_MAX
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, InvalidInput):
+        plain = False
+    if not plain:
+        return _transaction_by_fields(row, account_id)
+    return ProviderTransaction(
+        account_id, external_id, posted_on, amount_minor, currency, description, pending, pending_id,
+        _moment(occurred_at), code,
+    )  # fmt: skip
+
+
+def _transaction_by_fields(row: Row, account_id: str) -> ProviderTransaction:
     currency = check_currency_form(_text(row, "currency", NAME_LENGTH_MAX))
     pending = row.get("pending")
     if not isinstance(pending, bool):
@@ -200,6 +234,8 @@ def _moment(value: object) -> datetime | None:
     """Return a time as UTC; None when there is none that can be read: nothing depends on it."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if moment is not None and moment.tzinfo is UTC:
+            return moment
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC) if moment is not None else None
     except (ValueError, OverflowError):
         return None

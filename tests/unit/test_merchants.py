@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mintql.domain.merchants import LENGTH_MAX, MEMO_SIZE, normalize, remembered
+from mintql.domain.merchants import LENGTH_MAX, MEMO_SIZE, normalize, remembered, remembered_form
 
 PIECES = [
     *(
@@ -85,6 +85,19 @@ def test_keys_are_never_empty_bounded_and_plain(description):
     assert 1 <= len(merchant.key) <= LENGTH_MAX
     assert merchant.name
     assert merchant.key == merchant.key.lower() == " ".join(merchant.key.split())
+
+
+numbers = st.integers(0, 10**9).map(lambda number: f" {number} ")
+
+
+@settings(max_examples=500)
+@given(st.lists(st.one_of(descriptions, numbers, numbers), max_size=6).map("".join))
+@example("STARBUCKS STORE 00421 97000000")
+@example("12345678")
+@example("12345 67890 GRILL")
+@example("1 80000 FLOWERS")
+def test_what_is_remembered_of_a_text_with_other_numbers_is_what_it_says_itself(description):
+    assert remembered(description) == normalize(description)
 
 
 @given(descriptions)
@@ -305,7 +318,7 @@ def test_a_persons_name_in_a_transfer_never_stands_alone(description, first_word
 def test_what_was_read_lately_is_remembered_up_to_a_bound():
     for number in range(MEMO_SIZE + 10):
         remembered(f"ZZYZX {chr(97 + number % 26)}{number}")
-    assert remembered.cache_info().currsize == remembered.cache_info().maxsize == MEMO_SIZE
+    assert remembered_form.cache_info().currsize == remembered_form.cache_info().maxsize == MEMO_SIZE
     assert remembered("SQ *BLUE BOTTLE #4411") == normalize("SQ *BLUE BOTTLE #4411")
 
 

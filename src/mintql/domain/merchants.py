@@ -66,6 +66,8 @@ _KEY_GAPS = str.maketrans(
 )
 _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
+_LONG_NUMBER = re.compile(r"(?<!\S)[0-9]{5,}(?!\S)")
+_ANY_NUMBER = "00000"
 _SPECIAL_FIRST = frozenset((*LEADS, *PROCESSORS_WITHOUT_STAR, *ALIASES, "UPI"))
 """First words that may be something else than the beginning of a name."""
 
@@ -144,8 +146,23 @@ def _is_plain(words: list[str], text: str) -> bool:
 
 
 _UNKNOWN = Merchant(UNKNOWN_KEY, UNKNOWN_NAME.upper())
-remembered = lru_cache(maxsize=MEMO_SIZE)(normalize)
+remembered_form = lru_cache(maxsize=MEMO_SIZE)(normalize)
 """`normalize` that remembers what it was asked lately; bounded, and safe from several threads."""
+
+
+def remembered(description: str) -> Merchant:
+    """Do what `normalize` does, and remember what was asked lately.
+
+    Long numbers that are words are references, whichever they are: texts that differ in them alone are read once.
+    Where one turns out to be a part of the name, the text is read as it is.
+    """
+    form = _LONG_NUMBER.sub(_same_length, description)
+    found = remembered_form(form)
+    return found if form == description or _ANY_NUMBER not in found.text else remembered_form(description)
+
+
+def _same_length(number: re.Match[str]) -> str:
+    return "0" * len(number[0])
 
 
 def key_form(text: str) -> str:

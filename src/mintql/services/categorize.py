@@ -33,6 +33,9 @@ from mintql.domain.sellers import Keyword, MerchantCode, SellerIndex, SellerMatc
 SURE_MIN = 75
 """The confidence from which an entry of the dictionary comes before keywords."""
 
+FOUND_SIZE = 1 << 10
+"""Sellers that are looked up for a row's category and then for its name."""
+
 
 class Clues(NamedTuple):
     """What is known of a transaction without knowing the person.
@@ -68,13 +71,13 @@ class Categorizer:
         merchant_codes: Mapping[str, MerchantCode],
         hints: Mapping[str, CategoryHint] | None = None,
     ) -> None:
-        self._sellers = sellers
         self._keywords = KeywordIndex(keywords)
         self._keyword_reasons = [
             reason(word.category_id, CategorySource.KEYWORD, keyword_detail(word)) for word in self._keywords.ranked
         ]
         self._merchant_codes = merchant_codes
         self._hints = hints or {}
+        self._find = lru_cache(maxsize=FOUND_SIZE)(sellers.find)
         self._decided = lru_cache(maxsize=MEMO_SIZE)(self._decide)
         self._named = lru_cache(maxsize=MEMO_SIZE)(self._name)
 
@@ -103,7 +106,7 @@ class Categorizer:
         return self._named(merchant, currency)
 
     def _name(self, merchant: Merchant, currency: str) -> str:
-        match = self._sellers.find(merchant.key, currency_countries(currency), merchant.domain)
+        match = self._find(merchant.key, currency_countries(currency), merchant.domain)
         if match is None or _seller_reason(match).confidence < SURE_MIN:
             return merchant.name
         return match.name
@@ -124,7 +127,7 @@ class Categorizer:
             yield from self._by_code(mcc, vague=False)
         if category_code:
             yield from self._by_hint(category_code, income=income, vague=False)
-        match = self._sellers.find(key, currency_countries(currency), domain)
+        match = self._find(key, currency_countries(currency), domain)
         seller = None if match is None else _seller_reason(match)
         if seller is not None and seller.confidence >= SURE_MIN:
             yield seller

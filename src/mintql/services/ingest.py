@@ -208,7 +208,10 @@ async def _settle_transfers(conn: Conn, changes: Mapping[RunKey, Changes], now: 
         added, changed = touched.setdefault(run.user_id, ([], []))
         added += of_run.sides
         changed += [*of_run.changed, *of_run.removed]
-    settled = await settle(conn, {user_id: Touched(*rows) for user_id, rows in touched.items() if any(rows)}, now)
+    moved_rows = {user_id: Touched(*rows) for user_id, rows in touched.items() if any(rows)}
+    if not moved_rows:
+        return
+    settled = await settle(conn, moved_rows, now)
     for run, of_run in changes.items():
         moved = settled.pop(run.user_id, None)
         if moved is not None:

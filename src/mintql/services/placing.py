@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mintql.domain.categories import Categorization, CategorySource
 from mintql.domain.ids import CategoryId
 from mintql.domain.ingest import NOTHING_PERSONAL, Personal, joined_code
-from mintql.domain.merchants import MEMO_SIZE, remembered
+from mintql.domain.merchants import MEMO_SIZE, Merchant
 from mintql.services.categorize import Clues, default_categorizer
 from mintql.services.transfer_clues import may_be_found
 
@@ -37,10 +37,10 @@ def placed(category: Categorization, merchant: str, institution_code: str, perso
 
 @lru_cache(maxsize=MEMO_SIZE)
 def placed_for_all(
-    description: str, income: bool, currency: str, merchant_category_code: str, category_code: str
+    merchant: Merchant, income: bool, currency: str, merchant_category_code: str, category_code: str
 ) -> Placed:
     """Return where everybody's rows like this go, of persons who said nothing of it."""
-    merchant, categorizer = remembered(description), default_categorizer()
+    categorizer = default_categorizer()
     sign = 1 if income else -1
     clues = Clues(merchant.key, sign, currency, merchant_category_code, category_code, merchant.domain)
     name = categorizer.display_name(merchant, currency)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from mintql.domain.categories import Categorization, CategorySource
-from mintql.domain.ids import AccountId, RawObjectId, TransactionId, UserId
+from mintql.domain.ids import AccountId, ConnectionId, RawObjectId, TransactionId, UserId
 from mintql.domain.ingest import NOTHING_PERSONAL, Personal, StoredRow, institution_code, merge
 from mintql.domain.matching import PENDING_MATCH_DAYS, MatchState
 from mintql.domain.months import first_day
@@ -36,7 +36,7 @@ from mintql.services.row_plan import (
 from mintql.services.row_sift import sift
 from mintql.store import choices, succession
 from mintql.store import ingest as store
-from mintql.store.ingest import Account, KnownAccount, NearAsked, NewRow
+from mintql.store.ingest import Account, KnownAccount, NearAsked, NewRow, SaidAccount
 from mintql.store.queries import Conn
 from mintql.store.succession import NewMatch
 from mintql.store.sync import RunKey
@@ -65,12 +65,13 @@ class RowWriter:
         known = await self._accounts(slices)
         works = sift(slices, known)
         candidates = [item for work in works for item in work.candidates.values()]
-        self._knowledge = await load_knowledge(
-            self._conn,
-            sorted({item.account[0] for item in candidates}),
-            sorted({item.merchant.key for item in candidates}),
-            self._crowd,
-        )
+        if candidates:
+            self._knowledge = await load_knowledge(
+                self._conn,
+                sorted({item.account[0] for item in candidates}),
+                sorted({item.merchant.key for item in candidates}),
+                self._crowd,
+            )
         stored = await self._stored(works)
         known_rows = await self._known(works)
         await self._write_candidates(works, known_rows, stored)
@@ -84,21 +85,37 @@ class RowWriter:
             for part in slices
             for account in part.folded.accounts.values()
         ]
-        # That a file names an account otherwise, or not at all, is no evidence of which one it is.
-        live = {part.run.connection_id for part in slices if part.run.import_id is None}
-        await store.continue_accounts(self._conn, [item for item in said if item[1] in live])
-        await store.upsert_accounts(self._conn, said)
         connections = [(part.run.key.user_id, part.run.connection_id) for part in slices]
+        there = await store.lock_seen(self._conn, connections)
+        if {(user_id, connection_id, account.external_id) for user_id, connection_id, account in said} <= {
+            account.name for account in there
+        }:
+            await store.upsert_accounts(self._conn, said)
+        else:
+            there = await self._open_accounts(slices, said, connections)
         by_connection = {(part.run.key.user_id, part.run.connection_id): part.run.key for part in slices}
         known = {
-            (by_connection[account.user_id, account.connection_id], account.external_id): account
-            for account in await store.lock_seen(self._conn, connections)
+            (by_connection[account.user_id, account.connection_id], account.external_id): account for account in there
         }
         for (run, _), account in known.items():
             self._changes[run].new_accounts += account.is_new
         known |= await self._bound(slices)
-        await self._note_missing([part for part in slices if part.closing])
+        await self._note_missing([part for part in slices if part.closing], there)
         return known
+
+    async def _open_accounts(
+        self,
+        slices: Sequence[Slice],
+        said: Sequence[SaidAccount],
+        connections: Sequence[tuple[UserId, ConnectionId]],
+    ) -> list[KnownAccount]:
+        """Write accounts some of which are not there yet, or by another id."""
+        # That a file names an account otherwise, or not at all, is no evidence of which one it is.
+        live = {part.run.connection_id for part in slices if part.run.import_id is None}
+        await store.continue_accounts(self._conn, [item for item in said if item[1] in live])
+        await store.upsert_accounts(self._conn, said)
+        await store.open_account_sync(self._conn, connections)
+        return await store.lock_seen(self._conn, connections)
 
     async def _bound(self, slices: Sequence[Slice]) -> dict[tuple[RunKey, str], KnownAccount]:
         """Return the accounts that files are imported into, by run and by how the file names them."""
@@ -113,7 +130,7 @@ class RowWriter:
         by_account = {(account.user_id, account.account_id): account for account in there}
         return {key: by_account[account] for key, account in wanted.items() if account in by_account}
 
-    async def _note_missing(self, slices: Sequence[Slice]) -> None:
+    async def _note_missing(self, slices: Sequence[Slice], there: Sequence[KnownAccount]) -> None:
         """Note accounts that the institution does not name any more. A run that names none says nothing of that."""
         telling = [part for part in slices if part.folded.accounts and part.run.import_id is None]
         named = [
@@ -122,6 +139,13 @@ class RowWriter:
             for external_id in part.folded.accounts
         ]
         connections = [(part.run.key.user_id, part.run.connection_id) for part in telling]
+        told, names = set(connections), set(named)
+        if all(
+            account.is_missing != (account.name in names)
+            for account in there
+            if (account.user_id, account.connection_id) in told
+        ):
+            return  # As it was.
         await store.note_missing(self._conn, connections, named, self._now)
 
     async def _known(self, works: Sequence[AccountWork]) -> Known:
@@ -218,7 +242,7 @@ class RowWriter:
         if not gave_way and knowledge.says_nothing and item.merchant.key not in knowledge.crowd:
             # As most rows: what is known of it is the same for everybody.
             return placed_for_all(
-                row.description, row.amount_minor > 0, row.currency, row.merchant_category_code, row.category_code
+                item.merchant, row.amount_minor > 0, row.currency, row.merchant_category_code, row.category_code
             )
         decision = self._taken_over(item, gave_way, plan) if gave_way else self._decide(item)
         name = self._categorizer.display_name(item.merchant, row.currency)

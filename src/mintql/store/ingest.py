@@ -39,7 +39,10 @@ Account = tuple[UserId, AccountId]
 
 @dataclass(frozen=True, slots=True)
 class KnownAccount:
-    """An account with the packed list of what of its rows is known."""
+    """An account with the packed list of what of its rows is known.
+
+    `is_new` says that this transaction wrote it, `is_missing` that its institution did not name it any more.
+    """
 
     user_id: UserId
     connection_id: ConnectionId
@@ -47,6 +50,12 @@ class KnownAccount:
     account_id: AccountId
     seen: bytes
     is_new: bool
+    is_missing: bool
+
+    @property
+    def name(self) -> tuple[UserId, ConnectionId, str]:
+        """What its institution knows it by."""
+        return self.user_id, self.connection_id, self.external_id
 
 
 class NewRow(NamedTuple):
@@ -133,10 +142,13 @@ async def upsert_accounts(conn: Conn, accounts: Sequence[SaidAccount]) -> None:
 
 
 async def lock_seen(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId]]) -> list[KnownAccount]:
-    """Return the accounts of these connections, their sync rows locked in order."""
-    columns = columns_of(connections)
-    await conn.execute(SQL.open_account_sync, *columns)
-    return [_known(row) for row in await conn.fetch(SQL.lock_seen, *columns)]
+    """Return the accounts of these connections that have a sync row, those locked in order."""
+    return [_known(row) for row in await conn.fetch(SQL.lock_seen, *columns_of(connections))]
+
+
+async def open_account_sync(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId]]) -> None:
+    """Make sure that each account of these connections has its sync row."""
+    await conn.execute(SQL.open_account_sync, *columns_of(connections))
 
 
 async def lock_bound(conn: Conn, accounts: Sequence[Account]) -> list[KnownAccount]:
@@ -173,7 +185,13 @@ async def read_seen(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId
 
 def _known(row: asyncpg.Record) -> KnownAccount:
     return KnownAccount(
-        row["user_id"], row["connection_id"], row["external_id"], row["account_id"], row["seen"], row["is_new"]
+        row["user_id"],
+        row["connection_id"],
+        row["external_id"],
+        row["account_id"],
+        row["seen"],
+        row["is_new"],
+        row["is_missing"],
     )
 
 

@@ -70,7 +70,7 @@ ON CONFLICT DO NOTHING
 -- name: lock_bound
 -- Accounts that files are imported into, their sync rows locked in order.
 SELECT account.user_id, account.connection_id, account.external_id, account.account_id, ''::bytea AS seen,
-    false AS is_new
+    false AS is_new, false AS is_missing
 FROM accounts AS account
 JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id)
     ON asked.user_id = account.user_id AND asked.account_id = account.account_id
@@ -114,7 +114,7 @@ ON CONFLICT DO NOTHING
 -- name: lock_seen
 -- Accounts of these connections with what of their rows is known, locked in order; new ones are of this transaction.
 SELECT account.user_id, account.connection_id, account.external_id, account.account_id, sync.seen,
-    account.created_at = now() AS is_new
+    account.created_at = now() AS is_new, account.missing_since IS NOT NULL AS is_missing
 FROM accounts AS account
 JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, connection_id)
     ON asked.user_id = account.user_id AND asked.connection_id = account.connection_id
@@ -124,7 +124,8 @@ FOR UPDATE OF sync
 
 -- name: read_seen
 -- Accounts of these connections with what of their rows is known, as it stands, without a lock.
-SELECT account.user_id, account.connection_id, account.external_id, account.account_id, sync.seen, false AS is_new
+SELECT account.user_id, account.connection_id, account.external_id, account.account_id, sync.seen, false AS is_new,
+    false AS is_missing
 FROM accounts AS account
 JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, connection_id)
     ON asked.user_id = account.user_id AND asked.connection_id = account.connection_id

@@ -7,6 +7,10 @@ import gc
 from mintql.data import load_template
 from mintql.services.categorize import default_categorizer
 
+NEW_OBJECTS_MAX = 20_000
+"""Objects that may be new before the garbage collector looks at them, some megabytes: most rows of a batch live through
+a round after every 700, which is Python's own choice, and are gone a moment later."""
+
 
 def settle_heap() -> None:
     """Load what every batch needs, and keep it out of the garbage collector's rounds from now on.
@@ -16,6 +20,7 @@ def settle_heap() -> None:
     default_categorizer()
     load_template()
     freeze_heap()
+    gc.set_threshold(NEW_OBJECTS_MAX, *gc.get_threshold()[1:])
 
 
 def freeze_heap() -> None:

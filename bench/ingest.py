@@ -1,7 +1,7 @@
 """How fast rows go in, against plain COPY of the same rows by the same number of writers in the same run.
 
     ./dev bench ingest [--rows 1000000] [--writers 2] [--accounts 60] [--each 40] [--batches 10] [--repeat 3]
-                       [--ways sql,worker] [--indexes] [--short] [--fresh]
+                       [--ways sql,worker] [--indexes] [--short] [--fresh] [--peer-folder FOLDER] [--without-peer]
 
 The database holds `--rows` rows before it begins (kept under `.mintql/bench` for the next run): persons with three
 accounts, each account with three hundred rows. A batch is `--accounts` accounts of persons taken at random, with
@@ -20,6 +20,9 @@ Each writer is a process with a connection of its own (`worker`: with the pool o
 the rounds: rows a second as ratios to both, with the lowest and highest; the same by processor time, of the writers and
 of all of PostgreSQL's processes together, which others on the machine disturb less; processor time a row of each of the
 two; and WAL bytes a row. `--indexes` tells what each index of `transactions`, and each trigger, adds to COPY.
+
+Where node is, Actual's `importTransactions` (`_ingest_actual.py`) imports rows of the same kind in one process, and is
+compared with what mintql's writers do with as much processor time, and with what one of them does by the clock.
 """
 
 from __future__ import annotations
@@ -41,16 +44,16 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from _ingest_actual import measure_actual
+from _ingest_categorizing import categorizing
 from _ingest_indexes import print_indexes
 from _ingest_people import ACCOUNTS_EACH, ROWS_EACH, Account, Batch, fill, first_rows, home_of, next_day
 from _ingest_ways import Worker, copy, folded, post, transact
 from _processes import cpu_seconds
 
-from mintql.domain.merchants import remembered
 from mintql.embedded.postgres import running_postgres
 from mintql.embedded.valkey import running_valkey
 from mintql.runtime import open_runtime
-from mintql.services.categorize import Clues, default_categorizer
 from mintql.services.heap import settle_heap
 from mintql.settings import Settings
 
@@ -294,27 +297,33 @@ def _median(values: Iterable[float]) -> float:
     return statistics.median(values)
 
 
-def categorizing(count: int = 20_000) -> float:
-    """Return seconds a row takes to be categorized when its text was never seen before."""
-    dice = random.Random(0)
-    rows = first_rows(dice, (0, 0, "a"), count, 0)
-    texts = [f"{item.description}{number:06d}" for number, item in enumerate(rows)]
-    categorizer = default_categorizer()
-    remembered("warm up")
-    start = time.process_time()
-    for item, text in zip(rows, texts, strict=True):
-        merchant = remembered(text)
-        categorizer.categorize(Clues(merchant.key, item.amount_minor, item.currency, "", "", merchant.domain))
-        categorizer.display_name(merchant, item.currency)
-    return (time.process_time() - start) / count
-
-
 def print_categorizing(options: argparse.Namespace, found: list[Timed]) -> None:
     """Compare with the processor time that a new row takes."""
     by_way = costs(found)
+    numbers, sellers = categorizing(new_sellers=False), categorizing(new_sellers=True)
     for way in options.ways:
         seconds = _median(cost.processor for cost in by_way[f"{way} new"].values())
-        print(f"categorizing is {categorizing() / seconds:.1%} of {way} new, where no text was ever seen before")
+        print(
+            f"categorizing is {numbers / seconds:.1%} of {way} new where no text was ever seen before, and"
+            f" {sellers / seconds:.1%} where no seller was"
+        )
+
+
+def print_actual(options: argparse.Namespace, found: list[Timed]) -> None:
+    """Compare with Actual, rows a second of its one process to those of one writer, and by processor time."""
+    by_way = costs(found)
+    rounds = 1 if options.short else options.repeat
+    imported = measure_actual(options.peer_folder.resolve(), options.accounts, options.each, rounds)
+    for item in imported:
+        told = [f"Actual {item.mix}: {1 / item.clock:,.0f} rows/s, {item.processor * 1e6:,.0f} processor us a row;"]
+        for way in options.ways:
+            of_way = by_way[f"{way} {item.mix}"].values()
+            clock = _median(cost.clock for cost in of_way) * options.writers
+            processor = _median(cost.processor for cost in of_way)
+            told.append(
+                f"{way} {item.clock / clock:.1f} times by the clock, {item.processor / processor:.1f} by processor;"
+            )
+        print(" ".join(told).rstrip(";"))
 
 
 def parse_options() -> argparse.Namespace:
@@ -328,6 +337,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--ways", type=lambda text: text.split(","), default=["sql", "worker"], help="sql, worker")
     parser.add_argument("--indexes", action="store_true", help="what each index and trigger adds to COPY, nothing else")
     parser.add_argument("--short", action="store_true", help="about a minute")
+    parser.add_argument("--peer-folder", type=Path, default=Path(".mintql/bench/actual"),
+                        help="where Actual is installed, or is to be")  # fmt: skip
+    parser.add_argument("--without-peer", action="store_true", help="leave Actual out")
     parser.add_argument("--fresh", action="store_true", help="fill the database anew")
     options = parser.parse_args()
     for name, value in SHORT.items() if options.short else ():
@@ -368,6 +380,8 @@ def main() -> None:
     )
     print_table(found)
     print_categorizing(options, found)
+    if not options.without_peer:
+        print_actual(options, found)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ from typing import Any
 
 import asyncpg
 from _load import FRESH
+from _peers import installed
 from _processes import AS_MUCH_AS_WANTED, cpu_seconds, free_port, running
 from _reads_compare import answer, in_words_of_peer, of_peer, same
 from _reads_data import Dataset, fill
@@ -292,23 +293,6 @@ def report(operation: str, rounds: list[dict[str, Figure]]) -> None:
         )
 
 
-def peer_folder(wanted: Path) -> Path | None:
-    """Return where PostGraphile is installed, installing it where it is not; None where there is no node."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        print("PostGraphile is left out: node and npm are not on PATH")
-        return None
-    stamp = wanted / "installed"
-    if not stamp.exists() or stamp.read_text() != " ".join(PEER_PACKAGES):
-        wanted.mkdir(parents=True, exist_ok=True)
-        (wanted / "package.json").write_text('{"private": true}')
-        command = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", *PEER_PACKAGES]
-        if subprocess.run(command, cwd=wanted, check=False).returncode != 0:
-            print("PostGraphile is left out: npm could not install it")
-            return None
-        stamp.write_text(" ".join(PEER_PACKAGES))
-    return wanted
-
-
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--persons", type=int, default=200, help="persons that requests are spread over")
@@ -340,9 +324,9 @@ def main() -> None:
             stage.mintql("graphql-core", plans=False),
             stage.mintql("cached", kept_seconds=HITS_KEPT_SECONDS),
         ]
-        installed = None if "PostGraphile" in options.without else peer_folder(options.peer_folder.resolve())
-        if installed is not None:
-            servers.append(stage.peer(installed))
+        if "PostGraphile" not in options.without:
+            home = installed("PostGraphile", options.peer_folder.resolve(), PEER_PACKAGES)
+            servers += [] if home is None else [stage.peer(home)]
         contestants = {item.name: item for item in servers if item.name not in options.without}
         check(contestants, stage.asked)
         asked = [item.name for item in stage.asked if not options.only or item.name in options.only]

@@ -183,7 +183,6 @@ class Worker:
 
         async def one(keys: Sequence[RunKey]) -> None:
             async with slots:
-                await extraction.extract(self.place, keys)
-                await ingestion.ingest(self.place, keys)
+                await ingestion.ingest(self.place, await extraction.extract(self.place, keys))
 
         await asyncio.gather(*(one(keys) for keys in batches))

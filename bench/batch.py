@@ -41,7 +41,7 @@ from pyarrow import csv
 
 from mintql.batch.log import category_of
 from mintql.batch.partitions import ACCOUNTS, DECIDED, PERSONS_PER_PARTITION, accounts_path, decided_path
-from mintql.services.extract import GZIP_LEVEL
+from mintql.services.raw_pages import GZIP_LEVEL
 from mintql.services.rawlog import COLUMNS, PREFIX
 
 ROOT = Path(__file__).parent.parent

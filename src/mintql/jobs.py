@@ -24,6 +24,7 @@ from mintql.domain.ids import DeletionId, LinkVisitId, SyncRunId, UserId
 from mintql.gateways.queue import background_of, deserialize, serialize
 from mintql.gateways.redis_servers import arq_settings
 from mintql.nightly import archive_all, categorize_all, reconcile_night
+from mintql.observing import tracing
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import (
     daily,
@@ -107,8 +108,16 @@ def _keys(runs: Sequence[Sequence[int]]) -> list[RunKey]:
 
 @guarded
 async def extract(context: Context, runs: Sequence[Sequence[int]]) -> None:
-    """Fetch the raw pages of these runs ([person, run], ...) into the object store."""
-    await extraction.extract(_workplace(context), _keys(runs))
+    """Fetch the raw pages of these runs ([person, run], ...) into the object store, and ingest them."""
+    await _refresh(_workplace(context), _keys(runs))
+
+
+async def _refresh(place: Workplace, keys: Sequence[RunKey]) -> None:
+    """Extract and ingest runs in one go: what was just fetched need not be carried to another worker and read back."""
+    ready = await extraction.extract(place, keys)
+    if ready:
+        with tracing.span("ingest", "internal"):
+            await ingestion.ingest(place, ready)
 
 
 @guarded
@@ -176,10 +185,10 @@ async def daily_refresh(context: Context) -> None:
 
 @guarded
 async def extract_daily(context: Context, *span: Any) -> None:
-    """Open the runs of the day of a range of connections, and fetch their raw pages."""
+    """Open the runs of the day of a range of connections, fetch their raw pages, and ingest them."""
     async with _runtime(context).system() as conn:
         keys = await daily.open_runs(conn, utc_now(), daily.Range.of(span))
-    await extraction.extract(_workplace(context), keys)
+    await _refresh(_workplace(context), keys)
 
 
 @guarded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -92,6 +93,7 @@ class RawObject(NamedTuple):
     run_id: int
     attempt: int
     object_key: str
+    sha256: bytes
     state: str
     error: str | None
     quarantined: int
@@ -201,9 +203,9 @@ FROM transactions AS t LEFT JOIN accounts AS a USING (user_id, account_id) ORDER
 """
 RUNS = "SELECT user_id, run_id, connection_id, state, attempt, error_code, window_first FROM sync_runs ORDER BY 1, 2"
 OBJECTS = """
-SELECT o.user_id, o.object_id, run_id, attempt, object_key, state, error, count(q.position) AS quarantined
+SELECT o.user_id, o.object_id, run_id, attempt, object_key, sha256, state, error, count(q.position) AS quarantined
 FROM raw_objects AS o LEFT JOIN quarantined_rows AS q USING (user_id, object_id)
-GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1, 2
 """
 ALERTS = """
 SELECT a.user_id, alert_id, category_id, currency, period_first, threshold_percent, revision,
@@ -248,14 +250,21 @@ def read_objects(folder: Path, facts: Facts) -> None:
     facts.files = sorted(str(path.relative_to(folder)) for path in (folder / "raw").rglob("*.gz"))
     there = set(facts.files)
     facts.objects = [
-        item._replace(bad_rows=_bad_rows(folder / item.object_key) if item.object_key in there else None)
+        item._replace(bad_rows=_bad_rows(folder / item.object_key, item.sha256) if item.object_key in there else None)
         for item in facts.objects
     ]
 
 
-def _bad_rows(path: Path) -> int:
+def _bad_rows(path: Path, sha256: bytes) -> int:
+    """Count them on the page of a file that has this checksum: pages stand in it one after the other."""
     try:
-        page = json.loads(gzip.decompress(path.read_bytes()))
+        texts, decoder = gzip.decompress(path.read_bytes()).decode(), json.JSONDecoder()
+        end = 0
+        while True:
+            page, next_end = decoder.raw_decode(texts, end)
+            if hashlib.sha256(texts[end:next_end].encode()).digest() == sha256:
+                break
+            end = next_end
         rows = page.get("transactions", [])
         return sum(not _readable(row) for row in rows)
     except (OSError, ValueError, AttributeError, EOFError):

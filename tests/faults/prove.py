@@ -28,7 +28,9 @@ ONE_LIVE = """(SELECT user_id, transaction_id FROM transactions
     WHERE successor_id IS NULL AND removed_at IS NULL AND NOT pending AND category_source <> 'manual'
     ORDER BY posted_on DESC, transaction_id LIMIT 1 OFFSET {})"""
 ONE_SUM = "(SELECT user_id, month, category_id, currency FROM monthly_spending ORDER BY 1, 2, 3, 4 LIMIT 1 OFFSET {})"
-ONE_PAGE = "(SELECT user_id, object_id FROM raw_objects WHERE state = 'ingested' ORDER BY 1, 2 LIMIT 1 OFFSET {})"
+ONE_PAGE = """(SELECT user_id, object_id FROM raw_objects WHERE state = 'ingested' AND page = 0
+    ORDER BY 1, 2 LIMIT 1 OFFSET {})"""
+"""One of each file: pages of a run share them."""
 DUE_ALERT = """(SELECT a.user_id, a.alert_id FROM alerts AS a JOIN budget_overrides AS b
     ON b.user_id = a.user_id AND b.category_id = a.category_id AND b.currency = a.currency
         AND b.revision = a.revision AND b.recurring
@@ -75,7 +77,8 @@ SPOILINGS = (
     ),
     Spoiling(
         "the database forgets a file", "raw objects",
-        f"DELETE FROM raw_objects WHERE (user_id, object_id) IN {ONE_PAGE.format(3)}",
+        "DELETE FROM raw_objects WHERE object_key ="
+        f" (SELECT object_key FROM raw_objects WHERE (user_id, object_id) IN {ONE_PAGE.format(3)})",
     ),
     Spoiling(
         "a run is left alone", "runs",

@@ -11,13 +11,15 @@ import pytest
 
 from mintql.institutions.base import FetchRequest, RawPage
 from mintql.services.extract import LEASE, extract
+from mintql.services.raw_pages import INLINE_BYTES_MAX
 from mintql.services.sync import sweep_runs
 from mintql.store.sync import claim_extraction
 from support.pipeline import open_pipeline
 from support.scripted import ScriptedInstitution, page, row
 
 DAY = date(2026, 11, 3)
-PAGES = [page(row("a", -100, DAY)), page(row("b", -250, DAY))]
+# The second is too large to wait for more pages, and the first does not wait for it.
+PAGES = [page(row("a", -100, DAY)), page(row("b", -250, DAY)) + b" " * INLINE_BYTES_MAX]
 
 
 @dataclass
@@ -70,7 +72,7 @@ async def test_a_worker_that_stops_hands_its_runs_back_and_another_one_takes_the
     run = (await bank.fetch("SELECT state, lease_until, next_attempt_at, carries FROM sync_runs"))[0]
     assert tuple(run) == ("queued", None, bank.now, 0)
     bank.institution.go.set()
-    await extract(bank.place, [key])
+    await bank.run_job("extract", [list(key)])
     assert await bank.value("SELECT state FROM sync_runs") == "succeeded"
     assert await bank.value("SELECT sum(amount_minor)::bigint FROM transactions") == -350
 
@@ -94,7 +96,7 @@ async def test_pages_of_a_worker_that_was_killed_are_recorded_by_the_next_attemp
     assert await pages_of(bank) == []
     bank.institution.go.set()
     bank.now += LEASE
-    await extract(bank.place, [key])
+    await bank.run_job("extract", [list(key)])
     assert await pages_of(bank) == [
         (1, 0, "abandoned", SIZES[0]),
         (1, 1, "abandoned", SIZES[1]),

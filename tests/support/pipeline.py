@@ -16,7 +16,7 @@ from mintql.domain.ids import ConnectionId, SyncRunId, UserId
 from mintql.gateways.objects_disk import DiskObjectStore
 from mintql.gateways.vault import Vault
 from mintql.services import sync
-from mintql.services.effects import Effects
+from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, extract
 from mintql.services.ingest import ingest
 from mintql.services.replay import ReplayReport, replay
@@ -30,7 +30,10 @@ NOW = datetime(2026, 11, 12, 10, 0, tzinfo=UTC)
 
 @dataclass
 class Pipeline:
-    """`refresh` takes a person's connection through the whole way; `effects` is what was asked to happen."""
+    """`refresh` takes a person's connection through the whole way; `effects` is what was asked to happen.
+
+    With `carry` off, what a worker would go on to ingest is a job among them.
+    """
 
     pool: asyncpg.Pool
     folder: Path
@@ -66,7 +69,13 @@ class Pipeline:
 
     async def run_job(self, name: str, runs: list[list[int]]) -> None:
         keys = [RunKey(UserId(user_id), SyncRunId(run_id)) for user_id, run_id in runs]
-        await (extract if name == "extract" else ingest)(self.place, keys)
+        place = self.place
+        if name == "extract":
+            keys = await extract(place, keys)
+        if name == "ingest" or self.carry:
+            await ingest(place, keys)
+        elif keys:
+            self.effects.jobs.append(Job("ingest", ([list(key) for key in keys],)))
 
     async def person(self, **columns: Any) -> tuple[UserId, ConnectionId]:
         """A person with a sealed login at the scripted institution."""

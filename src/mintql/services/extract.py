@@ -1,8 +1,8 @@
 """Extraction: an institution's pages into the object store, untouched, before anything is read from them.
 
 A run is claimed with a lease and an attempt number. Pages lie under keys made of person, connection, run,
-attempt and page; they are recorded all at once when the last one is stored, so a run is either completely
-extracted or not at all, and the institution's cursor moves only with a run that was ingested.
+attempt and page (`services/raw_pages.py`); they are recorded all at once when the last one is stored, so a run is
+either completely extracted or not at all, and the institution's cursor moves only with a run that was ingested.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ from mintql.domain.errors import (
     InvalidInput,
 )
 from mintql.domain.months import first_day
-from mintql.gateways.objects import ObjectStore
+from mintql.gateways.objects import ObjectStore, ObjectStoreDown
 from mintql.gateways.vault import Sealed, Vault
-from mintql.institutions.base import AccountFailure, Connector, FetchRequest, RawPage, Spend, spend_freely
+from mintql.institutions.base import AccountFailure, Connector, FetchRequest, Spend, spend_freely
 from mintql.observing import context, metrics
 from mintql.services import alerts
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects, Job
 from mintql.services.extract_finish import Finisher
 from mintql.services.leftovers import hand_back, record_leftovers
+from mintql.services.raw_pages import FreshPages, PageWriter, run_prefix
 from mintql.services.sync import next_daily, tell_progress
 from mintql.store import connections, examinations
 from mintql.store import sync as store
@@ -48,7 +49,6 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=10)
 HEARTBEAT_SECONDS = 3.0
 FETCHES_AT_ONCE_MAX = 20
-PAGES_PER_RUN_MAX = 10_000
 HISTORY_DAYS = 730
 """How far back the first run of a connection reads, unless the operator says otherwise."""
 OVERLAP_DAYS = 14
@@ -63,10 +63,6 @@ CLAIMS_MAX = 120
 """A run that was begun this often and never came to an end, not even to a failure, takes its worker with it."""
 RETRY_SECONDS = (5, 30, 120, 600)
 """Pause before the second, third ... attempt."""
-GZIP_LEVEL = 1
-INLINE_BYTES_MAX = 32 * 1024
-"""Packing or unpacking so much takes less than handing it to a thread, and keeps the loop for a fraction of a
-millisecond."""
 PLAN_NAME = "plan.json.gz"
 """Beside an imported file lies the plan by which it is read."""
 
@@ -92,12 +88,14 @@ class Workplace:
     clock: Clock = field(default=utc_now)
     history_days: int = HISTORY_DAYS
     crowd: CrowdCache = field(default_factory=CrowdCache)
+    fresh: FreshPages = field(default_factory=FreshPages)
 
 
-async def extract(place: Workplace, keys: Sequence[RunKey]) -> None:
-    """Extract these runs, several at once, and hand those that are complete on to be ingested.
+async def extract(place: Workplace, keys: Sequence[RunKey]) -> list[RunKey]:
+    """Extract these runs, several at once; return those that are complete, for whoever called to ingest.
 
-    May be called twice, and may die anywhere: what is not claimable is left alone.
+    May be called twice, and may die anywhere: what is not claimable is left alone, and what is not ingested then is
+    found by the sweeper.
     """
     async with place.begin() as conn:
         runs = await store.claim_extraction(conn, keys, place.clock(), LEASE)
@@ -113,9 +111,7 @@ async def extract(place: Workplace, keys: Sequence[RunKey]) -> None:
 
     async with keep_leases(place, runs):
         complete = await asyncio.gather(*(one(run) for run in runs))
-    ready = [list(run.key) for run, done in zip(runs, complete, strict=True) if done]
-    if ready:
-        await place.perform(Effects(jobs=[Job("ingest", (ready,))]))
+    return [run.key for run, done in zip(runs, complete, strict=True) if done]
 
 
 @asynccontextmanager
@@ -144,34 +140,48 @@ async def keep_leases(place: Workplace, runs: Sequence[Claim]) -> AsyncIterator[
 
 async def _extract_one(place: Workplace, run: Extraction, finisher: Finisher) -> bool:
     """Fetch and store the pages of one run; True when they are complete."""
-    pages: list[StoredPage] = []
+    pages = PageWriter(place.objects, place.fresh, run)
     started_at = perf_counter()
     try:
         if run.attempt > 1:
             await record_leftovers(place.begin, place.objects, run)
-        brought = await (_adopt if run.import_id is not None else _fetch)(place, run, pages)
-        return await finisher.finish(Finished(run, pages, brought))
+        if run.import_id is not None:
+            return await finisher.finish(await _adopt(place, run))
+        brought = await _fetch(place, run, pages)
+        return await finisher.finish(Finished(run, pages.stored, brought))
     except InstitutionFailure as failure:
-        await settle_failure(place, run, failure, "queued", run.attempt, pages)
+        await settle_failure(place, run, failure, "queued", run.attempt, pages.stored)
     except InvalidInput as refused:
         # An address that was fine when the person gave it, and leads elsewhere by now.
         moved = AuthRequired(f"This institution cannot be reached where it was: {refused.message}")
-        await settle_failure(place, run, moved, "queued", run.attempt, pages)
+        await settle_failure(place, run, moved, "queued", run.attempt, pages.stored)
     except Exception:
         log.exception("extraction of run %s failed", run.key.run_id)
         ours = InternalFailure("Something went wrong on our side while fetching; it is tried again.")
-        await settle_failure(place, run, ours, "queued", run.attempt, pages)
+        await settle_failure(place, run, ours, "queued", run.attempt, pages.stored)
     finally:
         metrics.FETCH_SECONDS.of(run.institution_id).observe(perf_counter() - started_at)
     return False
 
 
-async def _fetch(place: Workplace, run: Extraction, pages: list[StoredPage]) -> Extracted:
-    """Fetch from the institution what the run is wanted for."""
+async def _fetch(place: Workplace, run: Extraction, pages: PageWriter) -> Extracted:
+    """Fetch from the institution what the run is wanted for, and store it, whatever comes of the rest."""
+    try:
+        brought = await _fetch_pages(place, run, pages)
+    except ObjectStoreDown:
+        raise
+    except Exception:
+        await pages.flush()
+        raise
+    await pages.flush()
+    return brought
+
+
+async def _fetch_pages(place: Workplace, run: Extraction, pages: PageWriter) -> Extracted:
     connector = _connector(place, run)
     spend = _spender(place, run, connector)
     if run.balances_only:
-        await _store_page(place, run, await connector.accounts(_credentials(place, run), spend), pages)
+        await pages.add(await connector.accounts(_credentials(place, run), spend))
         return Extracted(None, run.sync_cursor)
     history_days = min(connector.capabilities.history_days_max, place.history_days)
     request = _request(run, history_days, place.clock().date(), spend)
@@ -213,7 +223,7 @@ def _spender(place: Workplace, run: Extraction, connector: Connector) -> Spend:
     return spend
 
 
-async def _adopt(place: Workplace, run: Extraction, pages: list[StoredPage]) -> Extracted:
+async def _adopt(place: Workplace, run: Extraction) -> Finished:
     """Take over a file that a person sent, and the plan to read it by: both lie in the object store already."""
     async with place.begin() as conn:
         found = await store.import_of(conn, run.key.user_id, run.import_id) if run.import_id is not None else None
@@ -222,9 +232,11 @@ async def _adopt(place: Workplace, run: Extraction, pages: list[StoredPage]) -> 
     file_key, digest, size_bytes = found
     plan_key = f"{file_key.rpartition('/')[0]}/{PLAN_NAME}"
     plan = await asyncio.to_thread(gzip.decompress, await place.objects.get(plan_key))
-    pages.append(StoredPage(0, plan_key, hashlib.sha256(plan).digest(), len(plan), "application/json"))
-    pages.append(StoredPage(1, file_key, digest, size_bytes, "application/octet-stream"))
-    return Extracted(None, "")
+    pages = [
+        StoredPage(0, plan_key, hashlib.sha256(plan).digest(), len(plan), "application/json"),
+        StoredPage(1, file_key, digest, size_bytes, "application/octet-stream"),
+    ]
+    return Finished(run, pages, Extracted(None, ""))
 
 
 def _connector(place: Workplace, run: Extraction) -> Connector:
@@ -256,42 +268,21 @@ async def _store_pages(
     run: Extraction,
     connector: Connector,
     request: FetchRequest,
-    pages: list[StoredPage],
+    pages: PageWriter,
     failures: list[AccountFailure],
 ) -> str:
-    """Put each page into the object store as it comes; return the cursor after the last."""
+    """Take each page as it comes; return the cursor after the last."""
     cursor = run.sync_cursor
     async for page in connector.fetch(_credentials(place, run), request):
         if isinstance(page, AccountFailure):
             log.warning("an account of run %s was not fetched: %s", run.key.run_id, page.failure.code)
             failures.append(page)
             continue
-        await _store_page(place, run, page, pages)
+        await pages.add(page)
         cursor = page.cursor or cursor
         if run.reason != "daily":
-            await _tell_page(place, run, len(pages))
+            await _tell_page(place, run, pages.count)
     return cursor
-
-
-async def _store_page(place: Workplace, run: Extraction, page: RawPage, pages: list[StoredPage]) -> None:
-    if len(pages) == PAGES_PER_RUN_MAX:
-        raise InstitutionFailure(f"The institution gave more than {PAGES_PER_RUN_MAX} pages in one run.")
-    number = len(pages)
-    object_key = raw_key(run, number)
-    small = len(page.content) <= INLINE_BYTES_MAX
-    packed, digest = _pack(page.content) if small else await asyncio.to_thread(_pack, page.content)
-    await place.objects.put(object_key, packed, "application/gzip")
-    pages.append(StoredPage(number, object_key, digest, len(page.content), page.content_type))
-
-
-def _pack(content: bytes) -> tuple[bytes, bytes]:
-    """Return a page as it is stored, and the SHA-256 of it as it came."""
-    return gzip.compress(content, GZIP_LEVEL, mtime=0), hashlib.sha256(content).digest()
-
-
-def raw_key(run: Extraction, page: int) -> str:
-    """Return where a raw page lies: one key for each page of each attempt, never written twice."""
-    return f"raw/{run.key.user_id}/{run.connection_id}/{run.key.run_id}/{run.attempt}/{page:05d}.gz"
 
 
 def _credentials(place: Workplace, run: Extraction) -> Credentials:
@@ -330,8 +321,7 @@ async def _let_go(conn: Conn, run: Claim, pages: Sequence[StoredPage], now: date
     if await store.progress(conn, run.key) is not None:
         await store.insert_raw_objects(conn, [(run.key, run.attempt, pages)], "abandoned")
         return
-    prefix = f"raw/{run.key.user_id}/{run.connection_id}/{run.key.run_id}/"
-    await connections.doom_objects(conn, run.key.user_id, prefix, now)
+    await connections.doom_objects(conn, run.key.user_id, run_prefix(run), now)
 
 
 async def settle_failure(

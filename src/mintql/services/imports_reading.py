@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from mintql.institutions.files.base import FILE_BYTES_MAX, FileUnreadable
 from mintql.institutions.files.options import AS_FOUND, ReadOptions
 from mintql.institutions.files.reading import PREVIEW_ROWS, Preview, preview
-from mintql.services.extract import GZIP_LEVEL
+from mintql.services.raw_pages import GZIP_LEVEL
 
 T = TypeVar("T")
 

@@ -6,8 +6,6 @@ A worker that is told to stop hands its runs back; of one that is killed, the ne
 from __future__ import annotations
 
 import asyncio
-import gzip
-import hashlib
 import logging
 import zlib
 from collections.abc import Callable, Sequence
@@ -15,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime
 
 from mintql.gateways.objects import ObjectMissing, ObjectStore, ObjectStoreDown
+from mintql.services.raw_pages import attempt_and_page, run_prefix, unpack
 from mintql.store import sync as store
 from mintql.store.queries import Conn
 from mintql.store.sync import Claim, Extraction, StoredPage
@@ -64,16 +63,15 @@ async def _unknown(begin: Begin, objects: ObjectStore, run: Extraction) -> dict[
     """Return the pages of earlier attempts that the database does not know."""
     async with begin() as conn:
         known = await store.object_keys_of_run(conn, run.key)
-    prefix = f"raw/{run.key.user_id}/{run.connection_id}/{run.key.run_id}/"
     found: dict[int, list[StoredPage]] = {}
-    async for object_key in objects.list(prefix):
-        attempt, _, name = object_key.removeprefix(prefix).partition("/")
-        number = name.removesuffix(".gz")
-        if object_key in known or not (attempt.isdigit() and number.isdigit() and int(attempt) < run.attempt):
+    async for object_key in objects.list(run_prefix(run)):
+        told = attempt_and_page(run, object_key)
+        if told is None or object_key in known or told[0] >= run.attempt:
             continue
         with suppress(ObjectMissing, OSError, EOFError, zlib.error):
-            content = await asyncio.to_thread(gzip.decompress, await objects.get(object_key))
-            digest = hashlib.sha256(content).digest()
-            page = StoredPage(int(number), object_key, digest, len(content), "application/octet-stream")
-            found.setdefault(int(attempt), []).append(page)
+            pages = enumerate((await unpack(await objects.get(object_key))).items(), told[1])
+            found.setdefault(told[0], []).extend(
+                StoredPage(number, object_key, digest, len(content), "application/octet-stream")
+                for number, (digest, content) in pages
+            )
     return found

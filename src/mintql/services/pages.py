@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
@@ -18,15 +17,13 @@ from mintql.gateways.objects import ObjectMissing, ObjectStoreDown
 from mintql.institutions.base import Connector
 from mintql.institutions.imported import ImportedFile, parse_import
 from mintql.observing.context import masked_key
-from mintql.services.extract import INLINE_BYTES_MAX, Workplace, settle_failure
+from mintql.services.extract import Workplace, settle_failure
+from mintql.services.raw_pages import unpack
 from mintql.store.sync import Ingestion, RawObject
 
 log = logging.getLogger(__name__)
 
 OBJECTS_AT_ONCE_MAX = 20
-PAGE_BYTES_MAX = 64 * 1024 * 1024
-UNPACKED_TIMES = 8
-"""How many times as large a page of JSON is when it is unpacked, or a little less."""
 
 
 @dataclass(slots=True)
@@ -81,9 +78,10 @@ async def read_run(place: Workplace, run: Ingestion, objects: list[RawObject]) -
     dead: dict[RawObjectId, str] = {}
     pages: list[ParsedPage] = []
     digests: set[bytes] = set()
+    contents = Contents(place)
     for item in objects:
         try:
-            page = await _read_page(place, connector, item)
+            page = await _read_page(contents, connector, item)
             # The same bytes once more say nothing more, even of rows that have no ids to tell them apart by.
             pages.append(ParsedPage() if item.sha256 in digests else page)
             digests.add(item.sha256)
@@ -107,7 +105,8 @@ def _open_windows(run: Ingestion, folded: Folded) -> None:
 async def _read_import(place: Workplace, run: Ingestion, objects: list[RawObject]) -> Work:
     """Read an imported file by the plan that lies beside it: its two pages belong together, or to nothing."""
     try:
-        plan, content = [await _content(place, item) for item in objects]
+        contents = Contents(place)
+        plan, content = [await contents.of(item) for item in objects]
         # In a thread, because a large file takes its time.
         said, folded = await asyncio.to_thread(_fold_import, plan, content)
     except (PageUnreadable, ValueError, ProtocolError) as problem:
@@ -122,10 +121,10 @@ def _fold_import(plan: bytes, content: bytes) -> tuple[ImportedFile, Folded]:
     return said, fold([ParsedPage(), replace(said.page, windows=windows)])
 
 
-async def _read_page(place: Workplace, connector: Connector | None, item: RawObject) -> ParsedPage:
+async def _read_page(contents: Contents, connector: Connector | None, item: RawObject) -> ParsedPage:
     if connector is None:
         raise PageUnreadable("this server no longer offers the institution")
-    content = await _content(place, item)
+    content = await contents.of(item)
     try:
         return connector.parse(content)
     except ProtocolError as error:
@@ -135,25 +134,30 @@ async def _read_page(place: Workplace, connector: Connector | None, item: RawObj
         raise PageUnreadable(f"the parser failed on it ({type(error).__name__})") from error
 
 
-async def _content(place: Workplace, item: RawObject) -> bytes:
-    """Return a page as the institution sent it; raise `PageUnreadable` when it is not that any more."""
-    try:
-        packed = await place.objects.get(item.object_key)
-        small = len(packed) * UNPACKED_TIMES <= INLINE_BYTES_MAX
-        content, digest = _unpack(packed) if small else await asyncio.to_thread(_unpack, packed)
-    except ObjectMissing:
-        raise PageUnreadable("it is missing from the object store") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise PageUnreadable(f"it cannot be unpacked: {error}") from None
-    if digest != item.sha256:
-        raise PageUnreadable("its checksum is not the one recorded when it was stored")
-    return content
+class Contents:
+    """The stored pages of one run; an object that holds several of them is read once."""
 
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
+        self._key = ""
+        self._pages: dict[bytes, bytes] = {}
 
-def _unpack(packed: bytes) -> tuple[bytes, bytes]:
-    """Return a page as it came, and the SHA-256 of that."""
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    content = unpacker.decompress(packed, PAGE_BYTES_MAX)
-    if unpacker.unconsumed_tail:
-        raise EOFError(f"it is larger than {PAGE_BYTES_MAX} bytes")
-    return content, hashlib.sha256(content).digest()
+    async def of(self, item: RawObject) -> bytes:
+        """Return a page as the institution sent it; raise `PageUnreadable` when it is not that any more."""
+        fresh = self._place.fresh.take(item.sha256)
+        if fresh is not None:
+            return fresh
+        if item.object_key != self._key:
+            self._pages, self._key = await self._read(item.object_key), item.object_key
+        try:
+            return self._pages[item.sha256]
+        except KeyError:
+            raise PageUnreadable("its checksum is not the one recorded when it was stored") from None
+
+    async def _read(self, key: str) -> dict[bytes, bytes]:
+        try:
+            return await unpack(await self._place.objects.get(key))
+        except ObjectMissing:
+            raise PageUnreadable("it is missing from the object store") from None
+        except (OSError, EOFError, zlib.error) as error:
+            raise PageUnreadable(f"it cannot be unpacked: {error}") from None

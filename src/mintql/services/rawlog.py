@@ -30,9 +30,10 @@ from mintql.domain.institutions import ProviderTransaction
 from mintql.domain.money import to_decimal_text
 from mintql.domain.months import first_day, month_text
 from mintql.gateways.objects import ObjectConflict
-from mintql.services.extract import GZIP_LEVEL, Workplace
+from mintql.services.extract import Workplace
 from mintql.services.fingerprints import fingerprints_of, unpack
 from mintql.services.pages import Work
+from mintql.services.raw_pages import GZIP_LEVEL
 from mintql.store import ingest as store
 from mintql.store import raw_log as index
 from mintql.store.sync import Ingestion

@@ -45,7 +45,7 @@ async def remove_doomed(place: Workplace) -> int:
 
 def _belongs(item: Doomed) -> bool:
     """Tell whether a prefix is within what belongs to its person, which the database checks as well."""
-    if re.fullmatch(rf"raw/{item.user_id}/([A-Za-z0-9_-]+/)+", item.prefix):
+    if re.fullmatch(rf"raw/{item.user_id}/([A-Za-z0-9_-]+/)+([0-9]+-)?", item.prefix):
         return True
     log.error(
         "nothing is removed under %r: it is not what person %s can have asked for",

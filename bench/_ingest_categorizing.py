@@ -7,7 +7,7 @@ import time
 
 from _ingest_people import first_rows
 
-from mintql.domain.merchants import remembered
+from mintql.domain.merchant_memory import remembered
 from mintql.services.categorize import Clues, default_categorizer
 from mintql.services.heap import settle_heap
 

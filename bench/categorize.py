@@ -30,7 +30,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mintql.data import load_seller_index
-from mintql.domain.merchants import Merchant, normalize, remembered
+from mintql.domain.merchant_memory import remembered
+from mintql.domain.merchants import Merchant, normalize
 from mintql.services.categorize import Categorizer, Clues, default_categorizer
 
 SHARED = "MINTQL_SHARED_DATA"

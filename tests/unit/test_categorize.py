@@ -19,7 +19,8 @@ from mintql.data import (
 from mintql.domain.categories import UNCATEGORIZED, CategorySource
 from mintql.domain.countries import EVERYWHERE
 from mintql.domain.keywords import NOT_FOUND, KeywordIndex
-from mintql.domain.merchants import MEMO_SIZE, normalize
+from mintql.domain.merchant_memory import MEMO_SIZE
+from mintql.domain.merchants import normalize
 from mintql.domain.sellers import TELLING, Direction, Keyword, SellerColumns, SellerIndex
 from mintql.services.categorize import Categorizer, Clues, default_categorizer
 from mintql.services.knowledge import Knowledge

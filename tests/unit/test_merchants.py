@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mintql.domain.merchants import LENGTH_MAX, MEMO_SIZE, normalize, remembered, remembered_form
+from mintql.domain.merchant_memory import MEMO_SIZE, remembered, remembered_form
+from mintql.domain.merchants import LENGTH_MAX, normalize
 
 PIECES = [
     *(

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from mintql.domain.ids import UserId
-from mintql.domain.merchants import remembered
+from mintql.domain.merchant_memory import remembered
 from mintql.domain.money import parse_minor
 from mintql.services.categorize import Clues, default_categorizer
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 from typing import NamedTuple
 
 from mintql.domain.merchant_aliases import ALIASES
@@ -44,8 +43,6 @@ from mintql.domain.merchant_words import (
 LENGTH_MAX = 255
 ROUNDS_MAX = LENGTH_MAX
 """Each round but the last takes at least a character."""
-MEMO_SIZE = 1 << 15
-"""Results that a process remembers, some 500 bytes each: the sellers of a large batch, again and again."""
 REFERENCE_DIGITS_MIN = 3
 FRONT_REFERENCE_DIGITS_MIN = 5
 """A number before the name may be a part of it, as in `407 ETR`; a longer one is a reference."""
@@ -66,8 +63,6 @@ _KEY_GAPS = str.maketrans(
 )
 _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
-_LONG_NUMBER = re.compile(r"(?<!\S)[0-9]{5,}(?!\S)")
-_ANY_NUMBER = "00000"
 _SPECIAL_FIRST = frozenset((*LEADS, *PROCESSORS_WITHOUT_STAR, *ALIASES, "UPI"))
 """First words that may be something else than the beginning of a name."""
 
@@ -146,23 +141,6 @@ def _is_plain(words: list[str], text: str) -> bool:
 
 
 _UNKNOWN = Merchant(UNKNOWN_KEY, UNKNOWN_NAME.upper())
-remembered_form = lru_cache(maxsize=MEMO_SIZE)(normalize)
-"""`normalize` that remembers what it was asked lately; bounded, and safe from several threads."""
-
-
-def remembered(description: str) -> Merchant:
-    """Do what `normalize` does, and remember what was asked lately.
-
-    Long numbers that are words are references, whichever they are: texts that differ in them alone are read once.
-    Where one turns out to be a part of the name, the text is read as it is.
-    """
-    form = _LONG_NUMBER.sub(_same_length, description)
-    found = remembered_form(form)
-    return found if form == description or _ANY_NUMBER not in found.text else remembered_form(description)
-
-
-def _same_length(number: re.Match[str]) -> str:
-    return "0" * len(number[0])
 
 
 def key_form(text: str) -> str:

@@ -26,7 +26,8 @@ from mintql.domain.countries import currency_countries
 from mintql.domain.hints import CategoryHint
 from mintql.domain.ids import CategoryId
 from mintql.domain.keywords import NOT_FOUND, KeywordIndex
-from mintql.domain.merchants import MEMO_SIZE, Merchant
+from mintql.domain.merchant_memory import MEMO_SIZE
+from mintql.domain.merchants import Merchant
 from mintql.domain.reasons import code_detail, keyword_detail, reason, seller_detail
 from mintql.domain.sellers import Keyword, MerchantCode, SellerIndex, SellerMatch
 

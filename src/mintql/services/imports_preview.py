@@ -12,7 +12,7 @@ from mintql.domain.ids import AccountId, CategoryId, ImportId, TransactionId, Us
 from mintql.domain.ingest import StoredRow, fold
 from mintql.domain.institutions import AccountKind, ProviderTransaction, RejectedRow
 from mintql.domain.matching import SAME_PURCHASE_DAYS, Coverage, match_same_purchase, with_run
-from mintql.domain.merchants import remembered
+from mintql.domain.merchant_memory import remembered
 from mintql.domain.periods import Period
 from mintql.domain.rules import RuleClues
 from mintql.institutions.files.base import ParsedFile, Statement

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from mintql.domain.categories import Categorization, CategorySource
 from mintql.domain.ids import CategoryId
 from mintql.domain.ingest import NOTHING_PERSONAL, Personal, joined_code
-from mintql.domain.merchants import MEMO_SIZE, Merchant
+from mintql.domain.merchant_memory import MEMO_SIZE
+from mintql.domain.merchants import Merchant
 from mintql.services.categorize import Clues, default_categorizer
 from mintql.services.transfer_clues import may_be_found
 

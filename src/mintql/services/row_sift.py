@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from mintql.domain.ingest import AccountRows, Folded
 from mintql.domain.institutions import ProviderTransaction, RejectedRow
-from mintql.domain.merchants import remembered
+from mintql.domain.merchant_memory import remembered
 from mintql.services.fingerprints import fingerprints_of, unpack
 from mintql.services.row_plan import AccountWork, Candidate, Slice
 from mintql.store.ingest import KnownAccount

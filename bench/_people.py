@@ -41,7 +41,7 @@ SELECT user_id, nextval('transaction_ids'), user_id, place, current_date - {days
         || ' ' || lpad(place::text, 7, '0'),
     initcap(seller), seller
 FROM {source},
-    LATERAL (SELECT random() AS dice, random() AS other) AS thrown,
+    LATERAL (SELECT random() + 0 * place AS dice, random() + 0 * place AS other OFFSET 0) AS thrown,
     LATERAL (SELECT format('seller%s %s', lpad((other ^ 3 * 2500)::int::text, 4, '0'),
         (ARRAY['market', 'cafe', 'oil', 'store'])[1 + place % 4]) AS seller) AS named
 """

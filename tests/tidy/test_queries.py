@@ -54,7 +54,7 @@ API_NOUNS = (
     "rates",
     "rules",
     "rules_past",
-    "search_months",
+    "search_index",
     "second_factors",
     "runs_read",
     "sessions",

@@ -19,7 +19,7 @@ from mintql.services import (
     notices_connections,
     notices_transactions,
     recurring_detection,
-    search_months,
+    search_index_build,
 )
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Begin, Clock
@@ -121,7 +121,7 @@ async def _read_ahead(begin: Begin, user_id: UserId, now: datetime) -> Ahead | N
     async with begin() as conn:
         if await _changed(conn, user_id, now) is not None:
             return None
-        await search_months.rebuild(conn, user_id)
+        await search_index_build.keep_up(conn, user_id, now)
         return await recurring_detection.read_ahead(conn, user_id, now)
 
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Final, cast
 
 from mintql.domain.errors import InvalidInput
 from mintql.domain.ids import UserId
-from mintql.domain.months import add_months, first_day
 from mintql.domain.spelling import meant
 from mintql.domain.wording import shown
-from mintql.services import search_months
+from mintql.services import search_index
 from mintql.services.transactions import FILTER_TEXT_LENGTH_MAX, as_spelled, check_text
 from mintql.store import transactions_search as store
 from mintql.store.queries import Conn
 from mintql.store.transactions_read import Key, TransactionFilter, TransactionRow
-from mintql.store.transactions_search import WORDS_MAX, AmountKey, Words
+from mintql.store.transactions_search import WORDS_MAX, AmountKey, Stretch, Words
 
 COUNTED_MAX = 1_000
 PIECE_LENGTH: Final = 3
@@ -99,8 +97,11 @@ async def search(conn: Conn, user_id: UserId, asked: Search, after: Place | None
     that finds nothing either, any words that are like them will do. Later pages are read as the first one was.
     """
     asked = Search(asked.words, await as_spelled(conn, user_id, asked.wanted), asked.sort, asked.ascending)
+    corrections: Mapping[str, Sequence[str]] = {}
     for reading in [after.reading] if after else Reading:
-        found = await _read(conn, user_id, asked, reading, after, size)
+        if reading is Reading.CORRECTED or after:
+            corrections = {} if reading is Reading.AS_WRITTEN else await _corrections(conn, user_id, asked.words)
+        found = await _read(conn, user_id, asked, (reading, corrections), after, size)
         if found is not None and (found.rows or after):
             return found
     return Found((), has_next=False, reading=Reading.AS_WRITTEN, words=_words(asked, {}))
@@ -109,21 +110,32 @@ async def search(conn: Conn, user_id: UserId, asked: Search, after: Place | None
 async def count(conn: Conn, user_id: UserId, asked: Search, words: Words) -> int:
     """Return how many transactions `search` finds in all, `COUNTED_MAX` + 1 for more than `COUNTED_MAX`."""
     wanted, counted = await as_spelled(conn, user_id, asked.wanted), 0
-    for part in await search_months.narrowed(conn, user_id, wanted, words.any_of):
-        counted += await store.count_up_to(conn, user_id, part, words, COUNTED_MAX + 1 - counted)
+    whole = Stretch(wanted.newest, wanted.oldest)
+    async for stretches in search_index.lots(conn, user_id, whole, words.any_of):
+        counted += await store.count_up_to(conn, user_id, wanted, words, stretches, COUNTED_MAX + 1 - counted)
+        if counted > COUNTED_MAX:
+            break
     return counted
 
 
+async def _corrections(conn: Conn, user_id: UserId, words: Sequence[str]) -> dict[str, list[str]]:
+    """Return for words that no seller is called by what they may have been meant to be."""
+    known = await search_index.seller_words(conn, user_id)
+    return {word: texts for word in words if (texts := meant(word, known))}
+
+
 async def _read(
-    conn: Conn, user_id: UserId, asked: Search, reading: Reading, after: Place | None, size: int
+    conn: Conn,
+    user_id: UserId,
+    asked: Search,
+    how: tuple[Reading, Mapping[str, Sequence[str]]],
+    after: Place | None,
+    size: int,
 ) -> Found | None:
-    """Return the page as one reading has it, None where that is no other than the one before."""
-    corrections: dict[str, list[str]] = {}
-    if reading is not Reading.AS_WRITTEN:
-        known = await store.seller_words(conn, user_id)
-        corrections = {word: texts for word in asked.words if (texts := meant(word, known))}
-        if reading is Reading.CORRECTED and not corrections:
-            return None
+    """Return the page as one reading has it, with its corrections; None where that is no other than the one before."""
+    reading, corrections = how
+    if reading is Reading.CORRECTED and not corrections:
+        return None
     words = _words(asked, corrections, alike=reading is Reading.ALIKE)
     if reading is Reading.ALIKE and words.alike is None:
         return None
@@ -145,21 +157,16 @@ async def _page(
 async def _by_day(
     conn: Conn, user_id: UserId, asked: Search, words: Words, after: Key | None, limit: int
 ) -> list[TransactionRow]:
-    """Walk the newest months at once, where most words are found, and then those that may have the words."""
-    newest = await search_months.newest_kept(conn, user_id)
-    if newest is None:
-        return await store.by_day(conn, user_id, asked.wanted, words, after, not asked.ascending, limit)
-    wanted, rows = asked.wanted, list[TransactionRow]()
-    if not asked.ascending:
-        first = add_months(first_day(after[0]) if after else newest, -1)
-        recent = search_months.between(wanted, first, None)
-        rows = await store.by_day(conn, user_id, recent, words, after, True, limit)
-        if len(rows) == limit:
-            return rows
-        wanted = search_months.between(wanted, None, first - timedelta(days=1))
-    parts = await search_months.narrowed(conn, user_id, wanted, words.any_of)
-    for part in reversed(parts) if asked.ascending else parts:
-        rows += await store.by_day(conn, user_id, part, words, after, not asked.ascending, limit - len(rows))
+    newest, oldest = asked.wanted.newest, asked.wanted.oldest
+    if after is not None and asked.ascending:
+        oldest = max(oldest, (after[0], after[1] + 1))
+    elif after is not None:
+        newest = min(newest, (after[0], after[1] - 1))
+    rows: list[TransactionRow] = []
+    newest_first = not asked.ascending
+    whole = Stretch(newest, oldest)
+    async for stretches in search_index.lots(conn, user_id, whole, words.any_of, newest_first=newest_first):
+        rows += await store.by_day(conn, user_id, asked.wanted, words, stretches, newest_first, limit - len(rows))
         if len(rows) == limit:
             break
     return rows
@@ -169,8 +176,9 @@ async def _by_amount(
     conn: Conn, user_id: UserId, asked: Search, words: Words, after: AmountKey | None, limit: int
 ) -> list[tuple[AmountKey, TransactionRow]]:
     found: list[tuple[AmountKey, TransactionRow]] = []
-    for part in await search_months.narrowed(conn, user_id, asked.wanted, words.any_of):
-        found += await store.by_amount(conn, user_id, part, words, after, asked.ascending, limit)
+    whole = Stretch(asked.wanted.newest, asked.wanted.oldest)
+    async for stretches in search_index.lots(conn, user_id, whole, words.any_of):
+        found += await store.by_amount(conn, user_id, asked.wanted, words, stretches, after, asked.ascending, limit)
     return sorted(found, key=lambda item: item[0])[:limit]
 
 

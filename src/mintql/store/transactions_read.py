@@ -192,11 +192,12 @@ def page_arguments(
     user_id: UserId, newest: Key, oldest: Key, limit: int, wanted: TransactionFilter
 ) -> tuple[object, ...]:
     """Return $1 to $16 of every query that pages transactions: person, keys, number of rows, and the filter."""
+    return user_id, *newest, *oldest, limit, *filter_arguments(wanted)
+
+
+def filter_arguments(wanted: TransactionFilter) -> tuple[object, ...]:
+    """Return what these queries are told of a filter besides its days."""
     return (
-        user_id,
-        *newest,
-        *oldest,
-        limit,
         None if wanted.account_ids is None else sorted(wanted.account_ids),
         None if wanted.category_ids is None else sorted(wanted.category_ids),
         wanted.pending,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from mintql.domain.ids import TransactionId, UserId
 from mintql.store.queries import Conn, load
@@ -14,7 +14,7 @@ from mintql.store.transactions_read import (
     TransactionFilter,
     TransactionRow,
     escape_like,
-    page_arguments,
+    filter_arguments,
 )
 
 SQL = load("transactions_search")
@@ -37,6 +37,13 @@ class Words:
     amounts: bool = False
 
 
+class Stretch(NamedTuple):
+    """A stretch of a person's transactions, by its newest and its oldest key, both included."""
+
+    newest: Key
+    oldest: Key
+
+
 AmountKey = tuple[int, TransactionId]
 """Place in the order by amount: (signed ten thousandths of the unit, least first; transaction_id)."""
 
@@ -46,17 +53,13 @@ async def by_day(
     user_id: UserId,
     wanted: TransactionFilter,
     words: Words,
-    after: Key | None,
+    stretches: Sequence[Stretch],
     newest_first: bool,
     limit: int,
 ) -> list[TransactionRow]:
-    """Return the next transactions with the words behind a key, by day."""
-    newest = min(after, wanted.newest) if after and newest_first else wanted.newest
-    oldest = max(after, wanted.oldest) if after and not newest_first else wanted.oldest
+    """Return the first transactions of some stretches that have the words, by day."""
     query = SQL.newest_first if newest_first else SQL.oldest_first
-    return await conn.fetch(
-        query, *_arguments(user_id, newest, oldest, limit, wanted, words), record_class=TransactionRow
-    )
+    return await conn.fetch(query, *_arguments(user_id, stretches, limit, wanted, words), record_class=TransactionRow)
 
 
 async def by_amount(
@@ -64,15 +67,16 @@ async def by_amount(
     user_id: UserId,
     wanted: TransactionFilter,
     words: Words,
+    stretches: Sequence[Stretch],
     after: AmountKey | None,
     least_first: bool,
     limit: int,
 ) -> list[tuple[AmountKey, TransactionRow]]:
-    """Return the next transactions with the words behind a key, by signed amount; each with its own key."""
+    """Return the next transactions of some stretches with the words behind a key, by signed amount, with their keys."""
     key, transaction_id = (None, None) if after is None else after
     rows = await conn.fetch(
         SQL.by_amount,
-        *_arguments(user_id, wanted.newest, wanted.oldest, limit, wanted, words),
+        *_arguments(user_id, stretches, limit, wanted, words),
         1 if least_first else -1,
         None if key is None else Decimal(key),
         transaction_id,
@@ -81,11 +85,11 @@ async def by_amount(
     return [((int(row["sort_key"]), row.transaction_id), row) for row in rows]
 
 
-async def count_up_to(conn: Conn, user_id: UserId, wanted: TransactionFilter, words: Words, limit: int) -> int:
-    """Return how many transactions have the words, `limit` at most."""
-    return int(
-        await conn.fetchval(SQL.count_up_to, *_arguments(user_id, wanted.newest, wanted.oldest, limit, wanted, words))
-    )
+async def count_up_to(
+    conn: Conn, user_id: UserId, wanted: TransactionFilter, words: Words, stretches: Sequence[Stretch], limit: int
+) -> int:
+    """Return how many transactions of some stretches have the words, `limit` at most."""
+    return int(await conn.fetchval(SQL.count_up_to, *_arguments(user_id, stretches, limit, wanted, words)))
 
 
 async def seller_words(conn: Conn, user_id: UserId) -> set[str]:
@@ -96,11 +100,17 @@ async def seller_words(conn: Conn, user_id: UserId) -> set[str]:
 
 
 def _arguments(
-    user_id: UserId, newest: Key, oldest: Key, limit: int, wanted: TransactionFilter, words: Words
+    user_id: UserId, stretches: Sequence[Stretch], limit: int, wanted: TransactionFilter, words: Words
 ) -> list[object]:
     patterns = [[f"%{escape_like(text)}%" for text in texts] for texts in words.any_of]
     return [
-        *page_arguments(user_id, newest, oldest, limit, wanted),
+        user_id,
+        [stretch.newest[0] for stretch in stretches],
+        [stretch.newest[1] for stretch in stretches],
+        [stretch.oldest[0] for stretch in stretches],
+        [stretch.oldest[1] for stretch in stretches],
+        limit,
+        *filter_arguments(wanted),
         *patterns,
         *[None] * (WORDS_MAX - len(patterns)),
         words.alike,

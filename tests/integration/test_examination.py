@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -45,7 +45,7 @@ async def names(conn, person):
     return {found.merchant for found in await recurring_read.shown(conn, person.user_id, Wanted())}
 
 
-async def test_only_sellers_with_changes_or_series_are_read_after_the_first_look(conn, person):
+async def test_only_sellers_with_changes_are_read_after_the_first_look(conn, person):
     await pay(conn, person, monthly(12, 14), -1_549)
     await pay(conn, person, monthly(3, 1), -500, merchant="Once")
     (asked,) = await examine(conn, person)
@@ -54,11 +54,33 @@ async def test_only_sellers_with_changes_or_series_are_read_after_the_first_look
 
     await pay(conn, person, monthly(20, 14), -999, merchant="Gym")
     (asked,) = await examine(conn, person, NOW + timedelta(days=1))
-    assert asked[-1] == ["gym", "netflix"]
+    assert asked[-1] == ["gym"]
     assert await names(conn, person) == {"Netflix", "Gym"}
 
     (asked,) = await examine(conn, person, NOW + timedelta(days=2))
-    assert asked[-1] == ["gym", "netflix"], "nothing changed: those with series alone"
+    assert asked[-1] == []
+
+
+async def test_series_that_wait_for_a_payment_and_money_in_are_looked_at_without_changes(conn, person):
+    await pay(conn, person, monthly(12, 14), -1_549)
+    await pay(conn, person, monthly(20, 14), -999, merchant="Gym")
+    await pay(conn, person, monthly(1, 14), 300_000, merchant="Employer", slug="paycheck")
+    await examine(conn, person)
+    (asked,) = await examine(conn, person, NOW + timedelta(days=1))
+    assert asked[-1] == ["employer"]
+
+    later = datetime(2026, 12, 15, tzinfo=UTC)
+    await conn.execute("UPDATE recurring_looks SET whole_at = $1", later)
+    (asked,) = await examine(conn, person, later)
+    assert asked[-1] == ["employer", "netflix"]
+
+    later = datetime(2027, 3, 15, tzinfo=UTC)
+    await conn.execute("UPDATE recurring_looks SET whole_at = $1", later)
+    await conn.execute("UPDATE connections SET last_success_at = $1", later)
+    await examine(conn, person, later)
+    assert await conn.fetchval("SELECT bool_and(ended) FROM recurring_series")
+    (asked,) = await examine(conn, person, later)
+    assert asked[-1] == ["employer"], "what has ended waits for nothing"
 
 
 async def test_all_sellers_are_read_again_after_a_week(conn, person):

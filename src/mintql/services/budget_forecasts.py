@@ -20,6 +20,7 @@ from mintql.services.effects import Effects
 from mintql.services.notices import raise_notices
 from mintql.services.recurring import EXPECTED_FROM, expected_between
 from mintql.store import budgets as store
+from mintql.store.notable import told_subjects
 from mintql.store.queries import Conn
 
 TOLD_PERCENT_MIN = 5
@@ -42,9 +43,10 @@ async def outlooks(conn: Conn, user_id: UserId, budgets: Sequence[Budget]) -> li
     today = running[0].today
     since = min(budget.limit.period.first for budget in running) - HABIT_DAYS * DAY
     until = max(budget.limit.period.last for budget in running)
-    rows = await store.daily_spending(conn, user_id, since, today, EXPECTED_FROM)
+    leaves = {leaf for budget in running for leaf in leaves_of(budget.tree, budget.limit.category_id)}
+    rows = await store.daily_spending(conn, user_id, since, today, EXPECTED_FROM, leaves)
     expected = await expected_between(conn, user_id, today, until)
-    known_since = min((row.posted_on for row in rows), default=today)
+    known_since = await store.spends_since(conn, user_id, since, today, EXPECTED_FROM) or today
     return [_outlook(_course(budget, rows, expected, known_since)) if _runs(budget) else None for budget in budgets]
 
 
@@ -97,6 +99,9 @@ async def forecast_notices(conn: Conn, user_id: UserId, now: datetime) -> Effect
         for budget in await measured_budgets(conn, holder, limits)
         if budget.state is not ThresholdState.EXCEEDED and budget.limit.available_minor > 0 and not budget.is_noise
     ]
+    # What was told is not told again, and need not be worked out: days of many budgets are many transactions.
+    told = await told_subjects(conn, user_id, [NoticeKind.BUDGET_FORECAST], map(_subject, budgets))
+    budgets = [budget for budget in budgets if _subject(budget) not in told]
     found = zip(budgets, await outlooks(conn, user_id, budgets), strict=True)
     notices = [
         _notice(user_id, budget, outlook.forecast)
@@ -110,6 +115,11 @@ def _is_news(item: Forecast) -> bool:
     return item.over_minor * 100 > item.available_minor * TOLD_PERCENT_MIN
 
 
+def _subject(budget: Budget) -> str:
+    limit = budget.limit
+    return f"budget {limit.category_id} {limit.currency} {limit.period.first} {limit.revision}"
+
+
 def _notice(user_id: UserId, budget: Budget, item: Forecast) -> NewNotice:
     limit = budget.limit
     spent, available, over, left = (
@@ -119,7 +129,7 @@ def _notice(user_id: UserId, budget: Budget, item: Forecast) -> NewNotice:
     return NewNotice(
         user_id=user_id,
         kind=NoticeKind.BUDGET_FORECAST,
-        subject=f"budget {limit.category_id} {limit.currency} {limit.period.first} {limit.revision}",
+        subject=_subject(budget),
         title=f"{budget.name}: on pace to exceed the budget",
         body=f"Your {budget.name} budget for {period_words(limit.period)} is on pace to reach {spent} of {available} "
         f"by {limit.period.last.day} {limit.period.last:%B}, {over} too much. {left} is left until then. {item.basis}",

@@ -69,12 +69,13 @@ async def look(
     today = local_date(now, user.time_zone)
     since = today - timedelta(days=HISTORY_DAYS)
     tree = await tree_of(conn, user_id)
-    before = await store.stored(conn, user_id)
+    stored = await store.stored(conn, user_id)
+    before = stored if only is None else _may_change(stored, only, today)
     sellers = await _looked_at(conn, user_id, before, tree, today, only, ahead)
     known = await known_until(conn, user_id, user.time_zone, today)
     there = await store.there(conn, user_id, {one for series in before for one in series.transaction_ids})
     settled = settle(before, sellers, known, there, since)
-    fresh = await _write(conn, user_id, settled, len(before), now)
+    fresh = await _write(conn, user_id, settled, len(stored), now)
     effects = Effects(changed={user_id} if settled.written or settled.gone else set())
     seq = await changes.latest_seq(conn, user_id)
     looked_before = await store.note_look(conn, user_id, now, seq, whole=only is None)
@@ -86,6 +87,19 @@ async def look(
     return effects
 
 
+def _may_change(stored: Sequence[Series], only: Collection[str], today: date) -> list[Series]:
+    """Return the series that may be others than they were written, when transactions of the sellers `only` changed.
+
+    Of others, those that wait for a payment may have ended. Money in is looked at in any case: what it came to in a
+    year is the person's income, and is not written.
+    """
+    keys = {
+        *only,
+        *(one.merchant_key for one in stored if not one.outgoing or (not one.ended and one.next_on <= today)),
+    }
+    return [one for one in stored if one.merchant_key in keys]
+
+
 async def _looked_at(
     conn: Conn,
     user_id: UserId,
@@ -95,7 +109,7 @@ async def _looked_at(
     only: Collection[str] | None,
     ahead: Ahead | None,
 ) -> list[Seller]:
-    """Return the sellers to look at: those with changes and those with series, or all, most of them read ahead."""
+    """Return the sellers to look at: those with changes and those of series, or all, most of them read ahead."""
     if only is not None:
         return await _sellers(conn, user_id, before, tree, today, {*only, *(one.merchant_key for one in before)})
     changed = None if ahead is None else await changed_sellers(conn, user_id, ahead.seq, CHANGES_MAX)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -143,11 +143,20 @@ async def sums(conn: Conn, periods: Sequence[tuple[UserId, Period]]) -> dict[tup
 
 
 async def daily_spending(
-    conn: Conn, user_id: UserId, first: date, last: date, confidence_min: int
+    conn: Conn, user_id: UserId, first: date, last: date, confidence_min: int, categories: Collection[CategoryId]
 ) -> list[DaySpending]:
-    """Return what was spent by day beside what recurs with this confidence, in percent, or by the person's word."""
-    rows = await conn.fetch(SQL.daily_spending, user_id, first, last, confidence_min)
+    """Return what was spent by day in some categories, beside what recurs.
+
+    That is what does with this confidence, in percent, or by the person's word.
+    """
+    rows = await conn.fetch(SQL.daily_spending, user_id, first, last, confidence_min, sorted(categories))
     return [DaySpending(**dict(row)) for row in rows]
+
+
+async def spends_since(conn: Conn, user_id: UserId, first: date, last: date, confidence_min: int) -> date | None:
+    """Return the first of these days on which money moved beside what recurs, None where it did on none."""
+    day: date | None = await conn.fetchval(SQL.spends_since, user_id, first, last, confidence_min)
+    return day
 
 
 def _override(row: asyncpg.Record) -> Override:

@@ -85,29 +85,51 @@ CROSS JOIN LATERAL (
 GROUP BY asked.place, counted.category_id, counted.currency
 
 -- name: daily_spending
--- What a person spent by day, category and currency beside what recurs, surely ($4, in percent) or by their word;
--- positive, refunds netted.
+-- What a person spent by day and currency in the categories $5, beside what recurs, surely ($4, in percent) or by their
+-- word; positive, refunds netted.
 WITH recurs AS MATERIALIZED (
     SELECT DISTINCT one.transaction_id
     FROM recurring_series AS series CROSS JOIN LATERAL unnest(series.transaction_ids) AS one (transaction_id)
     WHERE series.user_id = $1 AND series.outgoing
       AND (series.state = 'confirmed' OR (series.state = 'suggested' AND series.confidence >= $4))
 ), counted AS MATERIALIZED (
-    SELECT row.transaction_id, row.posted_on, row.category_id, row.currency, row.amount_minor, row.part_category_ids,
-        row.part_amounts_minor
-    FROM transactions AS row
-    WHERE row.user_id = $1 AND row.posted_on BETWEEN $2 AND $3
-      AND row.successor_id IS NULL AND row.removed_at IS NULL AND row.excluded_from_budgets IS NOT TRUE
-      AND NOT EXISTS (SELECT FROM recurs WHERE recurs.transaction_id = row.transaction_id)
+    SELECT row.* FROM unnest($5::int[]) AS asked (category_id) CROSS JOIN LATERAL (
+        SELECT transaction_id, posted_on, category_id, currency, amount_minor, part_category_ids, part_amounts_minor
+        FROM transactions
+        WHERE user_id = $1 AND category_id = asked.category_id AND posted_on BETWEEN $2 AND $3
+          AND successor_id IS NULL AND removed_at IS NULL AND excluded_from_budgets IS NOT TRUE
+        OFFSET 0
+    ) AS row
+    UNION ALL
+    SELECT transaction_id, posted_on, category_id, currency, amount_minor, part_category_ids, part_amounts_minor
+    FROM transactions
+    WHERE user_id = $1 AND posted_on BETWEEN $2 AND $3 AND part_category_ids IS NOT NULL
+      AND category_id <> ALL ($5) AND part_category_ids && $5
+      AND successor_id IS NULL AND removed_at IS NULL AND excluded_from_budgets IS NOT TRUE
 )
 SELECT part.posted_on, part.category_id, part.currency, (-sum(part.amount_minor))::bigint AS spent_minor
 FROM (
-    SELECT posted_on, category_id, currency, CASE WHEN part_category_ids IS NULL THEN amount_minor
+    SELECT transaction_id, posted_on, category_id, currency, CASE WHEN part_category_ids IS NULL THEN amount_minor
         ELSE amount_minor - sum_minor(part_amounts_minor) END AS amount_minor
     FROM counted
     UNION ALL
-    SELECT posted_on, one.category_id, currency, one.amount_minor
+    SELECT transaction_id, posted_on, one.category_id, currency, one.amount_minor
     FROM counted CROSS JOIN LATERAL unnest(part_category_ids, part_amounts_minor) AS one (category_id, amount_minor)
     WHERE part_category_ids IS NOT NULL
 ) AS part
+WHERE part.category_id = ANY ($5) AND NOT EXISTS (SELECT FROM recurs WHERE recurs.transaction_id = part.transaction_id)
 GROUP BY part.posted_on, part.category_id, part.currency
+
+-- name: spends_since
+-- The first day since one on which money moved beside what recurs, as above, in any category; no row where none did.
+WITH recurs AS MATERIALIZED (
+    SELECT DISTINCT one.transaction_id
+    FROM recurring_series AS series CROSS JOIN LATERAL unnest(series.transaction_ids) AS one (transaction_id)
+    WHERE series.user_id = $1 AND series.outgoing
+      AND (series.state = 'confirmed' OR (series.state = 'suggested' AND series.confidence >= $4))
+)
+SELECT row.posted_on FROM transactions AS row
+WHERE row.user_id = $1 AND row.posted_on BETWEEN $2 AND $3
+  AND row.successor_id IS NULL AND row.removed_at IS NULL AND row.excluded_from_budgets IS NOT TRUE
+  AND NOT EXISTS (SELECT FROM recurs WHERE recurs.transaction_id = row.transaction_id)
+ORDER BY row.posted_on, row.transaction_id LIMIT 1

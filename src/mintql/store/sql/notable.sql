@@ -13,9 +13,18 @@ WITH RECURSIVE first_runs AS (
     SELECT transaction_id, account_id, category_id, coalesce(display_name, merchant) AS merchant, merchant_key,
         -amount_minor AS amount_minor, currency, posted_on, pending, created_at
     FROM transactions
-    WHERE user_id = $1 AND posted_on BETWEEN $2 AND $3 AND amount_minor < 0 AND category_id <> ALL ($4::int[])
+    WHERE $6::text[] IS NULL
+      AND user_id = $1 AND posted_on BETWEEN $2 AND $3 AND amount_minor < 0 AND category_id <> ALL ($4::int[])
       AND successor_id IS NULL AND removed_at IS NULL AND import_id IS NULL
-      AND ($6::text[] IS NULL OR merchant_key = ANY ($6))
+    UNION ALL
+    SELECT of_seller.* FROM unnest($6) AS asked (key) CROSS JOIN LATERAL (
+        SELECT transaction_id, account_id, category_id, coalesce(display_name, merchant) AS merchant, merchant_key,
+            -amount_minor AS amount_minor, currency, posted_on, pending, created_at
+        FROM transactions
+        WHERE user_id = $1 AND merchant_key = asked.key AND posted_on BETWEEN $2 AND $3 AND amount_minor < 0
+          AND category_id <> ALL ($4::int[]) AND successor_id IS NULL AND removed_at IS NULL AND import_id IS NULL
+        OFFSET 0
+    ) AS of_seller
 ), lines AS (
     SELECT transaction_id, transaction_id AS earlier_id FROM charges
     UNION

@@ -3,7 +3,7 @@
 -- Sellers with the fewest are read whole, up to $8 rows in all, and those of $9 besides; of others, and of those with
 -- more than $5, only amounts that came three to $5 times, in three months or more, unless the seller is one of $6; at
 -- most $7 sellers. Of the sellers $10 alone, found by their index, where that is given.
-WITH counted AS MATERIALIZED (
+WITH counted AS (
     SELECT merchant_key, currency, amount_minor < 0 AS outgoing, abs(amount_minor) AS amount_minor, posted_on,
         transaction_id, account_id, category_id, pending
     FROM transactions
@@ -18,28 +18,29 @@ WITH counted AS MATERIALIZED (
         WHERE user_id = $1 AND merchant_key = asked.key AND successor_id IS NULL AND removed_at IS NULL OFFSET 0
     ) AS of_seller
     WHERE posted_on BETWEEN $2 AND $3 AND amount_minor <> 0 AND merchant_key <> '' AND category_id <> ALL ($4::int[])
-), seller AS MATERIALIZED (
-    SELECT merchant_key, currency, outgoing, count(*)::int AS seller_rows,
-        count(*) <= $5::int
-                AND (sum(count(*)) OVER (ORDER BY count(*), merchant_key, currency, outgoing) <= $8::int
-                    OR merchant_key = ANY ($9::text[]))
-            OR merchant_key = ANY ($6::text[]) AS is_whole
-    FROM counted
-    GROUP BY merchant_key, currency, outgoing
-    HAVING count(*) > 1 OR merchant_key = ANY ($6::text[])
-), repeated AS MATERIALIZED (
-    SELECT merchant_key, currency, outgoing, amount_minor
-    FROM counted JOIN seller USING (merchant_key, currency, outgoing)
-    WHERE NOT is_whole
-    GROUP BY merchant_key, currency, outgoing, amount_minor
-    HAVING count(*) BETWEEN 3 AND $5::int AND count(DISTINCT date_trunc('month', posted_on)) >= 3
+), sized AS (
+    SELECT *, count(*) OVER (PARTITION BY merchant_key, currency, outgoing)::int AS seller_rows FROM counted
+), sifted AS MATERIALIZED (
+    -- Rows of this seller and of all with fewer, counted by windows: joins of so many rows that are not known beforehand
+    -- would be loops within loops.
+    SELECT *, seller_rows <= $5::int
+            AND (count(*) OVER (ORDER BY seller_rows, merchant_key, currency, outgoing) <= $8::int
+                OR merchant_key = ANY ($9::text[]))
+        OR merchant_key = ANY ($6::text[]) AS is_whole
+    FROM sized WHERE seller_rows > 1 OR merchant_key = ANY ($6::text[])
+), repeated AS (
+    SELECT *, count(*) OVER same_amount AS amount_rows,
+        dense_rank() OVER (same_amount ORDER BY month) + dense_rank() OVER (same_amount ORDER BY month DESC) - 1 AS months
+    FROM (SELECT *, date_trunc('month', posted_on) AS month FROM sifted WHERE NOT is_whole) AS row
+    WINDOW same_amount AS (PARTITION BY merchant_key, currency, outgoing, amount_minor)
 ), looked_at AS (
-    SELECT counted.*, seller_rows FROM counted JOIN seller USING (merchant_key, currency, outgoing) WHERE is_whole
+    SELECT merchant_key, currency, outgoing, amount_minor, posted_on, transaction_id, account_id, category_id, pending,
+        seller_rows
+    FROM sifted WHERE is_whole
     UNION ALL
-    SELECT counted.*, seller_rows
-    FROM counted JOIN seller USING (merchant_key, currency, outgoing)
-    JOIN repeated USING (merchant_key, currency, outgoing, amount_minor)
-    WHERE NOT is_whole
+    SELECT merchant_key, currency, outgoing, amount_minor, posted_on, transaction_id, account_id, category_id, pending,
+        seller_rows
+    FROM repeated WHERE amount_rows BETWEEN 3 AND $5::int AND months >= 3
 )
 SELECT merchant_key, currency, outgoing, max(seller_rows) AS seller_rows,
     array_agg(transaction_id ORDER BY posted_on, transaction_id) AS transaction_ids,

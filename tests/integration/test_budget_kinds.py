@@ -12,6 +12,7 @@ from mintql.domain.errors import InvalidInput
 from mintql.domain.money import Money
 from mintql.domain.periods import Period
 from mintql.services import alerts as alert_service
+from mintql.services import budget_forecasts
 from mintql.services.budget_forecasts import forecast_notices, outlooks
 from mintql.services.budget_overrides import Scope, remove_override
 from mintql.services.budgets import list_budgets
@@ -273,7 +274,26 @@ async def test_the_outlook_counts_bills_apart_from_the_pace(conn):
     assert outlook.available_today_minor == 5_78
 
 
-async def test_a_budget_on_pace_to_exceed_is_told_once_for_each_period_and_limit(conn):
+async def test_the_pace_counts_parts_of_splits_and_begins_where_anything_was_spent(conn):
+    person = await create_person(conn)
+    await put(conn, person, 300_00)
+    await spend(conn, person, 5_00, posted_on=date(2026, 10, 22), category_id=RESTAURANTS)
+    whole = await spend(conn, person, 50_00, posted_on=date(2026, 10, 30), category_id=RESTAURANTS)
+    own = await spend(conn, person, 30_00, posted_on=date(2026, 11, 3))
+    for one, category_id, minor in ((whole, GROCERIES, 20_00), (own, RESTAURANTS, 6_00)):
+        await conn.execute(
+            "UPDATE transactions SET part_category_ids = $2, part_amounts_minor = $3, part_notes = '{NULL}'"
+            " WHERE transaction_id = $1",
+            one, [category_id], [-minor],
+        )  # fmt: skip
+    found = await budget(conn, person)
+    async with acting_as(conn, person.user_id):
+        (outlook,) = await outlooks(conn, person.user_id, [found])
+    # 24.00 in twelve days, and 20.00 in the ten before as if it had been so for fourteen more.
+    assert outlook.forecast.pace_minor == (24_00 * 10 + 20_00 * 14) // (10 * (12 + 14))
+
+
+async def test_a_budget_on_pace_to_exceed_is_told_once_for_each_period_and_limit(conn, monkeypatch):
     person = await create_person(conn)
     await put(conn, person, 200_00)
     for day in range(1, 13):
@@ -297,7 +317,15 @@ async def test_a_budget_on_pace_to_exceed_is_told_once_for_each_period_and_limit
         "100.00 USD too much. 80.00 USD is left until then. 120.00 USD spent so far and 10.00 USD a day beside bills "
         "for the 18 days after today."
     )
+    worked_out = []
+
+    async def recorded(conn, user_id, budgets):
+        worked_out.extend(one.limit.category_id for one in budgets)
+        return await outlooks(conn, user_id, budgets)
+
+    monkeypatch.setattr(budget_forecasts, "outlooks", recorded)
     assert len(await look()) == 1
+    assert GROCERIES not in worked_out, "what was told is not worked out again"
     await put(conn, person, 210_00)
     assert len(await look()) == 2
     await spend(conn, person, 100_00)

@@ -31,6 +31,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -44,6 +45,7 @@ from _people import MINGLED_MAX, add_people
 from mintql.domain.ids import ConnectionId, UserId
 from mintql.domain.months import first_day
 from mintql.domain.periods import Period
+from mintql.embedded.places import remove_home
 from mintql.embedded.postgres import running_postgres
 from mintql.services.accounts import list_accounts
 from mintql.services.budgets import list_budgets
@@ -231,12 +233,15 @@ async def main() -> None:
     options = parser.parse_args()
     if options.short:
         options.rows, options.persons, options.repeat = [1_000_000], [1_000, 10_000, 100_000], 5
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder, running_postgres(Path(folder)) as server:
+    with ExitStack() as stack:
+        home = Path(tempfile.mkdtemp(dir=options.folder))
+        stack.callback(remove_home, home)
+        server = stack.enter_context(running_postgres(home))
         url = server.url("postgres")
         await migrate(url)
         api = await asyncpg.connect(url, server_settings=API)
         worker = await asyncpg.create_pool(url, min_size=1, max_size=4, command_timeout=3_600, server_settings=WORKER)
-        growth = Growth(api, worker, Pipeline(worker, Path(folder) / "objects", carry=False, now=datetime.now(UTC)))
+        growth = Growth(api, worker, Pipeline(worker, home / "objects", carry=False, now=datetime.now(UTC)))
         least: dict[UserId, dict[str, float]] = {}
         for number, rows in enumerate(options.rows):
             late = [size for size in options.persons if size > options.rows[0] // 2]

@@ -28,13 +28,14 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 
 from mintql.domain.ids import UserId
+from mintql.embedded.places import remove_home
 from mintql.embedded.postgres import running_postgres
 from mintql.services.search import COUNTED_MAX, Search, Sort, count, search
 from mintql.services.search_index_build import keep_up
@@ -79,7 +80,10 @@ def records(counts: dict[int, int], dice: random.Random) -> list[tuple[object, .
 @asynccontextmanager
 async def database(options: argparse.Namespace) -> AsyncIterator[asyncpg.Connection]:
     """A PostgreSQL of its own with everybody's rows."""
-    with tempfile.TemporaryDirectory() as folder, running_postgres(Path(folder)) as server:
+    home = Path(tempfile.mkdtemp())
+    with ExitStack() as stack:
+        stack.callback(remove_home, home)
+        server = stack.enter_context(running_postgres(home))
         await migrate(server.url("postgres"))
         settings = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_bitmapscan": "off",
                     "jit": "off", "synchronous_commit": "off"}  # fmt: skip

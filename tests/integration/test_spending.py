@@ -31,7 +31,7 @@ async def spend(conn, person, slug, amount_minor, posted_on=date(2026, 11, 5), *
 
 def lines(month):
     return [
-        (line.category.slug, line.currency, line.posted_minor, line.pending_minor, line.count)
+        (line.category.slug, line.currency, line.posted_minor, line.pending_minor, line.transactions)
         for line in month.categories
     ]
 

@@ -167,7 +167,7 @@ async def test_whole_months_are_what_monthly_spending_says_and_every_grouping_ha
     for place, month in enumerate(months):
         expected = {
             (line.category.category_id, line.currency):
-                (line.posted_minor, line.pending_minor, line.excluded_minor, line.count)
+                (line.posted_minor, line.pending_minor, line.excluded_minor, line.transactions)
             for line in month.categories if line.category.kind is CategoryKind.EXPENSE
         }  # fmt: skip
         assert expected

@@ -237,7 +237,8 @@ async def test_a_worker_that_is_stopped_hands_its_job_back_without_a_word_of_fai
         run = await conn.fetchrow("SELECT state, lease_until FROM sync_runs WHERE user_id = $1 AND run_id = $2", *key)
     assert tuple(run) == ("queued", None)
     assert await runtime.redis.zcard(settings.queue_name) >= 1
-    assert await runtime.redis.keys("arq:in-progress:*") == []
+    held = await runtime.redis.keys("arq:in-progress:*")
+    assert [name for name in held if b":cron:" not in name] == []  # arq keeps those of the clock for a minute
     assert "Traceback" not in log_path.read_text()
     assert "ERROR" not in log_path.read_text()
 

@@ -92,9 +92,8 @@ def parse_minor(text: str, currency: str, *, field: str = "amount") -> int:
             zeros), or beyond `AMOUNT_MINOR_MAX`.
     """
     trimmed = text.strip()
-    if (
-        _CENTS.fullmatch(trimmed) and currency not in EXPONENTS
-    ):  # As most amounts are; decimals take five times as long.
+    # As most amounts are; decimals take several times as long.
+    if _CENTS.fullmatch(trimmed) and currency not in EXPONENTS:
         return int(trimmed[:-3] + trimmed[-2:])
     if not _DECIMAL.fullmatch(trimmed):
         raise InvalidInput(f"{shown(text)} is not an amount; write digits with a point, e.g. 12.50.", field=field)

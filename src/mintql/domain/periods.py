@@ -20,11 +20,6 @@ class Period(NamedTuple):
         return (self.last - self.first).days + 1
 
     @property
-    def is_calendar_month(self) -> bool:
-        """Whether it is a calendar month."""
-        return self.is_whole_months and self.first.month == self.last.month and self.first.year == self.last.year
-
-    @property
     def is_whole_months(self) -> bool:
         """Whether it is made of calendar months, so that sums by month tell what was spent in it."""
         return self.first.day == 1 and (self.last + DAY).day == 1

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 import asyncpg
 
-from mintql.domain.budget_periods import PeriodUnit, Schedule
+from mintql.domain.budget_periods import PeriodUnit, Schedule, calendar_month
 from mintql.domain.budgets import MonthlySum, Override, Plan, Rollover
 from mintql.domain.ids import CategoryId, UserId
 from mintql.domain.periods import Period
@@ -121,9 +121,10 @@ async def sums(conn: Conn, periods: Sequence[tuple[UserId, Period]]) -> dict[tup
     of one person they are what `sums_between` asks for, word by word, so that whoever has asked need not ask again.
     """
     found: dict[tuple[UserId, Period], list[MonthlySum]] = {}
-    if len(periods) == 1 and periods[0][1].is_calendar_month:
-        user_id, month = periods[0]
-        return {periods[0]: await sums_between(conn, user_id, month.first, month.first)}
+    if len(periods) == 1:
+        user_id, period = periods[0]
+        if period == calendar_month(period.first):
+            return {periods[0]: await sums_between(conn, user_id, period.first, period.first)}
     by_months = [item for item in periods if item[1].is_whole_months]
     by_days = [item for item in periods if not item[1].is_whole_months]
     for query, asked in ((SQL.sums_by_months, by_months), (SQL.sums_by_days, by_days)):

@@ -13,8 +13,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mintql.api.admission import EXPOSED_HEADERS
+from mintql.api.exchange import take_away
 from mintql.api.exports import ExportRoute
 from mintql.api.headers import SecurityHeaders
 from mintql.api.health import Health
@@ -35,7 +37,34 @@ from mintql.vitals import watched
 
 log = logging.getLogger(__name__)
 
+GRAPHQL_PATH = "/graphql"
 PREFLIGHT_SECONDS = 600
+
+
+class App(Starlette):
+    """The app. Requests of the API go straight to their view, past the layers that are there for all the others.
+
+    Where pages of other origins may ask, those of browsers do not.
+    """
+
+    def __init__(self, api: ASGIApp, *, answers_origins: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self._api = api
+        self._answers_origins = answers_origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, serve a WebSocket, or begin and end."""
+        if scope["type"] == "http":
+            if scope["path"] == GRAPHQL_PATH and not (self._answers_origins and _has_origin(scope)):
+                scope["app"] = self
+                await self._api(scope, receive, send)
+                return
+            take_away(scope)
+        await super().__call__(scope, receive, send)
+
+
+def _has_origin(scope: Scope) -> bool:
+    return any(name == b"origin" for name, _ in scope["headers"])
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -55,8 +84,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
             await view.sockets.close_all()
 
     routes = [
-        Route("/graphql", view),
-        WebSocketRoute("/graphql", view),
+        Route(GRAPHQL_PATH, view),
+        WebSocketRoute(GRAPHQL_PATH, view),
         *Health().routes(),
         *webhook_routes(),
         *unsubscribe_routes(),
@@ -64,7 +93,15 @@ def create_app(settings: Settings | None = None) -> Starlette:
         *ExportRoute().routes(),
         *try_routes(),
     ]
-    app = Starlette(routes=routes, middleware=_middleware(chosen), lifespan=lifespan)
+    security = partial(SecurityHeaders, strict_transport=chosen.environment == "production")
+    across_origins = _across_origins(chosen)
+    app = App(
+        security(view),
+        answers_origins=bool(across_origins),
+        routes=routes,
+        middleware=[Middleware(security), *across_origins],
+        lifespan=lifespan,
+    )
     app.state.stopping = view.stopping
     return app
 
@@ -89,18 +126,18 @@ def serve_app() -> Starlette:
     return app
 
 
-def _middleware(settings: Settings) -> list[Middleware]:
-    middleware: list[Any] = [Middleware(SecurityHeaders, strict_transport=settings.environment == "production")]
-    if settings.allowed_origins:
-        middleware.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.allowed_origins,
-                allow_methods=["GET", "POST"],
-                allow_headers=["authorization", "content-type", "idempotency-key"],
-                expose_headers=[*EXPOSED_HEADERS, REPLAYED_HEADER],
-                allow_credentials=True,
-                max_age=PREFLIGHT_SECONDS,
-            )
+def _across_origins(settings: Settings) -> list[Middleware]:
+    """Return what answers pages of the origins that the operator names."""
+    if not settings.allowed_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "idempotency-key"],
+            expose_headers=[*EXPOSED_HEADERS, REPLAYED_HEADER],
+            allow_credentials=True,
+            max_age=PREFLIGHT_SECONDS,
         )
-    return middleware
+    ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mintql.api.exchange import exchange_of, written
+
 STRICT_TRANSPORT_SECONDS = 63_072_000
 
 DEFAULTS = {
@@ -25,12 +27,16 @@ class SecurityHeaders:
         if strict_transport:
             headers["strict-transport-security"] = f"max-age={STRICT_TRANSPORT_SECONDS}; includeSubDomains"
         self._headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        self._written = written(self._headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and its response with the headers."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        exchange = exchange_of(scope)
+        if exchange is not None:
+            exchange.common = self._written
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,6 +1,7 @@
 """How the server speaks HTTP: uvicorn's protocol, rid of clients that send a request forever or read an answer never.
 
-Bodies are bounded where they are read (`requests.read_body`, `multipart.read_multipart_ask`).
+Bodies are bounded where they are read (`requests.read_body`, `multipart.read_multipart_ask`). Each request is given its
+`Exchange`, by which whole bodies and answers go around the messages of ASGI.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mintql.api.exchange import EXTENSION, Exchange
 
 HEAD_SECONDS_MAX = 15.0
 """How long a client may take for the head of a request, from connecting or from its first byte."""
@@ -44,7 +47,10 @@ class HttpProtocol(HttpToolsProtocol):
         """Hand a request over, whose head has come in."""
         self._in_head = False
         self._stop_head_timer()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:  # A WebSocket has none.
+            self.scope["extensions"] = {EXTENSION: Exchange(self.cycle)}  # type: ignore[dict-item]
 
     def data_received(self, data: bytes) -> None:
         """Read on; look after a head that does not come in at once."""

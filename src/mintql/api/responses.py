@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 from strawberry.types import ExecutionResult
 
+from mintql.api.exchange import exchange_of, take_away, written
 from mintql.api.negotiation import JSON, RESPONSE_JSON
 
 HEADERS_OF: Final = {
@@ -19,6 +21,7 @@ HEADERS_OF: Final = {
     ]
     for media in (JSON, RESPONSE_JSON)
 }
+WRITTEN_HEADERS_OF: Final = {media: written(headers) for media, headers in HEADERS_OF.items()}
 
 
 def encode_result(result: ExecutionResult, media: str) -> tuple[bytes, int]:
@@ -49,10 +52,21 @@ class Answer(Response):
 
     def __init__(self, body: bytes, media: str, status: int, headers: Mapping[str, str] | None = None) -> None:
         self.body = body
+        self.media = media
         self.status_code = status
         self.background = None
         self.raw_headers = [
             *HEADERS_OF[media],
-            (b"content-length", str(len(body)).encode()),
+            (b"content-length", b"%d" % len(body)),
             *((name.encode(), value.encode()) for name, value in (headers or {}).items()),
         ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, all at once where that can be."""
+        exchange = exchange_of(scope)
+        if exchange is not None:
+            take_away(scope)
+            head = WRITTEN_HEADERS_OF[self.media] + written(self.raw_headers[len(HEADERS_OF[self.media]) :])
+            if exchange.answer(self.status_code, head, self.body):
+                return
+        await super().__call__(scope, receive, send)

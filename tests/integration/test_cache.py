@@ -14,7 +14,8 @@ from redis.backoff import NoBackoff
 from mintql.domain.ids import UserId
 from mintql.domain.positions import Position
 from mintql.gateways import cache as module
-from mintql.gateways.cache import BODY_BYTES_MAX, Cache, Found
+from mintql.gateways.answers import Found
+from mintql.gateways.cache import BODY_BYTES_MAX, Cache
 from mintql.gateways.placing import Placing
 from support.clients import eventually
 

@@ -9,7 +9,7 @@ import pytest
 from mintql.api import viewers as module
 from mintql.api.viewers import Viewers
 from mintql.domain.audit import Origin
-from mintql.gateways.cache import Found
+from mintql.gateways.answers import Found
 from mintql.services.identity import begin_session
 from mintql.store import sessions
 from support.factories import create_user

@@ -42,8 +42,8 @@ def payer_of(address: str | None) -> str:
 
 def address_of(request: HTTPConnection) -> str:
     """Return the address a request is charged to; a proxy's word for it counts where the server trusts the proxy."""
-    client = request.client
-    return payer_of(None if client is None else client.host)
+    client = request.scope.get("client")
+    return payer_of(None if client is None else client[0])
 
 
 class Admission:
@@ -83,27 +83,28 @@ class Admission:
         if user_id is not None and self._persons.is_spent(user_id, REQUEST_COST):
             raise _too_much(self._persons.standing(user_id))
 
-    async def admit(
-        self, request: HTTPConnection, user_id: UserId | None, price: Price, *, kept: bool = False
-    ) -> Standing | None:
-        """Charge an operation, of whose price a kept answer saves all but the request; None without a limit.
-
-        Raises:
-            RefusedError: It is more than what is left, or one of the things that are counted was done too often.
-        """
-        limiter, payer = self._account(request, user_id)
-        standing = None
-        if limiter.limit:
-            standing = limiter.charge(payer, REQUEST_COST if kept else REQUEST_COST + price.cost)
-            if not standing.admitted:
-                limiter.charge(payer, REQUEST_COST)  # So that what is left is too little for any, some time.
-                raise _too_much(standing)
+    async def admit(self, request: HTTPConnection, user_id: UserId | None, price: Price) -> Standing | None:
+        """Charge an operation, and count what of it is limited by the hour; as `charge`, and as `count`."""
+        standing = self.charge(request, user_id, REQUEST_COST + price.cost)
         if price.counted:
             await self.count(request, user_id, price.counted)
         return standing
 
-    def _account(self, request: HTTPConnection, user_id: UserId | None) -> tuple[CostLimiter, int | str]:
-        return (self._addresses, address_of(request)) if user_id is None else (self._persons, user_id)
+    def charge(self, request: HTTPConnection, user_id: UserId | None, cost: int = REQUEST_COST) -> Standing | None:
+        """Charge so much, of which a kept answer costs the request alone; return what is left, None without a limit.
+
+        Raises:
+            RefusedError: It is more than what is left.
+        """
+        limiter = self._addresses if user_id is None else self._persons
+        if not limiter.limit:
+            return None
+        payer = address_of(request) if user_id is None else user_id
+        standing = limiter.charge(payer, cost)
+        if not standing.admitted:
+            limiter.charge(payer, REQUEST_COST)  # So that what is left is too little for any, some time.
+            raise _too_much(standing)
+        return standing
 
     async def count(self, request: HTTPConnection, user_id: UserId | None, things: Iterable[str]) -> None:
         """Count what is limited by the hour; raises `RefusedError`. Only signing up is open to who is nobody yet."""

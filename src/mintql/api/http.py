@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import cast
 
 import orjson
@@ -29,14 +29,13 @@ from strawberry.types.unset import UNSET, UnsetType
 
 from mintql.api.admission import Admission, error_of, headers_of
 from mintql.api.asks import KnownAsks, ReadAsk
-from mintql.api.caching import Place, digest_in
+from mintql.api.caching import digest_in
 from mintql.api.context import Context, find_viewer, request_origin
-from mintql.api.cookies import bearer, cookie_token, origin_is_trusted
+from mintql.api.cookies import bearer, cookie_token
 from mintql.api.errors import BAD_USER_INPUT, ERROR_ID_BYTES, UNAUTHENTICATED, UNAVAILABLE, words_for
+from mintql.api.exchange import take_away
 from mintql.api.ide import ide_page
 from mintql.api.keyed_run import REPLAYED_HEADER
-from mintql.api.known import KnownPersons
-from mintql.api.last_used import LastUsed
 from mintql.api.live import LiveSockets
 from mintql.api.multipart import Gate, is_multipart, read_multipart_ask
 from mintql.api.negotiation import JSON, RESPONSE_JSON, Accepted, negotiate
@@ -44,32 +43,30 @@ from mintql.api.nodes import decode_id
 from mintql.api.requests import Ask, GraphQLRequest, RefusedError, ask_of_body, ask_of_url, read_body
 from mintql.api.responses import Answer, encode_result, json_answer
 from mintql.api.schema import Schema
-from mintql.api.scopes import reads_everything
 from mintql.api.seats import Seats
 from mintql.api.socket_protocol import TRY_AGAIN_LATER
 from mintql.api.stopping import Stopping
 from mintql.api.trust import Trust
-from mintql.api.viewers import Viewers
 from mintql.api.watching import NONE, count_error
 from mintql.api.websocket import SocketAdapter, TransportHandler, close_socket
+from mintql.api.whose import FORBIDDEN_ORIGIN, NOBODY, Asker, Whose
 from mintql.domain.errors import InvalidInput, NotShared, NotSignedIn
-from mintql.domain.ids import ShareId, UserId
+from mintql.domain.ids import ShareId
 from mintql.observing import tracing
 from mintql.runtime import Runtime
 from mintql.services import audit
 from mintql.settings import Settings
-from mintql.store import users
 
 log = logging.getLogger(__name__)
 
 SHARE_HEADER = "X-Mintql-Share"
-FORBIDDEN_ORIGIN = "FORBIDDEN_ORIGIN"
+SHARE_HEADER_NAME = SHARE_HEADER.lower().encode()
 CONNECTION_INIT_SECONDS_MAX = 10
 OPERATIONS_PER_SOCKET_MAX = 50
 HEADERS_OF_CHANGES = (b"set-cookie", REPLAYED_HEADER.encode())
 """Headers that mutations set for their answer."""
-ACTIVE_REMEMBERED_MAX = 100_000
-"""How many persons a process remembers to have marked as active today."""
+HIT = {"x-cache": "hit"}
+MISS = {"x-cache": "miss"}
 
 
 class GraphQLView(GraphQL[Context, None]):
@@ -96,12 +93,8 @@ class GraphQLView(GraphQL[Context, None]):
         self.stopping = Stopping()
         self._gate = Gate()
         self._asks = KnownAsks(schema)
-        self._viewers = Viewers()
-        self._known = KnownPersons()
+        self._whose = Whose(settings.allowed_origins)
         self.sockets = LiveSockets()
-        self._last_used = LastUsed()
-        self._active: set[UserId] = set()
-        self._active_on = date.min
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request or serve a WebSocket."""
@@ -109,10 +102,8 @@ class GraphQLView(GraphQL[Context, None]):
             await self.seats.serve(super().__call__, scope, receive, send)
             return
         request = GraphQLRequest(scope, receive)
-        with (
-            audit.heard_from(request_origin(request)),
-            tracing.span("request", "server", request.headers.get("traceparent")),
-        ):
+        audit.begin_hearing(request.origin)
+        with tracing.span("request", "server", request.header(b"traceparent")):
             try:
                 response = await self._respond(request)
             except ClientDisconnect:
@@ -123,7 +114,7 @@ class GraphQLView(GraphQL[Context, None]):
     # HTTP
 
     async def _respond(self, request: GraphQLRequest) -> Response:
-        accepted = negotiate(request.headers.get("accept"))
+        accepted = negotiate(request.header(b"accept"))
         media = accepted.json or JSON
         try:
             return await self._handle(request, accepted)
@@ -147,29 +138,35 @@ class GraphQLView(GraphQL[Context, None]):
             return await self.render_graphql_ide(request)
         if accepted.json is None and not accepted.events:
             raise RefusedError(406, f"Answers are {RESPONSE_JSON} or {JSON}; accept one of them.")
-        self.admission.check_address(request, self._remembered)
-        if is_multipart(request):
+        self.admission.check_address(request, self._whose.remembered)
+        if is_multipart(request.method, request.header(b"content-type")):
             return await self._answer_form(request, accepted)
         read = await self._read(request)
-        digest = None
-        if read.digest is not None and accepted.json and SHARE_HEADER not in request.headers:
+        shared, digest = request.has_header(SHARE_HEADER_NAME), None
+        if read.digest is not None and accepted.json and not shared:
             digest = digest_in(read.digest, accepted.json, Context.now())
-        context, place = await self._context(request, reading=read.query is not None, digest=digest)
-        return await self._answer(request, read, accepted, context, place)
+        return await self._answer(request, read, accepted, await self._asker(request, read, digest, shared=shared))
 
-    async def _read(self, request: Request) -> ReadAsk:
+    async def _read(self, request: GraphQLRequest) -> ReadAsk:
         if request.method == "GET":
-            self.admission.check_person(self._remembered(request))
+            self.admission.check_person(self._whose.remembered(request))
             return self._asks.look_at(self.trust.checked(request, ask_of_url(request, self.trust.documents)))
         body = await read_body(request)
         found = self._asks.get(body)
         if found is None:
-            self.admission.check_person(self._remembered(request))
+            self.admission.check_person(self._whose.remembered(request))
             found = self._asks.look_at(self.trust.checked(request, ask_of_body(body, self.trust.documents)))
             self._asks.keep(body, found)
         else:
             self.trust.checked(request, found.ask)
         return found
+
+    async def _asker(self, request: GraphQLRequest, read: ReadAsk, digest: str | None, *, shared: bool) -> Asker:
+        token = self._whose.token_of(request, request.header(b"authorization"))
+        if token is None:
+            return NOBODY
+        runtime, reading = _runtime(request), read.query is not None
+        return await self._whose.find(runtime, token, reading=reading, digest=digest, known=not shared)
 
     async def _answer_form(self, request: GraphQLRequest, accepted: Accepted) -> Response:
         """Answer a request that carries a file, which is read only for a person, and one at a time.
@@ -177,45 +174,48 @@ class GraphQLView(GraphQL[Context, None]):
         Browsers send forms across origins without asking first, unlike JSON. They name the origin with every one,
         so a cookie counts only beside an origin, which `_context` then finds to be trusted.
         """
-        by_cookie = bearer(request.headers.get("authorization")) is None and cookie_token(request) is not None
-        if by_cookie and "origin" not in request.headers:
+        authorization = request.header(b"authorization")
+        by_cookie = bearer(authorization) is None and cookie_token(request) is not None
+        if by_cookie and not request.has_header(b"origin"):
             message = "A form with a file needs the header Origin beside a cookie."
             raise RefusedError(403, message, code=FORBIDDEN_ORIGIN)
-        context, _ = await self._context(request)
-        if context.viewer is None:
+        token = self._whose.token_of(request, authorization)
+        asker = await self._whose.find(_runtime(request), token, reading=False, digest=None)
+        if asker.viewer is None:
             raise RefusedError(401, "Sign in first: files are taken with a session only.", code=UNAUTHENTICATED)
-        async with self._gate.enter(context.user_id):
+        async with self._gate.enter(asker.viewer.user_id):
             ask = await read_multipart_ask(request, self.trust.documents)
             read = self._asks.look_at(self.trust.checked(request, ask))
-            return await self._answer(request, read, accepted, context)
+            return await self._answer(request, read, accepted, asker)
 
-    async def _answer(
-        self, request: GraphQLRequest, read: ReadAsk, accepted: Accepted, context: Context, place: Place | None = None
-    ) -> Response:
-        kept, payer = place is not None and place.body is not None, context.viewer and context.viewer.user_id
-        cache = NONE if place is None else "hit" if kept else "miss"
+    async def _answer(self, request: GraphQLRequest, read: ReadAsk, accepted: Accepted, asker: Asker) -> Response:
+        place, payer = asker.place, asker.viewer and asker.viewer.user_id
+        body = None if place is None else place.body
+        cache = NONE if place is None else "miss" if body is None else "hit"
         request.seen.reads(read.operation, read.price.cost, cache, payer)
-        standing = await self.admission.admit(request, payer, read.price, kept=kept)
-        response = await self._respond_to(request, read.ask, accepted, context, place)
+        response: Response
+        if body is not None and accepted.json is not None:
+            standing = self.admission.charge(request, payer)
+            response = Answer(body, accepted.json, 200, HIT)
+        else:
+            standing = await self.admission.admit(request, payer, read.price)
+            response = await self._respond_to(request, read, accepted, asker)
         if standing is not None:
             response.raw_headers += headers_of(standing)
         return response
 
-    async def _respond_to(
-        self, request: Request, ask: Ask, accepted: Accepted, context: Context, place: Place | None
-    ) -> Response:
+    async def _respond_to(self, request: GraphQLRequest, read: ReadAsk, accepted: Accepted, asker: Asker) -> Response:
+        ask, context = read.ask, await self._context(request, asker, reading=read.query is not None)
         if accepted.json is None or (
             accepted.events and self.schema.runs_subscription(ask.query, ask.variables, ask.operation_name)
         ):
             return await self._stream(request, ask, context)
-        media = accepted.json
-        if place is not None and place.body is not None:
-            return Answer(place.body, media, 200, {"x-cache": "hit"})
+        media, place = accepted.json, asker.place
         result = await self._execute(request.method, ask, context)
         body, status = encode_result(result, media)
         if place is not None and not result.errors:
             context.runtime.cache.keep(place.user_id, place.version, place.digest, body)
-        response = Answer(body, media, status, {"x-cache": "miss"} if place else {})
+        response = Answer(body, media, status, MISS if place else {})
         if context.response is not None:
             response.raw_headers += [item for item in context.response.raw_headers if item[0] in HEADERS_OF_CHANGES]
         return response
@@ -241,6 +241,7 @@ class GraphQLView(GraphQL[Context, None]):
             )
 
     async def _stream(self, request: Request, ask: Ask, context: Context) -> Response:
+        take_away(request.scope)
         allowed = {OperationType.QUERY, OperationType.SUBSCRIPTION}
         stream = await self.schema.stream(
             ask.query,
@@ -276,43 +277,15 @@ class GraphQLView(GraphQL[Context, None]):
 
     # Who it is
 
-    def _remembered(self, request: HTTPConnection) -> UserId | None:
-        """Return whom a request speaks for, if this process knows that without asking."""
-        token = bearer(request.headers.get("authorization")) or cookie_token(request)
-        return None if token is None else self._viewers.remembered(token)
-
-    async def _context(
-        self, request: Request, *, reading: bool = False, digest: str | None = None
-    ) -> tuple[Context, Place | None]:
-        """Return the context of an HTTP request, and where its answer is kept.
-
-        A token that does not hold counts as none: signing in must work for a browser that still sends an old
-        cookie. `digest` names the request where its answer may be kept.
-        """
-        runtime = _runtime(request)
-        token = bearer(request.headers.get("authorization"))
-        if token is None:
-            token = cookie_token(request)
-            if token is not None and not origin_is_trusted(request.headers, self.allowed_origins):
-                raise RefusedError(403, "This page may not use the person's cookie.", code=FORBIDDEN_ORIGIN)
+    async def _context(self, request: GraphQLRequest, asker: Asker, *, reading: bool) -> Context:
         # Only changes set cookies.
-        context, place = Context(runtime, None, request, None if reading else Response(), token=token), None
-        if token is not None:
-            if reading:
-                context.viewer, found = await self._viewers.find(runtime, token, digest)
-                if context.viewer is not None and found.version is not None and SHARE_HEADER not in request.headers:
-                    context.known = self._known.of(context.viewer.user_id, found.version)
-                    if digest:
-                        if reads_everything(context.viewer):
-                            place = Place(context.viewer.user_id, found.version, digest, found.body)
-                        context.position = found.position
-            else:
-                context.viewer = await find_viewer(runtime, token)
-            await self._mark_active(context)
-        named = request.headers.get(SHARE_HEADER)
+        response = None if reading else Response()
+        context = Context(_runtime(request), asker.viewer, request, response, token=asker.token)
+        context.known, context.position = asker.known, asker.position
+        named = request.header(SHARE_HEADER_NAME)
         if named is not None:
             await _enter_share(context, named)
-        return context, place
+        return context
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
         """Return the context of a WebSocket before `connection_init`."""
@@ -339,7 +312,7 @@ class GraphQLView(GraphQL[Context, None]):
                 context.viewer = await find_viewer(context.runtime, token)
                 if context.viewer is None:
                     raise ConnectionRejectionError
-                await self._mark_active(context)
+                await self._whose.note(context.runtime, context.viewer)
             if isinstance(context.request, WebSocket):
                 if not self.sockets.seat(context.request, context.viewer):
                     raise ConnectionRejectionError
@@ -353,19 +326,6 @@ class GraphQLView(GraphQL[Context, None]):
             except RefusedError:
                 raise ConnectionRejectionError from None
         return cast("UnsetType", UNSET)
-
-    async def _mark_active(self, context: Context) -> None:
-        """Note once a day and process that the viewer was here: the daily refresh is for active people."""
-        if context.viewer is None:
-            return
-        self._last_used.note(context.runtime, context.viewer)
-        today = context.now().date()
-        if self._active_on != today or len(self._active) > ACTIVE_REMEMBERED_MAX:
-            self._active, self._active_on = set(), today
-        if context.viewer.user_id not in self._active:
-            self._active.add(context.viewer.user_id)
-            async with context.person() as conn:
-                await users.mark_active(conn, context.viewer.user_id, today)
 
     # JSON
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.message import Message
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -19,7 +20,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 from starlette.requests import Request
 
-from mintql.api.requests import BODY_BYTES_MAX, Ask, RefusedError, check_ask
+from mintql.api.requests import BODY_BYTES_MAX, CONTENT_TYPES_KEPT_MAX, Ask, RefusedError, check_ask
 from mintql.api.trusted_documents import NO_DOCUMENTS, TrustedDocuments
 from mintql.domain.ids import UserId
 from mintql.domain.wording import shown
@@ -89,10 +90,10 @@ class Gate:
             self._inside.discard(user_id)
 
 
-def is_multipart(request: Request) -> bool:
+@lru_cache(maxsize=CONTENT_TYPES_KEPT_MAX)
+def is_multipart(method: str, content_type: str | None) -> bool:
     """Tell whether a request carries a form with files."""
-    media = request.headers.get("content-type", "").partition(";")[0]
-    return request.method == "POST" and media.strip().lower() == MEDIA
+    return method == "POST" and (content_type or "").partition(";")[0].strip().lower() == MEDIA
 
 
 async def read_multipart_ask(request: Request, trusted: TrustedDocuments = NO_DOCUMENTS) -> Ask:

@@ -9,12 +9,13 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope
 
+from mintql.api.exchange import exchange_of
 from mintql.api.trusted_documents import NO_DOCUMENTS, TrustedDocuments, sha256_of
 from mintql.api.watching import Seen
+from mintql.domain.audit import Origin, origin_of
 from mintql.domain.wording import shown
 
 BODY_BYTES_MAX = 128 * 1024
@@ -49,37 +50,28 @@ class RefusedError(Exception):
         self.extensions = {"code": code, **(extensions or {})}
 
 
-class IndexedHeaders(Headers):
-    """Headers that are gone through once for a request and not once for each that is asked for."""
-
-    def __init__(self, scope: Scope) -> None:
-        super().__init__(scope=scope)
-        self._first = dict(reversed(self._list))
-
-    def __getitem__(self, key: str) -> str:
-        return self._first[key.lower().encode("latin-1")].decode("latin-1")
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and key.lower().encode("latin-1") in self._first
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return the first value of a header."""
-        found = self._first.get(key.lower().encode("latin-1"))
-        return default if found is None else found.decode("latin-1")
-
-
 class GraphQLRequest(Request):
-    """A request whose headers are asked for often. `seen` is what is counted of it."""
+    """A request whose headers are asked for often, and so gone through once. `seen` is what is counted of it."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         super().__init__(scope, receive)
-        self._indexed = IndexedHeaders(scope)
-        self.seen = Seen(scope["method"], scope["path"], self._indexed.get("x-request-id"))
+        self._first = dict(reversed(scope["headers"]))
+        self.seen = Seen(scope["method"], scope["path"], self.header(b"x-request-id"))
+
+    def header(self, name: bytes) -> str | None:
+        """Return the first value of a header, whose name is in small letters."""
+        found = self._first.get(name)
+        return None if found is None else found.decode("latin-1")
+
+    def has_header(self, name: bytes) -> bool:
+        """Tell whether there is a header of this name, in small letters."""
+        return name in self._first
 
     @property
-    def headers(self) -> Headers:
-        """The headers of the request."""
-        return self._indexed
+    def origin(self) -> Origin:
+        """Where it came from. A proxy's word for that counts where the server trusts the proxy."""
+        client = self.scope.get("client")
+        return origin_of(None if client is None else client[0], self.header(b"user-agent"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,28 +117,40 @@ def _check_content_type(text: str) -> None:
         )
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: GraphQLRequest) -> bytes:
     """Return the body of a POST; raise `RefusedError` when it is no JSON or too large."""
-    _check_content_type(request.headers.get("content-type", ""))
-    too_large = RefusedError(413, f"The request is larger than {BODY_BYTES_MAX:,} bytes.")
-    length = request.headers.get("content-length", "")
+    _check_content_type(request.header(b"content-type") or "")
+    exchange = exchange_of(request.scope)
+    body = None if exchange is None else exchange.body()
+    if body is None:
+        body = await _received(request)
+    if len(body) > BODY_BYTES_MAX:
+        raise _too_large()
+    return body
+
+
+async def _received(request: GraphQLRequest) -> bytes:
+    """Return a body that comes in pieces, and stop when there are too many."""
+    length = request.header(b"content-length") or ""
     if length.isdigit() and int(length) > BODY_BYTES_MAX:
-        raise too_large
+        raise _too_large()
     body, more = b"", True
     try:
         async with asyncio.timeout(BODY_SECONDS_MAX):
-            while more:
+            while more and len(body) <= BODY_BYTES_MAX:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
                     raise ClientDisconnect
                 body += message.get("body", b"")
                 more = message.get("more_body", False)
-                if len(body) > BODY_BYTES_MAX:
-                    raise too_large
     except TimeoutError:
         late = f"The request did not arrive within {BODY_SECONDS_MAX:.0f} seconds."
         raise RefusedError(408, late, headers={"connection": "close"}) from None
     return body
+
+
+def _too_large() -> RefusedError:
+    return RefusedError(413, f"The request is larger than {BODY_BYTES_MAX:,} bytes.")
 
 
 def _json(text: bytes, what: str) -> Any:

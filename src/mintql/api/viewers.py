@@ -14,14 +14,13 @@ from typing import NamedTuple
 
 from mintql.api.context import Context, Viewer, find_viewer
 from mintql.domain.ids import UserId
-from mintql.gateways.cache import Found
+from mintql.gateways.answers import NOTHING, Found
 from mintql.runtime import Runtime
 from mintql.services.identity import hash_token
 
 TRUSTED_SECONDS = 10.0
 """Bound on how long an ended session could still read where Redis did not learn that it ended."""
 REMEMBERED_MAX = 50_000
-NOTHING = Found(None, None)
 
 
 class _Remembered(NamedTuple):

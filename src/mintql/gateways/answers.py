@@ -7,20 +7,45 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from mintql.domain.ids import UserId
+from mintql.domain.positions import Position
 
 ENTRY_BYTES = 500
 """What an entry takes beside its body, roughly."""
 
 
-class KeptAnswer(NamedTuple):
-    """An answer, the version it was made from, and when its life ends (monotonic seconds)."""
+class Found(NamedTuple):
+    """The version of a person's data, None when nothing of theirs may be cached now, and an answer made from it.
 
-    version: str
-    body: bytes
-    ends_at: float
+    `position` is what a server must have replayed to answer under this version, None when only the one that takes
+    writes can (`gateways/placing.py`).
+    """
+
+    version: str | None
+    body: bytes | None
+    position: Position | None = None
+
+
+NOTHING: Final = Found(None, None)
+
+
+class KeptAnswer:
+    """An answer, the version it was made from, and when its life ends (monotonic seconds).
+
+    `written` is that version as it was last read, and `found` what is found then: the next reader need not take it
+    apart.
+    """
+
+    __slots__ = ("body", "ends_at", "found", "version", "written")
+
+    def __init__(self, version: str, body: bytes, ends_at: float) -> None:
+        self.version = version
+        self.body = body
+        self.ends_at = ends_at
+        self.written: bytes | None = b""
+        self.found = NOTHING
 
 
 class LocalAnswers:

@@ -22,15 +22,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import islice
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from mintql.domain.ids import UserId
-from mintql.domain.positions import Position
-from mintql.gateways.answers import LocalAnswers
+from mintql.gateways.answers import NOTHING, Found, KeptAnswer, LocalAnswers
 from mintql.gateways.placing import Placing, split, version_key
 from mintql.observing import metrics
 from mintql.observing.instruments import Counter
@@ -71,21 +69,6 @@ _FAILURES = metrics.REDIS_FAILURES.of("cache")
 _Asked: TypeAlias = "tuple[tuple[str, ...], asyncio.Future[Sequence[bytes | None] | None]]"
 
 
-class Found(NamedTuple):
-    """The version of a person's data, None when nothing of theirs may be cached now, and an answer made from it.
-
-    `position` is what a server must have replayed to answer under this version, None when only the one that takes
-    writes can (`gateways/placing.py`).
-    """
-
-    version: str | None
-    body: bytes | None
-    position: Position | None = None
-
-
-NOTHING: Final = Found(None, None)
-
-
 class Cache:
     """Cache-aside of answers. `ttl_seconds` bounds the life of an answer; 0 keeps none, and versions all the same.
 
@@ -113,8 +96,7 @@ class Cache:
             return await self._version(user_id)
         local = self._local.get(user_id, digest)
         if local is not None:
-            found = await self._version(user_id)
-            return _counted(found._replace(body=local.body) if found.version == local.version else found, _LOCAL)
+            return await self._still_holds(user_id, local)
         read = await self._read(version_key(user_id), _answer_key(user_id, digest))
         found = await self._known(user_id, read)
         body = _body_of(read[1] if read else None, found.version)
@@ -122,6 +104,20 @@ class Cache:
             return _counted(found, _REDIS)
         self._local.put(user_id, found.version, digest, body)
         return _counted(found._replace(body=body), _REDIS)
+
+    async def _still_holds(self, user_id: UserId, kept: KeptAnswer) -> Found:
+        """Return an answer that this process keeps if it was made from the version that holds; else that version."""
+        read = await self._read(version_key(user_id))
+        if read is not None and read[0] == kept.written and user_id not in self._unbumped:
+            _LOCAL.value += 1
+            return kept.found
+        found = await self._known(user_id, read)
+        if found.version != kept.version:
+            return _counted(found, _LOCAL)
+        found = found._replace(body=kept.body)
+        if read is not None and (found.position is not None or self._placing is None):
+            kept.written, kept.found = read[0], found
+        return _counted(found, _LOCAL)
 
     async def version(self, user_id: UserId) -> str | None:
         """Return the version of a person's data; None when nothing of theirs may be trusted to be what it was."""
@@ -198,30 +194,35 @@ class Cache:
         return True
 
     async def _read(self, *keys: str) -> Sequence[bytes | None] | None:
-        """Return the values of keys, asked for together with what others ask for now; None when Redis failed."""
+        """Return the values of keys, asked for together with what others ask for; None when Redis failed.
+
+        While one command is under way, what is asked for waits to be the next.
+        """
         loop = asyncio.get_running_loop()
         asked: _Asked = (keys, loop.create_future())
         self._asked.append(asked)
-        if len(self._asked) == 1:
+        if self._reading is None:
             self._reading = loop.create_task(self._read_all(), name="cache-reads")
         return await asked[1]
 
     async def _read_all(self) -> None:
-        asked, self._asked = self._asked, []
-        for start in range(0, len(asked), READS_PER_COMMAND):
-            some = asked[start : start + READS_PER_COMMAND]
-            try:
+        some: list[_Asked] = []
+        try:
+            while self._asked:
+                some, self._asked = self._asked[:READS_PER_COMMAND], self._asked[READS_PER_COMMAND:]
                 values = await self._ask(partial(self._redis.mget, [key for keys, _ in some for key in keys]))
-            except BaseException as error:
-                for _, future in asked:
+                left = iter(values or ())
+                for keys, future in some:
                     if not future.done():
-                        future.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
-                raise
-            left = iter(values or ())
-            for keys, future in some:
-                found = None if values is None else list(islice(left, len(keys)))
+                        future.set_result(None if values is None else [next(left) for _ in keys])
+        except BaseException as error:
+            for _, future in [*some, *self._asked]:
                 if not future.done():
-                    future.set_result(found)
+                    future.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
+            self._asked = []
+            raise
+        finally:
+            self._reading = None
 
     async def bump(self, user_ids: Iterable[UserId]) -> None:
         """Make all cached answers of these persons stale. Never fails: what cannot be told now is retried."""

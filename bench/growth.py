@@ -15,7 +15,8 @@ Everything is asked as the API asks it, under its role, row-level security and w
     examine    what follows: looking for what recurs and is unusual
 
 The first columns are to the person with the fewest rows in the same database, the others to the same person in the
-smallest database: 1.00 is flat. Counted is processor time, of this process and of its connections' backends, since the
+smallest database: 1.00 is flat. What it takes to write down where words stand, for searching, is told of each person
+before. Counted is processor time, of this process and of its connections' backends, since the
 machine is shared; by the clock it is as long where nobody waits. Rounds alternate between persons and the median is
 printed. The buffers are warm. The largest person comes with the second database.
 """
@@ -25,13 +26,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import resource
 import statistics
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +53,7 @@ from mintql.services.accounts import list_accounts
 from mintql.services.budgets import list_budgets
 from mintql.services.examination import examine_due
 from mintql.services.search import Search, search
+from mintql.services.search_index_build import keep_up
 from mintql.services.spending import spending
 from mintql.services.transactions import PageRequest, TransactionFilter, list_page
 from mintql.store.migrate import migrate
@@ -102,8 +105,27 @@ class Growth:
             await self.worker.release(conn)
         self.sizes |= sized
         for user_id in sized:
+            await self.write_down(user_id)
             self.links[user_id] = await self.pipeline.link(user_id)
             await self.refresh(user_id, self.next_rows(user_id, posts=False))
+
+    async def write_down(self, user_id: UserId) -> None:
+        """Write down where the words of a person stand, for the first time, and say what that takes."""
+        steps: list[float] = []
+
+        @asynccontextmanager
+        async def begin() -> AsyncIterator[Conn]:
+            started = time.perf_counter()
+            async with self.pipeline.begin() as conn:
+                yield conn
+            steps.append(time.perf_counter() - started)
+
+        started = await self.spent()
+        await keep_up(begin, user_id, self.pipeline.now)
+        size, spent = self.sizes[user_id], await self.spent() - started
+        memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        print(f"{size:,} transactions are written down for searching in {spent:.1f} s of processor time,")
+        print(f"    {len(steps)} steps of {max(steps):.1f} s at most; this process has had {memory_mib} MiB at most")
 
     def next_rows(self, user_id: UserId, *, posts: bool = True) -> bytes:
         """What an institution shows a day later: what was pending is posted under another id, some rows are new."""

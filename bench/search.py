@@ -30,6 +30,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -103,13 +104,19 @@ async def database(options: argparse.Namespace) -> AsyncIterator[asyncpg.Connect
         await conn.copy_records_to_table("transactions", records=records(counts, random.Random(1)), columns=COLUMNS)
         await conn.execute("ALTER TABLE transactions ENABLE TRIGGER ALL")
         for user_id in () if options.walked else (1, 2):
-            async with conn.transaction():
-                await keep_up(conn, UserId(user_id), datetime.now(UTC))
+            await keep_up(partial(transaction, conn), UserId(user_id), datetime.now(UTC))
         await conn.execute("VACUUM ANALYZE")
         try:
             yield conn
         finally:
             await conn.close()
+
+
+@asynccontextmanager
+async def transaction(conn: asyncpg.Connection) -> AsyncIterator[Conn]:
+    """A transaction, as a worker begins one."""
+    async with conn.transaction():
+        yield conn
 
 
 async def timed(conn: asyncpg.Connection, user_id: UserId, act: Callable[[Conn], Awaitable[object]]) -> float:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
+from itertools import count as count_from
 
+import asyncpg
 import pytest
 
 from mintql.services import search_index, search_index_build
 from mintql.services.search import Search, Sort, count, search
 from mintql.services.transactions import TransactionFilter
+from mintql.store import search_index as store
+from mintql.store.transactions_read import KEY_NEWEST, KEY_OLDEST
+from mintql.store.transactions_search import Stretch
 from support.factories import create_person, create_transaction
 from support.people import acting_as
 
@@ -73,9 +80,26 @@ async def everything(conn, person, asked):
 
 async def keep_up(conn, person, now=NOW):
     """Write down where texts stand; return how many transactions each slice has, oldest first."""
-    async with conn.transaction():
-        await search_index_build.keep_up(conn, person.user_id, now)
+    await search_index_build.keep_up(beginning(conn), person.user_id, now)
     return await sizes(conn)
+
+
+def beginning(conn, steps=None):
+    """How a worker begins transactions, so many of them before it goes away in the middle of one."""
+    begun = count_from()
+
+    @asynccontextmanager
+    async def begin():
+        async with conn.transaction():
+            yield conn
+            if steps is not None and next(begun) >= steps:
+                raise WorkerGoneError
+
+    return begin
+
+
+class WorkerGoneError(Exception):
+    pass
 
 
 async def sizes(conn):
@@ -137,6 +161,18 @@ async def test_a_rare_word_is_looked_for_among_the_newest_and_at_its_own_transac
     walked = [item.args[1:5] for item in seen if "ORDER BY found.posted_on DESC" in item.query]
     assert walked[0][2:] == ([head["newest_on"]], [head["newest_id"] + 1])
     assert walked[1:] == [([row["posted_on"]], [row["transaction_id"]]) * 2]
+
+
+async def test_a_rare_word_takes_as_many_statements_however_many_slices_there_are(conn, person):
+    await keep_up(conn, person)
+    seen = []
+    with conn.query_logger(seen.append):
+        async with acting_as(conn, person.user_id):
+            await search(conn, person.user_id, Search(["once"], TransactionFilter()), None, PAGE)
+    asked = [item.query.split("-- name")[0] for item in seen]
+    assert len([query for query in asked if "search_grams" in query]) == 1
+    assert len([query for query in asked if "found.key" in query]) == 1
+    assert len([query for query in asked if "found.posted_on" in query]) == 2
 
 
 async def test_sellers_are_known_without_a_look_at_them_but_for_those_that_changed(conn, person):
@@ -227,3 +263,88 @@ async def test_a_member_of_a_household_reads_nothing_of_it(conn, person):
         await conn.execute("SELECT set_config('mintql.user_id', $1, true)", str(person.user_id))
         for table in ("search_persons", "search_slices", "search_grams"):
             assert await conn.fetchval(f"SELECT count(*) FROM {table}") == 0
+
+
+async def test_a_worker_that_goes_away_loses_one_slice_and_the_next_one_goes_on(conn, person):
+    before = [await everything(conn, person, asked) for asked in ASKED]
+    with pytest.raises(WorkerGoneError):
+        await search_index_build.keep_up(beginning(conn, steps=3), person.user_id, NOW)
+    assert await sizes(conn) == [20, 20]
+    assert [await everything(conn, person, asked) for asked in ASKED] == before
+    ids = [row["slice_id"] for row in await conn.fetch("SELECT slice_id FROM search_slices ORDER BY newest_on")]
+    assert await keep_up(conn, person) == [20, 20, 20, 20, 9]
+    after = [row["slice_id"] for row in await conn.fetch("SELECT slice_id FROM search_slices ORDER BY newest_on")]
+    assert after[:2] == ids
+    assert [await everything(conn, person, asked) for asked in ASKED] == before
+
+
+async def test_a_worker_that_goes_away_while_slices_are_written_anew_leaves_them_right(conn, person):
+    await keep_up(conn, person)
+    await conn.execute("UPDATE transactions SET note = 'zzzqqq' WHERE merchant = 'Oil'")
+    before = [await everything(conn, person, asked) for asked in ASKED]
+    for steps in (1, 2, 3, 4):
+        with pytest.raises(WorkerGoneError):
+            await search_index_build.keep_up(beginning(conn, steps=steps), person.user_id, NOW)
+        assert [await everything(conn, person, asked) for asked in ASKED] == before
+    assert sum(await keep_up(conn, person)) == 89
+    assert [await everything(conn, person, asked) for asked in ASKED] == before
+
+
+async def test_a_slice_that_has_grown_too_large_is_written_in_two(conn, person):
+    await keep_up(conn, person)
+    for number in range(4):
+        await create_transaction(
+            conn, person.user_id, person.account_id, posted_on=LAST - timedelta(days=390), description=f"LATE {number}"
+        )
+    assert await keep_up(conn, person) == [12, 12, 20, 20, 20, 9]
+
+
+async def test_who_finds_somebody_at_it_does_not_wait(conn, person, database_url):
+    await keep_up(conn, person)
+    await conn.execute("UPDATE transactions SET note = 'changed'")
+    before = await conn.fetchval("SELECT rows_seq FROM search_persons")
+    other = await asyncpg.connect(database_url)
+    try:
+        async with other.transaction():
+            assert await store.lock(other, person.user_id)
+            await conn.execute("SET lock_timeout = '1s'")
+            assert await keep_up(conn, person) == [20, 20, 20, 20, 9]
+            assert await conn.fetchval("SELECT rows_seq FROM search_persons") == before
+    finally:
+        await other.close()
+    await keep_up(conn, person)
+    assert await conn.fetchval("SELECT rows_seq FROM search_persons") > before
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("steps", [0, 1, 2, 4])
+async def test_what_is_written_anew_while_it_is_read_is_found_all_the_same(
+    conn, person, monkeypatch, steps, newest_first
+):
+    """All of it is thrown away and begun anew between two statements of a search."""
+    await keep_up(conn, person)
+    keys = {tuple(row) for row in await conn.fetch("SELECT posted_on, transaction_id FROM transactions")}
+    place = count_from()
+    for name in ("slices", "keys"):
+        monkeypatch.setattr(store, name, after_a_new_beginning(getattr(store, name), conn, person, place, steps))
+    found = []
+    async for lot in search_index.lots(
+        conn, person.user_id, Stretch(KEY_NEWEST, KEY_OLDEST), [["seattle"]], newest_first=newest_first
+    ):
+        found += [key for one in lot for key in sorted(keys) if one.oldest <= key <= one.newest]
+    seattle = await conn.fetch("SELECT posted_on, transaction_id FROM transactions WHERE description LIKE '%SEATTLE%'")
+    assert {tuple(row) for row in seattle} <= set(found)
+    assert len(found) == len(set(found))
+
+
+def after_a_new_beginning(ask, conn, person, place, steps):
+    """Ask the second statement of all only after everything was thrown away, and so many slices written anew."""
+
+    async def asking(*arguments):
+        if next(place) == 1:
+            await conn.execute("UPDATE search_persons SET rows_seq = NULL")
+            with contextlib.suppress(WorkerGoneError):
+                await search_index_build.keep_up(beginning(conn, steps=steps + 1), person.user_id, NOW)
+        return await ask(*arguments)
+
+    return asking

@@ -121,7 +121,8 @@ async def _read_ahead(begin: Begin, user_id: UserId, now: datetime) -> Ahead | N
     async with begin() as conn:
         if await _changed(conn, user_id, now) is not None:
             return None
-        await search_index_build.keep_up(conn, user_id, now)
+    await search_index_build.keep_up(begin, user_id, now)
+    async with begin() as conn:
         return await recurring_detection.read_ahead(conn, user_id, now)
 
 

@@ -109,13 +109,14 @@ async def search(conn: Conn, user_id: UserId, asked: Search, after: Place | None
 
 async def count(conn: Conn, user_id: UserId, asked: Search, words: Words) -> int:
     """Return how many transactions `search` finds in all, `COUNTED_MAX` + 1 for more than `COUNTED_MAX`."""
-    wanted, counted = await as_spelled(conn, user_id, asked.wanted), 0
+    wanted, counts = await as_spelled(conn, user_id, asked.wanted), list[int]()
     whole = Stretch(wanted.newest, wanted.oldest)
-    async for stretches in search_index.lots(conn, user_id, whole, words.any_of):
-        counted += await store.count_up_to(conn, user_id, wanted, words, stretches, COUNTED_MAX + 1 - counted)
-        if counted > COUNTED_MAX:
+    async for stretches in search_index.lots(conn, user_id, whole, words.any_of, is_rare=lambda: not any(counts)):
+        left = COUNTED_MAX + 1 - sum(counts)
+        counts.append(await store.count_up_to(conn, user_id, wanted, words, stretches, left))
+        if counts[-1] == left:
             break
-    return counted
+    return sum(counts)
 
 
 async def _corrections(conn: Conn, user_id: UserId, words: Sequence[str]) -> dict[str, list[str]]:
@@ -165,8 +166,11 @@ async def _by_day(
     rows: list[TransactionRow] = []
     newest_first = not asked.ascending
     whole = Stretch(newest, oldest)
-    async for stretches in search_index.lots(conn, user_id, whole, words.any_of, newest_first=newest_first):
-        rows += await store.by_day(conn, user_id, asked.wanted, words, stretches, newest_first, limit - len(rows))
+    async for stretches in search_index.lots(
+        conn, user_id, whole, words.any_of, newest_first=newest_first, is_rare=lambda: not rows
+    ):
+        left = limit - len(rows)
+        rows.extend(await store.by_day(conn, user_id, asked.wanted, words, stretches, newest_first, left))
         if len(rows) == limit:
             break
     return rows
@@ -177,7 +181,7 @@ async def _by_amount(
 ) -> list[tuple[AmountKey, TransactionRow]]:
     found: list[tuple[AmountKey, TransactionRow]] = []
     whole = Stretch(asked.wanted.newest, asked.wanted.oldest)
-    async for stretches in search_index.lots(conn, user_id, whole, words.any_of):
+    async for stretches in search_index.lots(conn, user_id, whole, words.any_of, is_rare=lambda: True):
         found += await store.by_amount(conn, user_id, asked.wanted, words, stretches, after, asked.ascending, limit)
     return sorted(found, key=lambda item: item[0])[:limit]
 

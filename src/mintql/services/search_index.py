@@ -7,13 +7,13 @@ page from the newest transactions looks there. What changed since is in doubt an
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from mintql.domain.ids import UserId
-from mintql.domain.search_grams import bits, telling
-from mintql.domain.search_grams import newest_first as places_newest_first
+from mintql.domain.search_grams import Places, count, either, in_order, narrowed, telling
 from mintql.services.search_index_build import CHANGES_MAX
 from mintql.store import search_index as store
 from mintql.store import transactions_search
@@ -25,12 +25,15 @@ from mintql.store.transactions_search import Stretch
 BELIEVED_DAYS: Final = 300
 """What was written down before is not used: the log of changes is not kept for ever."""
 SLICES_AT_FIRST: Final = 2
-SLICES_GROW: Final = 4
-"""Each further look takes so many times as many slices: a page is mostly full after the first."""
+SLICES_GROW: Final = 16
+"""Each further look takes so many times as many slices: either a page is full after the first, or the word is rare, and
+to ask once for many slices costs less than to ask several times."""
 WALKED_ONE_IN: Final = 40
 """Where more transactions of a slice may have the words, the slice is walked: a page is full before long."""
 SINGLE_MAX: Final = 100
 """So few are looked at one by one in any case."""
+FEW_MAX: Final = 2
+"""So few of a slice are looked at without reading where more of the stretches of letters stand, which costs as much."""
 LOT_MAX: Final = 200
 SLICES_MAX: Final = 2**31 - 1
 """All there are."""
@@ -40,11 +43,18 @@ Asked = Sequence[Sequence[Sequence[str]]]
 
 
 async def lots(
-    conn: Conn, user_id: UserId, whole: Stretch, words: Sequence[Sequence[str]], *, newest_first: bool = True
+    conn: Conn,
+    user_id: UserId,
+    whole: Stretch,
+    words: Sequence[Sequence[str]],
+    *,
+    newest_first: bool = True,
+    is_rare: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[list[Stretch]]:
     """Give, lot by lot in order, stretches that have all transactions of a stretch that may have all of the words.
 
-    `words` are lists of texts, in small letters, of which any will do.
+    `words` are lists of texts, in small letters, of which any will do. `is_rare` is asked once the newest were looked
+    at, and tells whether so little was found there that much of the rest will be needed.
     """
     head = await store.head(conn, user_id, BELIEVED_DAYS)
     if head is None or head.newest < whole.oldest:
@@ -52,15 +62,18 @@ async def lots(
         return
     above = [Stretch(whole.newest, max(whole.oldest, _next(head.newest)))] if whole.newest > head.newest else []
     below = Stretch(min(whole.newest, head.newest), whole.oldest)
-    if newest_first:
-        if above:
-            yield above
-        async for lot in _below(conn, user_id, head, below, words):
-            yield lot
+    if above and newest_first:
+        yield above
+    asked = _asked(words)
+    changed = await store.changed(conn, user_id, head.seq, CHANGES_MAX) if asked else None
+    if changed is None:
+        yield [below]
     else:
-        found = [one async for lot in _below(conn, user_id, head, below, words, at_once=True) for one in lot]
-        for lot in _in_lots([*reversed(found), *above]):
+        look = _Look(conn, user_id, asked, changed, newest_first)
+        async for lot in look.lots(below, SLICES_AT_FIRST * SLICES_GROW if is_rare() else SLICES_AT_FIRST):
             yield lot
+    if above and not newest_first:
+        yield above
 
 
 async def seller_words(conn: Conn, user_id: UserId) -> set[str]:
@@ -69,78 +82,124 @@ async def seller_words(conn: Conn, user_id: UserId) -> set[str]:
     return await transactions_search.seller_words(conn, user_id) if kept is None else kept
 
 
-async def _below(
-    conn: Conn,
-    user_id: UserId,
-    head: store.Head,
-    below: Stretch,
-    words: Sequence[Sequence[str]],
-    *,
-    at_once: bool = False,
-) -> AsyncIterator[list[Stretch]]:
-    """Give what is left below the newest transactions, newest first."""
-    asked = _asked(words)
-    changed = await store.changed(conn, user_id, head.seq, CHANGES_MAX) if asked else None
-    if changed is None:
-        yield [below]
-        return
-    oldest, archived = below.oldest, None
-    if changed.archived_until is not None:
-        oldest = max(oldest, (changed.archived_until + timedelta(days=1), 0))
-        archived = Stretch(min(below.newest, (changed.archived_until, KEY_NEWEST[1])), below.oldest)
-    left, count = below.newest, SLICES_MAX if at_once else SLICES_AT_FIRST
-    grams = {gram for texts in asked for text in texts for gram in text}
-    while left >= oldest and left > KEY_OLDEST:
-        slices = await store.slices(conn, user_id, left, oldest, grams, count)
-        found = await _narrowed(conn, user_id, slices, Stretch(left, oldest), asked, changed.keys) if slices else None
-        if found is None:
-            yield [Stretch(left, oldest)]
-            break
-        for lot in _in_lots(found):
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A look at what is written down, in order of days: newest first, or oldest first."""
+
+    conn: Conn
+    user_id: UserId
+    asked: Asked
+    changed: store.Changed
+    newest_first: bool
+
+    async def lots(self, whole: Stretch, at_first: int) -> AsyncIterator[list[Stretch]]:
+        """Give what may have the words; where the newest come first, from so many slices at first."""
+        archived, written = [], whole
+        if (until := self.changed.archived_until) is not None:
+            archived = [Stretch(min(whole.newest, (until, KEY_NEWEST[1])), whole.oldest)]
+            written = Stretch(whole.newest, max(whole.oldest, (until + timedelta(days=1), 0)))
+        archived = [one for one in archived if one.newest >= one.oldest]
+        if archived and not self.newest_first:
+            yield archived
+        async for lot in self._newest(written, at_first) if self.newest_first else self._oldest(written):
             yield lot
-        left, count = slices[-1].after, count * SLICES_GROW
-    if archived is not None and archived.newest >= archived.oldest:
-        yield [archived]
+        if archived and self.newest_first:
+            yield archived
+
+    async def _newest(self, whole: Stretch, at_first: int) -> AsyncIterator[list[Stretch]]:
+        left, limit = whole.newest, at_first
+        while left >= whole.oldest and left > KEY_OLDEST:
+            slices = await self._slices(Stretch(left, whole.oldest), limit)
+            # Where all of it is being written anew, what was at the top may not be there again.
+            top = min(left, slices[0].newest) if slices else _before(whole.oldest)
+            if top < left:
+                yield [Stretch(left, _next(top))]
+            left = slices[-1].after if slices else top
+            async for lot in self._narrowed(slices, Stretch(top, max(whole.oldest, _next(left)))):
+                yield lot
+            limit = min(limit * SLICES_GROW, SLICES_MAX)
+
+    async def _oldest(self, whole: Stretch) -> AsyncIterator[list[Stretch]]:
+        slices = await self._slices(whole, SLICES_MAX)
+        top = min(whole.newest, slices[0].newest) if slices else _before(whole.oldest)
+        bottom = slices[-1].after if slices else top
+        if bottom >= whole.oldest and bottom > KEY_OLDEST:
+            yield [Stretch(bottom, whole.oldest)]
+        async for lot in self._narrowed(slices[::-1], Stretch(top, max(whole.oldest, _next(bottom)))):
+            yield lot
+        if top < whole.newest:
+            yield [Stretch(whole.newest, _next(top))]
+
+    async def _slices(self, within: Stretch, limit: int) -> list[Slice]:
+        grams = {gram for texts in self.asked for text in texts for gram in text}
+        return await store.slices(self.conn, self.user_id, within.newest, within.oldest, grams, limit)
+
+    async def _narrowed(self, slices: Sequence[Slice], left: Stretch) -> AsyncIterator[list[Stretch]]:
+        """Give what may have the words of slices that have all of a stretch, and what changed there."""
+        held: list[Stretch] = []
+        for run in self._runs(slices):
+            if isinstance(run, Slice):
+                keys = list[Key]()
+                here = Stretch(min(run.newest, left.newest), max(_next(run.after), left.oldest))
+            else:
+                known = await store.keys(self.conn, self.user_id, run)
+                if known is None:  # A slice was written anew meanwhile: what is left is walked.
+                    yield [*held, left]
+                    return
+                keys = known
+                edge = min(max(min(keys) if self.newest_first else max(keys), left.oldest), left.newest)
+                here = Stretch(edge, edge)
+            parts = Stretch(left.newest, _next(here.newest)), Stretch(_before(here.oldest), left.oldest)
+            ahead, left = parts if self.newest_first else parts[::-1]
+            held += [*self._singles(ahead, keys), here]
+            if isinstance(run, Slice) or len(held) >= LOT_MAX:
+                for lot in _in_lots(held):
+                    yield lot
+                held = []
+        for lot in _in_lots([*held, *self._singles(left)]):
+            yield lot
+
+    def _runs(self, slices: Iterable[Slice]) -> Iterator[list[tuple[int, int]] | Slice]:
+        """Give places (slice, number) that may have the words, some at a time, and a slice itself where many may."""
+        places: list[tuple[int, int]] = []
+        for one in slices:
+            found = _having(one, self.asked)
+            if count(found) > max(SINGLE_MAX, one.size // WALKED_ONE_IN):
+                if places:
+                    yield places
+                    places = []
+                yield one
+            else:
+                places += [(one.slice_id, number) for number in in_order(found, highest_first=self.newest_first)]
+            while len(places) >= LOT_MAX:
+                yield places[:LOT_MAX]
+                del places[:LOT_MAX]
+        if places:
+            yield places
+
+    def _singles(self, within: Stretch, keys: Iterable[Key] = ()) -> list[Stretch]:
+        """Return these keys and those of what changed, in order, as far as they are within a stretch."""
+        found = {key for key in (*keys, *self.changed.keys) if within.oldest <= key <= within.newest}
+        return [Stretch(key, key) for key in sorted(found, reverse=self.newest_first)]
 
 
-async def _narrowed(
-    conn: Conn, user_id: UserId, slices: Sequence[Slice], within: Stretch, asked: Asked, changed: Iterable[Key]
-) -> list[Stretch] | None:
-    """Return stretches of some slices that may have the words, newest first; None where a slice is there no more."""
-    places: list[tuple[int, int]] = []
-    walked: list[Stretch] = []
-    for one in slices:
-        found = _having(one, asked)
-        if found.bit_count() > max(SINGLE_MAX, one.size // WALKED_ONE_IN):
-            walked.append(_cut(Stretch(one.newest, _next(one.after)), within))
-        else:
-            places += [(one.slice_id, place) for place in places_newest_first(found)]
-    keys = await store.keys(conn, user_id, places) if places else []
-    if keys is None:
-        return None
-    end = Stretch(within.newest, max(within.oldest, _next(slices[-1].after)))
-    single = {
-        key
-        for key in (*keys, *changed)
-        if end.oldest <= key <= end.newest and not any(one.oldest <= key <= one.newest for one in walked)
-    }
-    return sorted([*walked, *(Stretch(key, key) for key in single)], reverse=True)
-
-
-def _having(one: Slice, asked: Asked) -> int:
-    """Return which transactions of a slice may have all words, a bit for each."""
-    having = (1 << one.size) - 1
+def _having(one: Slice, asked: Asked) -> Places:
+    """Return which transactions of a slice may have all words."""
+    having: Places | None = None
     for texts in asked:
-        any_of = 0
+        any_of: Places = frozenset()
         for text in texts:
-            all_of = having
-            for gram in text:
-                all_of &= bits(one.places[gram]) if gram in one.places else 0
-                if not all_of:
-                    break
-            any_of |= all_of
+            any_of = either(any_of, _having_all(one, text, having))
         having = any_of
-    return having
+    return frozenset() if having is None else having
+
+
+def _having_all(one: Slice, grams: Sequence[str], having: Places | None) -> Places:
+    """Return which of some transactions of a slice, of all for None, may have these stretches; rare ones come first."""
+    for places in sorted([one.places.get(gram, b"") for gram in grams], key=len):
+        if having is None or count(having) > FEW_MAX:
+            having = narrowed(having, places, one.size)
+    return frozenset() if having is None else having
 
 
 def _asked(words: Sequence[Sequence[str]]) -> Asked:
@@ -161,10 +220,11 @@ def _in_lots(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
         yield lot
 
 
-def _cut(one: Stretch, within: Stretch) -> Stretch:
-    return Stretch(min(one.newest, within.newest), max(one.oldest, within.oldest))
-
-
 def _next(key: Key) -> Key:
     """Return the least key after one."""
     return key[0], key[1] + 1
+
+
+def _before(key: Key) -> Key:
+    """Return the greatest key before one."""
+    return key[0], key[1] - 1

@@ -104,18 +104,24 @@ async def seller_words(conn: Conn, user_id: UserId, days_max: int, limit: int) -
     return {*row["words"], *(word for text in since["texts"] or () for word in text.lower().split())}
 
 
-async def count_up_to(conn: Conn, user_id: UserId, limit: int) -> int:
-    """Return how many transactions a person has, `limit` at most."""
-    return int(await conn.fetchval(BUILD.count_up_to, user_id, limit))
+async def count_between(conn: Conn, user_id: UserId, after: Key, newest: Key, limit: int) -> int:
+    """Return how many transactions a person has after a key and up to another, `limit` at most."""
+    return int(await conn.fetchval(BUILD.count_between, user_id, *after, *newest, limit))
 
 
-async def begin(conn: Conn, user_id: UserId) -> Begun:
-    """Let nobody else write a person's slices until the commit; return what is known."""
-    row = await conn.fetchrow(BUILD.begin, user_id)
+async def begin(conn: Conn, user_id: UserId) -> Begun | None:
+    """Let nobody else write a person's slices until the commit; return what is known, None where somebody is at it."""
+    await conn.execute(BUILD.add_person, user_id)
+    row = await conn.fetchrow(BUILD.lock, user_id)
     if row is None:
-        raise LookupError(f"person {user_id} has no row")
+        return None
     rows_seq = None if row["rows_seq"] is None else ChangeSeq(row["rows_seq"])
     return Begun(rows_seq, row["built_at"], ChangeSeq(row["latest_seq"] or 0))
+
+
+async def lock(conn: Conn, user_id: UserId) -> bool:
+    """Let nobody else write a person's slices until the commit; return whether nobody was at it."""
+    return await conn.fetchrow(BUILD.lock, user_id) is not None
 
 
 async def note_words(conn: Conn, user_id: UserId, seq: ChangeSeq, words: Collection[str]) -> None:
@@ -134,9 +140,9 @@ async def list_slices(conn: Conn, user_id: UserId) -> list[Slice]:
     return [_slice(row, {}) for row in await conn.fetch(BUILD.list_slices, user_id)]
 
 
-async def remove(conn: Conn, user_id: UserId, slice_ids: Collection[int]) -> None:
-    """Remove slices."""
-    await conn.execute(BUILD.remove, user_id, list(slice_ids))
+async def remove(conn: Conn, user_id: UserId, slice_ids: Collection[int]) -> int:
+    """Remove slices; return how many of them were there."""
+    return len(await conn.fetch(BUILD.remove, user_id, list(slice_ids)))
 
 
 async def settled_until(conn: Conn, user_id: UserId, newest_count: int) -> Key | None:

@@ -1,15 +1,21 @@
--- name: count_up_to
--- How many transactions a person has, counted no further than asked.
+-- name: count_between
+-- How many transactions a person has after a key ($2, $3) and up to another ($4, $5), counted no further than asked.
 SELECT count(*)::int AS transactions FROM (
-    SELECT FROM transactions WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL LIMIT $2
+    SELECT FROM transactions
+    WHERE user_id = $1 AND successor_id IS NULL AND removed_at IS NULL
+      AND (posted_on, transaction_id) > ($2::date, $3::bigint) AND (posted_on, transaction_id) <= ($4::date, $5::bigint)
+    LIMIT $6
 ) AS bounded
 
--- name: begin
+-- name: add_person
+-- Adds the row of a person unless it is there.
+INSERT INTO search_persons (user_id, words_seq, words) VALUES ($1, 0, '{}') ON CONFLICT (user_id) DO NOTHING
+
+-- name: lock
 -- Takes the row of a person, which lets nobody else write their slices until the commit; returns up to where in the log of
--- changes the slices are known, when that was, and how far the log goes.
-INSERT INTO search_persons AS person (user_id, words_seq, words) VALUES ($1, 0, '{}')
-ON CONFLICT (user_id) DO UPDATE SET words_seq = person.words_seq
-RETURNING rows_seq, built_at, (SELECT change_seq FROM user_counters AS counters WHERE counters.user_id = $1) AS latest_seq
+-- changes the slices are known, when that was, and how far the log goes. No row where somebody else has it.
+SELECT rows_seq, built_at, (SELECT change_seq FROM user_counters AS counters WHERE counters.user_id = $1) AS latest_seq
+FROM search_persons WHERE user_id = $1 FOR UPDATE SKIP LOCKED
 
 -- name: note_words
 -- Writes down the words of a person's sellers.
@@ -25,8 +31,8 @@ SELECT slice_id, after_on, after_id, newest_on, newest_id, size FROM search_slic
 WHERE user_id = $1 ORDER BY newest_on, newest_id
 
 -- name: remove
--- Removes slices of a person, with their stretches of text.
-DELETE FROM search_slices WHERE user_id = $1 AND slice_id = ANY ($2::bigint[])
+-- Removes slices of a person, with their stretches of text; returns those that were there.
+DELETE FROM search_slices WHERE user_id = $1 AND slice_id = ANY ($2::bigint[]) RETURNING slice_id
 
 -- name: settled_until
 -- The key of a person's newest transaction but so many; no row where there are fewer.

@@ -95,10 +95,10 @@ async def watched(
 
 
 def _tell_resources(runtime: Runtime, name: str, owner: object) -> None:
-    pool = runtime.pool
+    pool, lender = runtime.pool, runtime.servers.database.lender
 
     def connections() -> Mapping[tuple[str, ...], float]:
-        size, idle = pool.get_size(), pool.get_idle_size()
+        size, idle = pool.get_size(), pool.get_idle_size() + lender.idle
         return {(name, "used"): size - idle, (name, "idle"): idle}
 
     metrics.DATABASE_CONNECTIONS.read_from(owner, connections)

@@ -8,8 +8,9 @@ from mintql.data import load_template
 from mintql.services.categorize import default_categorizer
 
 NEW_OBJECTS_MAX = 20_000
-"""Objects that may be new before the garbage collector looks at them, some megabytes: most rows of a batch live through
-a round after every 700, which is Python's own choice, and are gone a moment later."""
+"""Objects that may be new before the garbage collector looks at them, some megabytes: most rows of a batch, and what
+requests under way have made, live through a round after every 700, which is Python's own choice, and are gone a moment
+later."""
 
 
 def settle_heap() -> None:
@@ -20,10 +21,10 @@ def settle_heap() -> None:
     default_categorizer()
     load_template()
     freeze_heap()
-    gc.set_threshold(NEW_OBJECTS_MAX, *gc.get_threshold()[1:])
 
 
 def freeze_heap() -> None:
-    """Keep what is loaded by now out of the garbage collector's rounds."""
+    """Keep what is loaded by now out of the garbage collector's rounds, and have fewer of them."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(NEW_OBJECTS_MAX, *gc.get_threshold()[1:])

@@ -17,6 +17,7 @@ from mintql.domain.ids import UserId
 from mintql.observing.waiting import Waits
 from mintql.store.fenced import begin_reading, fence
 from mintql.store.hosts import is_lost
+from mintql.store.lending import Lender, is_gone
 from mintql.store.queries import Conn
 
 T = TypeVar("T")
@@ -39,9 +40,9 @@ class Database:
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], acquire_seconds: float, name: str) -> None:
         self.pool = pool
+        self.lender = Lender(pool, acquire_seconds)
         self._waits = Waits(name)
         self.losses = 0
-        self._acquire_seconds = acquire_seconds
 
     @asynccontextmanager
     async def transaction(self, user_id: UserId | None = None, **kind: Any) -> AsyncIterator[Conn]:
@@ -100,7 +101,7 @@ class Database:
         """Return a connection of the pool, to be given back."""
         since = self._waits.begin()
         try:
-            return await self.pool.acquire(timeout=self._acquire_seconds)
+            return await self.lender.lend()
         finally:
             self._waits.end(since)
 
@@ -129,7 +130,7 @@ class Database:
                 await self.note(error, conn)
                 lost = is_lost(error) or isinstance(error, asyncpg.ActiveSQLTransactionError)
                 if lost and attempt >= LOSSES_BEFORE_EXPIRY - 1:
-                    await self.pool.expire_connections()
+                    await self.lender.expire()
                 await self.give_back(conn)
                 if not lost or attempt == BEGINNINGS_MAX:
                     raise
@@ -144,7 +145,7 @@ class Database:
     async def note(self, error: BaseException, conn: Conn) -> None:
         """Count a lost connection; where a server turned out to take no writes, make all connections anew."""
         if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
-            await self.pool.expire_connections()
+            await self.lender.expire()
             self.losses += 1
         else:
             self.count(error, conn)
@@ -156,8 +157,7 @@ class Database:
 
     async def give_back(self, conn: Conn) -> None:
         """Give a connection back to the pool, a lost one too."""
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            await self.pool.release(conn)  # type: ignore[arg-type]  # what `acquire` gave
+        await self.lender.give_back(conn)
 
 
 class _Fenced:
@@ -174,6 +174,8 @@ class _Fenced:
         return fence(self._conn, self._user_id)
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None and self._database.lender.pass_on(self._conn):
+            return
         if error is not None:
             self._database.count(error, self._conn)
         await self._database.give_back(self._conn)
@@ -183,11 +185,3 @@ async def _roll_back(conn: Conn, transaction: Any) -> None:
     if not is_gone(conn):
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await transaction.rollback()
-
-
-def is_gone(conn: Conn) -> bool:
-    """Tell whether a connection has been closed; one of a pool that has is taken from its holder at once."""
-    try:
-        return conn.is_closed()
-    except asyncpg.InterfaceError:
-        return True

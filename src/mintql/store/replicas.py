@@ -128,8 +128,8 @@ class Written:
             async with self._own.connection() as conn:
                 return await positions.written(conn)
         except asyncpg.ObjectNotInPrerequisiteStateError:
-            await self._own.pool.expire_connections()
-            await self._database.pool.expire_connections()
+            await self._own.lender.expire()
+            await self._database.lender.expire()
             raise
 
 

@@ -43,6 +43,7 @@ async def open_servers(settings: Settings, role: Role) -> AsyncIterator[Servers]
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(_pool(settings, role, Connector(url), smallest=1))
         database = Database(pool, ACQUIRE_TIMEOUT_SECONDS[role], role)
+        stack.push_async_callback(database.lender.close)
         if settings.database_pooler and role == "api" and settings.database_api_role:
             await _make_sure_of_role(database, settings.database_api_role)
         own = _new_pool(connect=Connector(url), min_size=0, max_size=1, timeout=CONNECT_TIMEOUT_SECONDS)
@@ -76,11 +77,9 @@ async def _replica(
     stack: AsyncExitStack, settings: Settings, role: Role, url: str, host: Host | None
 ) -> tuple[Replica, str, Host | None]:
     pool = await stack.enter_async_context(_pool(settings, role, OneHost(url, host), smallest=0))
-    return (
-        Replica(str(host or "the local socket"), Database(pool, REPLICA_ACQUIRE_TIMEOUT_SECONDS, "replica")),
-        url,
-        host,
-    )
+    database = Database(pool, REPLICA_ACQUIRE_TIMEOUT_SECONDS, "replica")
+    stack.push_async_callback(database.lender.close)
+    return Replica(str(host or "the local socket"), database), url, host
 
 
 def _pool(settings: Settings, role: Role, connect: Any, *, smallest: int) -> asyncpg.Pool[asyncpg.Record]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 
 
@@ -29,3 +30,4 @@ class CountingRuntime:
         async with opened as conn:
             with getattr(conn, "conn", conn).query_logger(lambda record: self.statements.append(record.query)):
                 yield conn
+                await asyncio.sleep(0)  # The driver tells of a statement in the turn after it.

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 import strawberry
 from strawberry.types.field import StrawberryField
 
-from mintql.api.columns import ReadAll, reading
+from mintql.api.columns import ReadAll, Reading
 from mintql.api.context import Context, Info
 
 Load: TypeAlias = Callable[[Context, list[Any]], Awaitable[list[Any]]]
@@ -47,7 +47,7 @@ def batched(load: Load, key: str, description: str) -> Callable[[Callable[[Any],
         update_wrapper(resolve, value, updated=())
         vars(resolve).pop("__wrapped__")  # Its parameters are not those of a resolver.
         resolve.__annotations__ = {"info": Info, "return": value.__annotations__["return"]}
-        setattr(resolve, _BATCH, Batch(load, reading(key), value))
+        setattr(resolve, _BATCH, Batch(load, Reading(key), value))
         return strawberry.field(resolver=resolve, description=description)
 
     return declare

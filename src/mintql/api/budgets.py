@@ -102,8 +102,9 @@ class BudgetsQuery:
                 read_tree=context.category_tree,
                 read_limits=context.limits,
             )
-        shown = [budget for budget in found if context.shows_budget(budget.limit.category_id)]
-        return cast("list[Budget]", Rows(Budget, "found", shown))
+        if context.share is not None:
+            found = [budget for budget in found if context.shows_budget(budget.limit.category_id)]
+        return cast("list[Budget]", Rows(Budget, "found", found))
 
 
 @strawberry.type

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import strawberry
 
-from mintql.api.categories import Category, category_node
-from mintql.api.columns import read_together, reading
+from mintql.api.categories import Category, category_node, category_nodes
+from mintql.api.columns import Reading, read_together
 from mintql.api.context import Context, Info
 from mintql.api.money import Money, money, money_field, money_or_none
 from mintql.api.scalars import Month
@@ -134,7 +135,7 @@ class BudgetForecast:
     basis: str = strawberry.field(description="What it rests on, in words.")
 
 
-_trees, _category_ids = map(reading, ("found.tree", "found.limit.category_id"))
+_trees, _category_ids = map(Reading, ("found.tree", "found.limit.category_id"))
 
 
 @strawberry.type(description="A budget in one period. Spending is positive here.")
@@ -152,7 +153,7 @@ class Budget:
         return Month(first_day(self.found.limit.period.first))
 
     @strawberry.field(description="The category or group it is for; null for everything.")
-    @read_together(lambda found: list(map(category_or_none, _trees(found), _category_ids(found))))
+    @read_together(lambda found: categories_or_none(_trees(found), _category_ids(found)))
     def category(self) -> Category | None:
         return category_or_none(self.found.tree, self.found.limit.category_id)
 
@@ -261,6 +262,13 @@ def _forecast(item: Forecast, currency: str) -> BudgetForecast:
 def category_or_none(tree: CategoryTree, category_id: CategoryId) -> Category | None:
     """Return the category that a budget is for; None for everything."""
     return None if category_id == EVERYTHING_ID else category_node(tree, category_id)
+
+
+def categories_or_none(trees: Sequence[CategoryTree], category_ids: Sequence[CategoryId]) -> Sequence[Category | None]:
+    """Return the categories of many budgets, as `category_or_none` does each."""
+    if EVERYTHING_ID not in category_ids:
+        return category_nodes(trees, category_ids)
+    return list(map(category_or_none, trees, category_ids))
 
 
 def _period(period: Period, of: Schedule) -> BudgetPeriod:

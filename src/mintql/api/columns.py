@@ -31,19 +31,19 @@ def column(path: str, kind: Any, description: str) -> Any:
         return read(self)
 
     resolve.__annotations__ = {"return": kind}
-    return strawberry.field(resolver=read_together(reading(path))(resolve), description=description)
+    return strawberry.field(resolver=read_together(Reading(path))(resolve), description=description)
 
 
 def composed(kind: type, description: str, **paths: str) -> Any:
     """Declare a field that is an object of the class `kind`, whose attributes are what `paths` lead to."""
     readers = {name: attrgetter(path) for name, path in paths.items()}
-    columns = {name: reading(path) for name, path in paths.items()}
+    columns = {name: Reading(path) for name, path in paths.items()}
 
     def resolve(self: Any) -> Any:
         return kind(**{name: read(self) for name, read in readers.items()})
 
     def read_all(sources: Sequence[Any]) -> Sequence[Any]:
-        return cast("Sequence[Any]", Composed(kind, {name: read(sources) for name, read in columns.items()}))
+        return cast("Sequence[Any]", Composed(kind, columns, sources))
 
     resolve.__annotations__ = {"return": kind}
     return strawberry.field(resolver=read_together(read_all)(resolve), description=description)
@@ -62,19 +62,22 @@ def read_together(read_all: ReadAll) -> Callable[[Resolver], Resolver]:
 def reader_of(field: StrawberryField) -> ReadAll | None:
     """Return what reads a field for many objects; None where it is neither a column nor says how."""
     if field.is_basic_field and field.default_resolver is getattr:
-        return reading(field.python_name)
+        return Reading(field.python_name)
     resolver = field.base_resolver
     return None if resolver is None else getattr(resolver.wrapped_func, _READ_ALL, None)
 
 
-def reading(path: str) -> ReadAll:
-    """Return what reads what a path leads to from each of some objects."""
-    read = attrgetter(path)
+class Reading:
+    """Reads what a path leads to from each of some objects."""
 
-    def read_all(sources: Sequence[Any]) -> Sequence[Any]:
-        return sources.read(path) if isinstance(sources, Unmade) else list(map(read, sources))
+    __slots__ = ("read", "text")
 
-    return read_all
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.read = attrgetter(text)
+
+    def __call__(self, sources: Sequence[Any]) -> Sequence[Any]:
+        return sources.read(self.text) if isinstance(sources, Unmade) else list(map(self.read, sources))
 
 
 class Unmade:
@@ -86,9 +89,8 @@ class Unmade:
 
     __slots__ = ("_made", "kind")
 
-    def __init__(self, kind: type) -> None:
-        self.kind = kind
-        self._made: list[Any] | None = None
+    kind: type
+    _made: list[Any] | None
 
     def read(self, path: str) -> Sequence[Any]:
         """Return what a path leads to from each of them."""
@@ -117,26 +119,28 @@ Sequence.register(Unmade)
 
 
 class Composed(Unmade):
-    """Objects by the columns of their attributes."""
+    """Objects whose attributes are columns of some others, each read from `sources` by what stands for it."""
 
-    __slots__ = ("_columns",)
+    __slots__ = ("_columns", "_sources")
 
-    def __init__(self, kind: type, columns: Mapping[str, Sequence[Any]]) -> None:
-        super().__init__(kind)
+    def __init__(self, kind: type, columns: Mapping[str, ReadAll], sources: Sequence[Any]) -> None:
+        self.kind = kind
+        self._made = None
         self._columns = columns
+        self._sources = sources
 
     def read(self, path: str) -> Sequence[Any]:
         """Return an attribute of all of them."""
-        found = self._columns.get(path)
-        return super().read(path) if found is None else found
+        read = self._columns.get(path)
+        return super().read(path) if read is None else read(self._sources)
 
     def make(self) -> list[Any]:
         """Return the objects."""
-        rows = zip(*self._columns.values(), strict=True)
+        rows = zip(*(read(self._sources) for read in self._columns.values()), strict=True)
         return [self.kind(**dict(zip(self._columns, row, strict=True))) for row in rows]
 
     def __len__(self) -> int:
-        return len(next(iter(self._columns.values())))
+        return len(self._sources)
 
 
 class Rows(Unmade):
@@ -145,36 +149,39 @@ class Rows(Unmade):
     Rows are records of the database or named tuples, all of one shape.
     """
 
-    __slots__ = ("_begins", "_columns", "_name", "_rows", "_same")
+    __slots__ = ("_columns", "_name", "_rows", "_same")
 
     def __init__(self, kind: type, name: str, rows: Sequence[Any], **same: Any) -> None:
-        super().__init__(kind)
+        self.kind = kind
+        self._made = None
         self._name = name
-        self._begins = f"{name}."
         self._rows = rows
         self._same = same
         self._columns: dict[str, Sequence[Any]] | None = None
 
     def read(self, path: str) -> Sequence[Any]:
         """Return a column of the rows, or what a path leads to from each of them."""
-        if not path.startswith(self._begins):
-            return [self._same[path]] * len(self) if path in self._same else super().read(path)
-        name = path[len(self._begins) :]
         if self._columns is None:
             self._columns = self._turned()
-        found = self._columns.get(name)
-        return list(map(attrgetter(name), self._rows)) if found is None else found
+        found = self._columns.get(path)
+        if found is not None:
+            return found
+        if path in self._same:
+            return [self._same[path]] * len(self._rows)
+        name, _, rest = path.partition(".")
+        return list(map(attrgetter(rest), self._rows)) if name == self._name and rest else super().read(path)
 
     def _turned(self) -> dict[str, Sequence[Any]]:
-        """Return the columns by the attributes that are one and nothing more."""
+        """Return the columns, by the paths of those attributes that are one and nothing more."""
         if not self._rows:
             return {}
         row = self._rows[0]
         columns = zip(*self._rows, strict=True)
         if isinstance(row, tuple):
-            return dict(zip(row._fields, columns, strict=True))  # type: ignore[attr-defined]  # of named ones
+            return dict(zip(_paths_of(row.__class__, self._name), columns, strict=True))
         by_name = dict(zip(row.keys(), columns, strict=True))
-        return {name: by_name[column] for name, column in _columns_of(row.__class__) if column in by_name}
+        paths = _column_paths_of(row.__class__, self._name)
+        return {path: by_name[column] for path, column in paths if column in by_name}
 
     def make(self) -> list[Any]:
         """Return the objects."""
@@ -185,7 +192,17 @@ class Rows(Unmade):
 
 
 @lru_cache(maxsize=ROW_CLASSES_MAX)
-def _columns_of(row_class: type) -> tuple[tuple[str, str], ...]:
-    """Return those attributes of a class of records that are a column and nothing more, each with its column."""
-    getters = {name: item.fget for name, item in vars(row_class).items() if isinstance(item, property)}
-    return tuple((name, get.__reduce__()[1][0]) for name, get in getters.items() if isinstance(get, itemgetter))
+def _paths_of(row_class: Any, name: str) -> tuple[str, ...]:
+    """Return the paths to the fields of named tuples that are called `name`."""
+    return tuple(f"{name}.{field}" for field in row_class._fields)
+
+
+@lru_cache(maxsize=ROW_CLASSES_MAX)
+def _column_paths_of(row_class: type, name: str) -> tuple[tuple[str, str], ...]:
+    """Return the paths to those attributes of records that are a column and nothing more, each with its column."""
+    getters = {attribute: item.fget for attribute, item in vars(row_class).items() if isinstance(item, property)}
+    return tuple(
+        (f"{name}.{attribute}", get.__reduce__()[1][0])
+        for attribute, get in getters.items()
+        if isinstance(get, itemgetter)
+    )

@@ -186,15 +186,14 @@ class Context:
             async with self.person() as conn:
                 yield conn
 
-    @asynccontextmanager
-    async def ledger(self) -> AsyncIterator[Conn]:
+    def ledger(self) -> AbstractAsyncContextManager[Conn]:
         """Open a transaction on all rows of whose money it is, for what leaves out by itself what is not shared."""
-        if self.share is None:
-            async with self.person() as conn:
-                yield conn
-            return
+        return self.person() if self.share is None else self._ledger(self.share)
+
+    @asynccontextmanager
+    async def _ledger(self, share: Entered) -> AsyncIterator[Conn]:
         async with self.runtime.person(self.signed_in().user_id) as conn:
-            self.share = await household.enter(conn, self.share.share_id, fenced=False)
+            self.share = await household.enter(conn, share.share_id, fenced=False)
             yield conn
 
     def one_connection(self) -> AbstractAsyncContextManager[None]:
@@ -291,7 +290,7 @@ class Context:
         """
         if self.tree is None and self.known is not None:
             self.tree = self.known.tree
-        if self.tree is None or not all(category_id in self.tree.by_id for category_id in named):
+        if self.tree is None or not self.tree.by_id.keys() >= set(named):
             self.tree = await tree_of(conn, self.user_id)
             if self.known is not None:
                 self.known.tree = self.tree

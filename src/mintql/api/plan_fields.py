@@ -38,7 +38,7 @@ from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
 from mintql.api.batches import batch_of
-from mintql.api.columns import ReadAll, reader_of
+from mintql.api.columns import ReadAll, Reading, Unmade, reader_of
 from mintql.api.plan_run import AwaitedField, BatchField, Complete, NotPlannedError, Run, Waiting
 from mintql.api.plan_values import (
     is_shared,
@@ -314,7 +314,14 @@ def _later(sources: Sequence[Any], _run: Run) -> Sequence[None]:
 
 
 def _read_field(read: ReadAll, complete: Complete) -> Complete:
-    return lambda sources, run: complete(read(sources), run)
+    if not isinstance(read, Reading):
+        return lambda sources, run: complete(read(sources), run)
+    text, of_one = read.text, read.read
+
+    def read_together(sources: Sequence[Any], run: Run) -> Sequence[Any]:
+        return complete(sources.read(text) if isinstance(sources, Unmade) else list(map(of_one, sources)), run)
+
+    return read_together
 
 
 def _is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:

@@ -7,7 +7,7 @@ from typing import Annotated, cast
 import strawberry
 
 from mintql.api.categories import Category, category_node, category_nodes
-from mintql.api.columns import Rows, column, read_together, reading
+from mintql.api.columns import Reading, Rows, column, read_together
 from mintql.api.context import Info
 from mintql.api.money import Money, money, money_field
 from mintql.api.scalars import CurrencyCode, Month
@@ -15,7 +15,7 @@ from mintql.domain.categories import CategoryTree
 from mintql.domain.months import MONTHS_PER_RANGE_MAX
 from mintql.services import spending as service
 
-_trees, _category_ids = map(reading, ("tree", "line.category.category_id"))
+_trees, _category_ids = map(Reading, ("tree", "line.category.category_id"))
 
 
 @strawberry.type(description="What one category came to in one month and currency, refunds netted.")
@@ -69,12 +69,16 @@ class MonthTotal:
 class MonthSpending:
     """A month."""
 
+    found: strawberry.Private[service.MonthSpending]
     month: Month = strawberry.field(description="The month.")
-    totals: list[MonthTotal] = strawberry.field(description="One for each currency in which anything happened.")
     categories: list[CategorySpending] = strawberry.field(
         description="One for each category and currency in which anything happened: spending before income, "
         "currency by currency, largest first."
     )
+
+    @strawberry.field(description="One for each currency in which anything happened.")
+    def totals(self) -> list[MonthTotal]:
+        return [_total(total) for total in self.found.totals]
 
 
 @strawberry.type
@@ -99,14 +103,7 @@ class SpendingQuery:
         context = info.context
         async with context.person() as conn:
             months = await service.spending(conn, context.user_id, from_, to, read_tree=context.category_tree)
-        return [
-            MonthSpending(
-                month=Month(month.month),
-                totals=[_total(total) for total in month.totals],
-                categories=_lines(month),
-            )
-            for month in months
-        ]
+        return [MonthSpending(found=month, month=Month(month.month), categories=_lines(month)) for month in months]
 
 
 def _lines(month: service.MonthSpending) -> list[CategorySpending]:

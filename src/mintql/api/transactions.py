@@ -15,7 +15,7 @@ from mintql.api.accounts import Account, load_accounts
 from mintql.api.batches import batched
 from mintql.api.categories import Category, category_node, category_nodes, decode_category_id
 from mintql.api.categorizations import Categorization
-from mintql.api.columns import Rows, column, read_together, reading
+from mintql.api.columns import Reading, Rows, column, read_together
 from mintql.api.context import Context, Info
 from mintql.api.money import Money, money, money_field
 from mintql.api.nodes import Node, decode_id, encode_id, register_node
@@ -40,8 +40,8 @@ from mintql.services.transactions import TransactionRow
 from mintql.store.queries import Conn
 
 COLUMNS_KEPT_MAX = 1_024
-_numbers, _names, _sellers = map(reading, ("row.transaction_id", "row.display_name", "row.seller"))
-_trees, _category_ids = map(reading, ("tree", "row.category_id"))
+_numbers, _names, _sellers = map(Reading, ("row.transaction_id", "row.display_name", "row.seller"))
+_trees, _category_ids = map(Reading, ("tree", "row.category_id"))
 _POSTED_ON, _CATEGORY_ID, _PART_CATEGORY_IDS = map(itemgetter, ("posted_on", "category_id", "part_category_ids"))
 
 if TYPE_CHECKING:

@@ -62,6 +62,8 @@ class Timeline:
         """The budgets that hold at any time, by category and currency."""
         self.category_ids = frozenset(key.category_id for key in self.keys) - {EVERYTHING_ID}
         """The categories and groups that they are for."""
+        self.is_changed = bool(self._histories)
+        """Whether the person changed anything about what the template says."""
 
     def period_on(self, key: BudgetKey, day: date) -> Period:
         """Return the period of a budget that a day lies in, also where no limit holds then."""
@@ -73,7 +75,7 @@ class Timeline:
 
     def override_on(self, key: BudgetKey, day: date) -> Override | None:
         """Return the override that decides about a budget on a day: the period's own, else the recurring one."""
-        if not self._histories or key not in self._histories:
+        if key not in self._histories:
             return None
         base, period = self._place(key, day)
         return self._single(key, base, period) or base
@@ -127,7 +129,7 @@ class Timeline:
         They are of the same kind of period, without a gap, and at most `CARRIED_PERIODS_MAX`. Nothing is carried
         into a period that has not begun.
         """
-        if not self._histories or limit.period.first > today or limit.key not in self._histories:
+        if limit.period.first > today or limit.key not in self._histories:
             return []
         found: list[Limit] = []
         day = limit.period.first - DAY

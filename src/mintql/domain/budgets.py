@@ -175,9 +175,12 @@ def spent_by_budget(tree: CategoryTree, sums: Iterable[MonthlySum], currency: st
         posted_minor = item.excluded_posted_minor - item.posted_minor
         pending_minor = item.excluded_pending_minor - item.pending_minor
         for category_id in (*tree.self_and_group(item.category_id), EVERYTHING_ID):
-            posted[category_id] = posted.get(category_id, 0) + posted_minor
-            pending[category_id] = pending.get(category_id, 0) + pending_minor
-    return {category_id: Spent(posted[category_id], pending[category_id]) for category_id in posted}
+            if category_id in posted:
+                posted[category_id] += posted_minor
+                pending[category_id] += pending_minor
+            else:
+                posted[category_id], pending[category_id] = posted_minor, pending_minor
+    return {category_id: Spent(minor, pending[category_id]) for category_id, minor in posted.items()}
 
 
 def budget_name(tree: CategoryTree, category_id: CategoryId) -> str:

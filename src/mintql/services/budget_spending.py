@@ -37,25 +37,35 @@ class Measured(NamedTuple):
 
 async def measure(conn: Conn, wanted: Sequence[tuple[Holder, Limit]]) -> list[Measured]:
     """Return these limits, in their order, with what was carried into them and spent."""
-    before = [holder.timeline.carrying(limit, holder.today) for holder, limit in wanted]
-    periods: dict[tuple[UserId, Period], None] = {}
-    for (holder, limit), earlier in zip(wanted, before, strict=True):
-        for item in (limit, *earlier):
-            periods[holder.user_id, item.period] = None
+    before = [
+        holder.timeline.carrying(limit, holder.today) if holder.timeline.is_changed else () for holder, limit in wanted
+    ]
+    periods = dict.fromkeys((holder.user_id, limit.period) for holder, limit in wanted)
+    periods.update(
+        dict.fromkeys(
+            (holder.user_id, item.period)
+            for (holder, _), earlier in zip(wanted, before, strict=True)
+            for item in earlier
+        )
+    )
     sums = await store.sums(conn, list(periods))
     known: dict[tuple[UserId, Period, str], dict[CategoryId, Spent]] = {}
 
-    def spent_of(holder: Holder, limit: Limit) -> Spent:
+    def spent_in(holder: Holder, limit: Limit) -> dict[CategoryId, Spent]:
         place = (holder.user_id, limit.period, limit.currency)
         found = known.get(place)
         if found is None:
             found = known[place] = spent_by_budget(holder.tree, sums.get(place[:2], ()), limit.currency)
-        return found.get(limit.category_id, NOTHING_SPENT)
+        return found
 
     def total_of(holder: Holder, limit: Limit) -> int:
-        return spent_of(holder, limit).total_minor
+        return spent_in(holder, limit).get(limit.category_id, NOTHING_SPENT).total_minor
 
     return [
-        Measured(holder, carried_into(limit, earlier, partial(total_of, holder)), spent_of(holder, limit))
+        Measured(
+            holder,
+            carried_into(limit, earlier, partial(total_of, holder)) if earlier else limit,
+            spent_in(holder, limit).get(limit.category_id, NOTHING_SPENT),
+        )
         for (holder, limit), earlier in zip(wanted, before, strict=True)
     ]

@@ -30,7 +30,7 @@ from mintql.domain.money import AMOUNT_MINOR_MAX
 from mintql.domain.months import local_date
 from mintql.domain.periods import Period
 from mintql.services import alerts
-from mintql.services.budget_spending import Holder, Measured, measure
+from mintql.services.budget_spending import Holder, measure
 from mintql.services.effects import Effects
 from mintql.services.personal_categories import ReadTree, tree_of
 from mintql.store import budgets as store
@@ -53,6 +53,8 @@ class Budget(NamedTuple):
     limit: Limit
     override: Override | None
     spent: Spent
+    remaining_minor: int
+    """What is left of what is available once pending amounts are posted; negative when exceeded."""
     today: date
 
     @property
@@ -70,12 +72,8 @@ class Budget(NamedTuple):
         """Whether it is the template's for a hidden group in which nothing was spent."""
         if self.spent != NOTHING_SPENT or self.limit.origin is not LimitOrigin.TEMPLATE:
             return False
-        return self.category is not None and self.category.hidden
-
-    @property
-    def remaining_minor(self) -> int:
-        """What is left of what is available once pending amounts are posted; negative when exceeded."""
-        return self.limit.available_minor - self.spent.total_minor
+        category = self.category
+        return category is not None and category.hidden
 
     @property
     def percent_used(self) -> int | None:
@@ -122,7 +120,7 @@ async def list_budgets(
         raise InvalidInput(f"{days.days} days are too many at once; ask for {PERIOD_DAYS_MAX} at most.", field="on")
     holder = await holder_of(conn, user_id, now, read_tree=read_tree, read_limits=read_limits)
     budgets = await measured_budgets(conn, holder, holder.timeline.limits_between(days.first, days.last))
-    return [budget for budget in budgets if not budget.is_noise]
+    return [budget for budget in budgets if budget.spent != NOTHING_SPENT or not budget.is_noise]
 
 
 async def today_of(conn: Conn, user_id: UserId, now: datetime) -> date:
@@ -169,12 +167,12 @@ async def limits_of(conn: Conn, user_id: UserId) -> Limits:
 
 async def measured_budgets(conn: Conn, holder: Holder, limits: Iterable[Limit]) -> list[Budget]:
     """Return the budgets that these limits of a person are of, with what was spent and carried."""
-    return [_budget(item) for item in await measure(conn, [(holder, limit) for limit in limits])]
-
-
-def _budget(item: Measured) -> Budget:
-    override = item.holder.timeline.override_on(item.limit.key, item.limit.period.first)
-    return Budget(item.holder.tree, item.limit, override, item.spent, item.holder.today)
+    budgets, timeline = [], holder.timeline
+    for _, limit, spent in await measure(conn, [(holder, limit) for limit in limits]):
+        override = timeline.override_on(limit.key, limit.period.first) if timeline.is_changed else None
+        remaining_minor = limit.limit_minor + limit.carried_minor - spent.posted_minor - spent.pending_minor
+        budgets.append(Budget(holder.tree, limit, override, spent, remaining_minor, holder.today))
+    return budgets
 
 
 async def plan_of(conn: Conn, user_id: UserId) -> PlanRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
@@ -19,32 +19,23 @@ from mintql.store.queries import Conn
 class CategorySpending(NamedTuple):
     """What one category came to in one month and currency.
 
-    Minor units, positive for what is usual: money out of expense categories, money into income ones.
-    Refunds are netted. `transactions` counts posted and pending ones together. `excluded_minor` is what of both
-    budgets leave out.
+    Minor units, positive for what is usual: booked money out of expense categories (`spent_minor`), booked money into
+    income ones (`received_minor`), the other of the two nothing. Refunds are netted. `transactions` counts posted and
+    pending ones together. `excluded_minor` is what of both budgets leave out.
     """
 
     category: Category
     currency: str
-    posted_minor: int
+    spent_minor: int
+    received_minor: int
     pending_minor: int
     transactions: int
     excluded_minor: int = 0
 
     @property
-    def is_spending(self) -> bool:
-        """Whether the category is one of spending, and not of income."""
-        return self.category.kind is CategoryKind.EXPENSE
-
-    @property
-    def spent_minor(self) -> int:
-        """Booked spending; nothing for income."""
-        return self.posted_minor if self.is_spending else 0
-
-    @property
-    def received_minor(self) -> int:
-        """Booked income; nothing for spending."""
-        return 0 if self.is_spending else self.posted_minor
+    def posted_minor(self) -> int:
+        """What is booked, spent or received."""
+        return self.spent_minor + self.received_minor
 
 
 @dataclass(slots=True)
@@ -61,15 +52,31 @@ class CurrencyTotal:
 
 @dataclass(frozen=True, slots=True)
 class MonthSpending:
-    """One month: its categories, largest first within kind and currency, and a total for each currency.
+    """One month: its categories, largest first within kind and currency.
 
     The categories are of the person's `tree`.
     """
 
     month: date
     tree: CategoryTree
-    categories: list[CategorySpending] = field(default_factory=list)
-    totals: list[CurrencyTotal] = field(default_factory=list)
+    categories: list[CategorySpending]
+
+    @property
+    def totals(self) -> list[CurrencyTotal]:
+        """A total for each currency."""
+        totals: dict[str, CurrencyTotal] = {}
+        for line in self.categories:
+            total = totals.get(line.currency)
+            if total is None:
+                total = totals[line.currency] = CurrencyTotal(line.currency)
+            total.count += line.transactions
+            total.spent_minor += line.spent_minor
+            total.received_minor += line.received_minor
+            if line.category.kind is CategoryKind.EXPENSE:
+                total.pending_spent_minor += line.pending_minor
+            else:
+                total.pending_received_minor += line.pending_minor
+        return [totals[currency] for currency in sorted(totals)]
 
 
 async def spending(
@@ -96,36 +103,18 @@ async def spending(
 
 
 def _month(month: date, tree: CategoryTree, sums: Sequence[MonthlySum]) -> MonthSpending:
-    found = MonthSpending(month, tree)
-    totals: dict[str, CurrencyTotal] = {}
-    for item in sums:
+    found: list[tuple[CategoryKind, str, int, int, CategorySpending]] = []
+    for place, item in enumerate(sums):
         category = tree.by_id[item.category_id]
-        if category.kind is CategoryKind.TRANSFER:
+        kind, posted, pending = category.kind, item.posted_minor, item.pending_minor
+        if kind is CategoryKind.TRANSFER:
             continue
-        sign = -1 if category.kind is CategoryKind.EXPENSE else 1
-        line = CategorySpending(
-            category,
-            item.currency,
-            sign * item.posted_minor,
-            sign * item.pending_minor,
-            item.posted_count + item.pending_count,
-            sign * (item.excluded_posted_minor + item.excluded_pending_minor),
-        )
-        found.categories.append(line)
-        total = totals.get(item.currency)
-        if total is None:
-            total = totals[item.currency] = CurrencyTotal(item.currency)
-        _add(total, line)
-    found.categories.sort(key=lambda line: (line.category.kind, line.currency, -line.posted_minor - line.pending_minor))
-    found.totals.extend(totals[currency] for currency in sorted(totals))
-    return found
-
-
-def _add(total: CurrencyTotal, line: CategorySpending) -> None:
-    total.count += line.transactions
-    if line.category.kind is CategoryKind.EXPENSE:
-        total.spent_minor += line.posted_minor
-        total.pending_spent_minor += line.pending_minor
-    else:
-        total.received_minor += line.posted_minor
-        total.pending_received_minor += line.pending_minor
+        excluded = item.excluded_posted_minor + item.excluded_pending_minor
+        spent, received = 0, posted
+        if kind is CategoryKind.EXPENSE:
+            spent, received, pending, excluded = -posted, 0, -pending, -excluded
+        transactions = item.posted_count + item.pending_count
+        line = CategorySpending(category, item.currency, spent, received, pending, transactions, excluded)
+        found.append((kind, item.currency, -spent - received - pending, place, line))
+    found.sort()
+    return MonthSpending(month, tree, [line for *_, line in found])

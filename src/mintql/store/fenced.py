@@ -74,7 +74,7 @@ class _Fenced:
         self._found: dict[tuple[Any, ...], list[asyncpg.Record]] = {}
 
     async def fetch(self, text: str, *arguments: Any, **options: Any) -> list[asyncpg.Record]:
-        asked = None if options or any(isinstance(item, list) for item in arguments) else (text, *arguments)
+        asked = None if options or list in map(type, arguments) else (text, *arguments)
         found = None if asked is None else self._found.get(asked)
         if found is None:
             found = cast("list[asyncpg.Record]", await self._ask(self.conn.fetch, text, arguments, options))

@@ -6,11 +6,11 @@ from datetime import date
 
 from mintql.domain.budgets import MonthlySum
 from mintql.domain.ids import UserId
-from mintql.store.queries import Conn, load
+from mintql.store.queries import Conn, load, tuples
 
 SQL = load("spending")
 
 
 async def sums_between(conn: Conn, user_id: UserId, first: date, last: date) -> list[MonthlySum]:
     """Return the sums from one month to another (their first days, both included), in order of month."""
-    return [MonthlySum(*row) for row in await conn.fetch(SQL.sums_between, user_id, first, last)]
+    return tuples(MonthlySum, await conn.fetch(SQL.sums_between, user_id, first, last))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -132,3 +133,61 @@ async def test_a_job_looks_at_the_persons_it_names_and_leaves_all_others_who_are
     assert await due() == [person.user_id]
     assert await examination.examine_due(begin, perform, lambda: NOW) == 1
     assert await due() == []
+
+
+async def everything_found(conn, person):
+    """What the examination has found so far: series, and what was told."""
+    series = await conn.fetch(
+        "SELECT merchant_key, transaction_ids, frequency, next_on, ended, expected_minor, confidence, state"
+        " FROM recurring_series ORDER BY merchant_key, transaction_ids"
+    )
+    told = await conn.fetch("SELECT kind, subject FROM notifications ORDER BY kind, subject")
+    return [tuple(row) for row in series], [tuple(row) for row in told]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_looks_at_what_changed_find_all_that_a_look_at_everything_finds(conn, person, seed):
+    """Days pass, sellers take money regularly or not, rows change and go; every few days everything is looked at."""
+    dice = random.Random(seed)
+    sellers = [f"Seller{number}" for number in range(6)]
+    await pay(conn, person, monthly(12, 14), -1_549)
+    for seller in sellers[:3]:
+        days = [NOW.date() - timedelta(days=dice.randrange(10, 300)) for _ in range(8)]
+        await pay(conn, person, sorted(days), *[-dice.choice([1_000, dice.randrange(500, 30_000)]) for _ in days],
+                  merchant=seller)  # fmt: skip
+    await examine(conn, person)
+    for day in (date(2026, 11, 24), date(2026, 11, 25)):
+        await conn.execute(
+            "INSERT INTO sync_runs (user_id, connection_id, reason, state, day) VALUES ($1, $2, 'daily', 'succeeded', $3)",
+            person.user_id, person.connection_id, day,
+        )  # fmt: skip
+    compared = 0
+    for passed in range(1, 40):
+        now = NOW + timedelta(days=passed)
+        await conn.execute("UPDATE connections SET last_success_at = $1", now)
+        await conn.execute("UPDATE recurring_looks SET whole_at = $1", now)
+        for number, seller in enumerate(sellers):
+            if passed % (7 if number % 2 else 30) == number or dice.random() < 0.05:
+                amount = -900 - number if number % 2 else -dice.choice([dice.randrange(500, 60_000), 150_000])
+                await pay(conn, person, [now.date()], amount, merchant=seller)
+        if now.day == 12:
+            await pay(conn, person, [now.date()], -1_549)
+        if dice.random() < 0.2:
+            await conn.execute(
+                "UPDATE transactions SET removed_at = now() WHERE transaction_id = (SELECT transaction_id"
+                " FROM transactions WHERE removed_at IS NULL ORDER BY md5(transaction_id::text || $1) LIMIT 1)",
+                str(passed),
+            )
+        (asked,) = await examine(conn, person, now)
+        assert asked[-1] is not None
+        found = await everything_found(conn, person)
+        apart = conn.transaction()
+        await apart.start()
+        await conn.execute("UPDATE recurring_looks SET whole_at = $1", now - timedelta(days=8))
+        (asked,) = await examine(conn, person, now)
+        assert asked[-1] is None
+        assert await everything_found(conn, person) == found
+        await apart.rollback()
+        compared += len(found[0])
+    assert compared > 40
+    assert "large_transaction" in {kind for kind, _ in found[1]}

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from mintql.domain.ids import AccountId, CategoryId, TransactionId
 from mintql.domain.notable import (
     LARGE_FLOOR_MINOR,
     LARGE_UNKNOWN_MINOR,
+    SPREAD_FLOOR_MINOR,
     Charge,
     Earlier,
     Spread,
@@ -50,6 +54,13 @@ def test_large_is_what_99_of_100_purchases_do_not_exceed_and_never_what_is_small
     assert large_limit(replace(KNOWN, count=49)) == LARGE_UNKNOWN_MINOR
     assert large_limit(None) == LARGE_UNKNOWN_MINOR
     assert large_limit(KNOWN, chosen_minor=500) == 500
+
+
+@given(st.integers(1, SPREAD_FLOOR_MINOR - 1), st.integers(0, 300), st.integers(0, 40_000), st.integers(0, 40_000))
+def test_of_a_small_charge_it_decides_nothing_how_others_were(amount: int, count: int, p95: int, p99: int) -> None:
+    charge, spread = replace(CHARGE, amount_minor=amount), Spread(count, p95, p99)
+    assert not is_new_seller(charge, [], spread)
+    assert not is_large(charge, large_limit(spread), [], chosen=False)
 
 
 def test_a_bill_that_was_as_large_before_is_usual_unless_the_person_chose_the_limit() -> None:

@@ -31,6 +31,8 @@ MAD_TO_DEVIATION = 1.4826
 OUTLIER_MORE_MINOR = 5_000
 """An outlier is at least this much more than usual: three times the price of a coffee is no news."""
 NEW_SELLER_FLOOR_MINOR = 20_000
+SPREAD_FLOOR_MINOR = min(NEW_SELLER_FLOOR_MINOR, LARGE_FLOOR_MINOR)
+"""Of charges below it, how all of the person's charges were decides nothing."""
 DUPLICATE_FLOOR_MINOR = 1_000
 DUPLICATE_DAYS = 1
 DUPLICATES_USUAL_MIN = 2

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
-from mintql.domain.months import add_months, first_day, last_day
+from mintql.domain.months import first_day
 
 SATURDAY = 5
 MONTHS_PER_YEAR = 12
@@ -107,14 +110,10 @@ class Cycle:
     def _nominal(self, number: int) -> date:
         if self.step_days:
             return self.anchor_on + timedelta(days=self.step_days * number)
+        months, day = self.pace.step_months * number, self.anchor_day
         if self.second_day:
-            month, day = (
-                add_months(first_day(self.anchor_on), number // 2),
-                (self.anchor_day, self.second_day)[number % 2],
-            )
-        else:
-            month, day = add_months(first_day(self.anchor_on), self.pace.step_months * number), self.anchor_day
-        return month.replace(day=min(day, last_day(month).day)) if day > 28 else month.replace(day=day)  # noqa: PLR2004
+            months, day = number // 2, (self.anchor_day, self.second_day)[number % 2]
+        return _day_of(MONTHS_PER_YEAR * self.anchor_on.year + self.anchor_on.month - 1 + months, day)
 
     def nearest(self, day: date) -> tuple[int, int]:
         """Return the number whose day is nearest to this one, and by how many days this one is later."""
@@ -122,6 +121,21 @@ class Cycle:
         offs = [((day - self.due_on(number)).days, number) for number in (guess - 1, guess, guess + 1)]
         off, number = min(offs, key=lambda found: abs(found[0]))
         return number, off
+
+    def nearest_of(self, days: Iterable[date]) -> list[tuple[int, int]]:
+        """Return `nearest` for each of some days: each due day is worked out once, which is what costs."""
+        due: dict[int, int] = {}
+        found = []
+        for day in days:
+            guess, at, best = self._guess(day), day.toordinal(), None
+            for number in (guess - 1, guess, guess + 1):
+                if number not in due:
+                    due[number] = self.due_on(number).toordinal()
+                off = at - due[number]
+                if best is None or abs(off) < abs(best[1]):
+                    best = number, off
+            found.append(best or (guess, 0))
+        return found
 
     def _guess(self, day: date) -> int:
         if self.step_days:
@@ -141,6 +155,13 @@ class Cycle:
     def next_after(self, day: date) -> date:
         """Return the day that follows the one that an occurrence on `day` stands for."""
         return self.due_on(self.nearest(day)[0] + 1)
+
+
+@lru_cache(4_096)
+def _day_of(month: int, day: int) -> date:
+    """Return a day of a month, counted from the year 0; its last one where it is shorter. Most are asked for again."""
+    year, place = divmod(month, MONTHS_PER_YEAR)
+    return date(year, place + 1, min(day, monthrange(year, place + 1)[1]))
 
 
 def cycle_from(frequency: Frequency, day: date) -> Cycle:

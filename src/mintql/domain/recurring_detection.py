@@ -16,8 +16,8 @@ from datetime import date
 
 from mintql.domain.ids import AccountId, CategoryId, TransactionId
 from mintql.domain.recurring_amounts import Amounts, AmountsKind, amounts_of
-from mintql.domain.recurring_cycles import Cycle, Frequency
-from mintql.domain.recurring_fits import Fit, best_fits
+from mintql.domain.recurring_cycles import Cycle, Frequency, Pace
+from mintql.domain.recurring_fits import Fit, best_fit, paces_of
 
 SERIES_PER_SELLER_MAX = 6
 SUGGESTED_FROM = 50
@@ -30,6 +30,8 @@ OCCURRENCES_MIN = 3
 OCCURRENCES_MIN_RARE = 2
 RANDOM_BITS = 1.2
 """So much closer than chance, in powers of two, do the best of random days come to a cycle that is laid over them."""
+AMOUNTS_BEST = 1.5
+"""What amounts that are always the same speak for a series; others speak less."""
 RARE = frozenset({Frequency.HALF_YEARLY, Frequency.YEARLY})
 
 
@@ -86,21 +88,59 @@ def find_series(rows: Sequence[Occurrence], leaning: Leaning) -> list[Found]:
     """Return what recurs among one seller's transactions of one currency and direction, given by day."""
     left, found = list(rows), list[Found]()
     while len(left) >= OCCURRENCES_MIN_RARE and len(found) < SERIES_PER_SELLER_MAX:
-        tried = [
-            series
-            for part in _parts(left)
-            for laid in best_fits([row.day for row in part])
-            if (series := _series(part, laid, len(rows), leaning)) is not None
-        ]
-        if not tried:
-            break
-        best = max(tried, key=lambda series: series.confidence * math.sqrt(len(series.members)))
-        if best.confidence < SUGGESTED_FROM:
+        best = _best(left, len(rows), leaning)
+        if best is None:
             break
         found.append(best)
         taken = {row.transaction_id for row in (*best.members, *best.extras)}
         left = [row for row in left if row.transaction_id not in taken]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """A frequency to lay over a part of a seller's transactions: the how manieth, and how sure it can be at most."""
+
+    place: int
+    part: list[Occurrence]
+    pace: Pace
+    confidence: int
+
+    @property
+    def score(self) -> float:
+        """What the score comes to at most."""
+        return _score(self.confidence, len(self.part))
+
+
+def _best(rows: list[Occurrence], seller_rows: int, leaning: Leaning) -> Found | None:
+    """Return the series of the highest score, the first one of several; None where that is not sure enough.
+
+    To lay cycles over days is what costs. So what can be sure is tried first, and of that what can score most; what
+    cannot score more than the best is not tried at all.
+    """
+    tries: list[_Try] = []
+    for part in _parts(rows):
+        for pace in paces_of([row.day for row in part]):
+            sure = confidence_at_most(pace, len(part), len(part) / seller_rows, leaning)
+            tries.append(_Try(len(tries), part, pace, sure))
+    best: tuple[float, int, Found] | None = None
+    for one in sorted(tries, key=lambda one: (one.confidence < SUGGESTED_FROM, -one.score)):
+        if one.confidence < SUGGESTED_FROM and (best is None or best[2].confidence < SUGGESTED_FROM):
+            return None
+        if best is not None and best[0] > one.score:
+            continue
+        laid = best_fit([row.day for row in one.part], one.pace)
+        series = None if laid is None else _series(one.part, laid, seller_rows, leaning)
+        if series is None:
+            continue
+        score = _score(series.confidence, len(series.members))
+        if best is None or (score, -one.place) > (best[0], -best[1]):
+            best = score, one.place, series
+    return None if best is None or best[2].confidence < SUGGESTED_FROM else best[2]
+
+
+def _score(confidence: int, members: int) -> float:
+    return confidence * math.sqrt(members)
 
 
 def _parts(rows: list[Occurrence]) -> Iterator[list[Occurrence]]:
@@ -155,20 +195,32 @@ def confidence(laid: Fit, amounts: Amounts, share: float, leaning: Leaning) -> i
     `share` is the part of the seller's transactions that was looked at. Log odds are summed: how much closer the days
     keep to the cycle than random ones would, what is wrong with it, and what amounts and category say.
     """
-    days, count = laid.cycle.pace.days, len(laid.members)
-    tightness = math.log2((days / 2 + 1) / (2 * laid.off_days + 1))
-    loose = len(laid.extras) + len(laid.strays)
-    odds = (
+    count, loose = len(laid.members), len(laid.extras) + len(laid.strays)
+    wrong = -5 * laid.missed / laid.periods - 9 * loose / (count + loose)
+    of_amounts = {
+        AmountsKind.SAME: AMOUNTS_BEST,
+        AmountsKind.STEPPED: 1.0,
+        AmountsKind.VARYING: 1 - 10 * amounts.variation,
+    }
+    return _percent(_odds(laid.cycle.pace, count, laid.off_days, share, leaning) + wrong + of_amounts[amounts.kind])
+
+
+def confidence_at_most(pace: Pace, rows: int, share: float, leaning: Leaning) -> int:
+    """Return what `confidence` comes to where each of so many rows is on its day, none is missed, and amounts agree."""
+    return _percent(_odds(pace, rows, 0, share, leaning) + AMOUNTS_BEST)
+
+
+def _odds(pace: Pace, count: int, off_days: float, share: float, leaning: Leaning) -> float:
+    tightness = math.log2((pace.days / 2 + 1) / (2 * off_days + 1))
+    return (
         -2.5
         + 0.45 * min(max(tightness - RANDOM_BITS, 0) * (count - 1), 12)
         + 0.7 * min(tightness - 1, 1.5)
-        - 5 * laid.missed / laid.periods
-        - 9 * loose / (count + loose)
         - 0.7 * math.log2(1 / share)
         - (0 if count >= OCCURRENCES_MIN else 1)
-        + {AmountsKind.SAME: 1.5, AmountsKind.STEPPED: 1.0, AmountsKind.VARYING: 1 - 10 * amounts.variation}[
-            amounts.kind
-        ]
         + (1.5 if leaning.bill else -2.5 if leaning.habit else 0)
     )
+
+
+def _percent(odds: float) -> int:
     return max(1, min(99, round(100 / (1 + math.exp(-odds)))))

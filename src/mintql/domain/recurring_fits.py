@@ -73,8 +73,7 @@ def fit(days: Sequence[date], cycle: Cycle) -> Fit | None:
     best: dict[int, tuple[int, int]] = {}
     extras, strays = [], []
     tolerance = cycle.pace.tolerance_days
-    for position, day in enumerate(days):
-        number, off = cycle.nearest(day)
+    for position, (number, off) in enumerate(cycle.nearest_of(days)):
         if abs(off) > tolerance:
             strays.append(position)
         elif number not in best:
@@ -97,15 +96,16 @@ def fit(days: Sequence[date], cycle: Cycle) -> Fit | None:
     )
 
 
-def best_fits(days: Sequence[date]) -> Iterator[Fit]:
-    """Yield the best fit of each frequency that the rate of these days (in order, two or more) allows."""
+def paces_of(days: Sequence[date]) -> list[Pace]:
+    """Return the paces that the rate of these days (in order, two or more) allows."""
     gap = (days[-1] - days[0]).days / (len(days) - 1)
-    for pace in PACES.values():
-        if not RATE_LEAST <= gap / pace.days <= RATE_MOST:
-            continue
-        found = [laid for cycle in _cycles(days, pace) if (laid := fit(days, cycle)) is not None]
-        if found:
-            yield _off_weekends(days, min(found, key=lambda laid: laid.cost))
+    return [pace for pace in PACES.values() if RATE_LEAST <= gap / pace.days <= RATE_MOST]
+
+
+def best_fit(days: Sequence[date], pace: Pace) -> Fit | None:
+    """Return the best fit of one frequency to days in order, if there is any."""
+    found = [laid for cycle in _cycles(days, pace) if (laid := fit(days, cycle)) is not None]
+    return _off_weekends(days, min(found, key=lambda laid: laid.cost)) if found else None
 
 
 def _cycles(days: Sequence[date], pace: Pace) -> Iterator[Cycle]:

@@ -12,6 +12,7 @@ from mintql.domain.money import Money
 from mintql.domain.months import local_date
 from mintql.domain.notable import (
     HISTORY_CHARGES_MIN,
+    SPREAD_FLOOR_MINOR,
     Charge,
     Duplicate,
     Earlier,
@@ -89,9 +90,13 @@ async def look(conn: Conn, user_id: UserId, now: datetime, only: Collection[str]
     if not any(charge.is_news for charge in charges):
         return Effects()
     before = recent - timedelta(days=1)
+    spreads: dict[str, Spread] = {}
+    if any(charge.is_news and charge.amount_minor >= SPREAD_FLOOR_MINOR for charge in charges):
+        since = before - timedelta(days=SPREAD_DAYS)
+        spreads = await store.spreads(conn, user_id, since, before, transfers, SPREAD_MAX)
     known = _Known(
         user_id,
-        await store.spreads(conn, user_id, before - timedelta(days=SPREAD_DAYS), before, transfers, SPREAD_MAX),
+        spreads,
         await store.earlier(
             conn,
             user_id,

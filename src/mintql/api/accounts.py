@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import strawberry
 
 from mintql.api.batches import batched
+from mintql.api.columns import Reading, Rows, column, read_together
 from mintql.api.context import Context, Info
-from mintql.api.money import Money, money_or_none
+from mintql.api.money import money_or_none_field
 from mintql.api.nodes import Node, encode_id, register_node
 from mintql.api.scalars import CurrencyCode
 from mintql.domain.ids import AccountId, ConnectionId
 from mintql.domain.institutions import AccountKind
+from mintql.domain.node_ids import node_ids
 from mintql.services import accounts as service
 from mintql.services.accounts import AccountRow
 
 if TYPE_CHECKING:
     from mintql.api.connections import Connection
+
+_numbers = Reading("row.account_id")
 
 strawberry.enum(AccountKind, description="What sort of account it is.")
 
@@ -41,31 +45,52 @@ class AccountError:
 
 @strawberry.type(description="An account at an institution.")
 class Account(Node):
-    """An account as shown; make it with `account_node`."""
+    """An account as shown."""
 
-    connection_id: strawberry.Private[ConnectionId]
-    name: str = strawberry.field(description="Name of the account as the institution gives it.")
-    kind: AccountKind = strawberry.field(description="What sort of account it is.")
-    mask: str = strawberry.field(description="The last characters of its number; empty where none are known.")
-    currency: CurrencyCode = strawberry.field(description="The currency it is held in.")
-    balance: Money | None = strawberry.field(
-        description="What is on it, booked; what is owed (on a credit card, say) is negative. Null when the "
-        "institution does not tell."
+    row: strawberry.Private[AccountRow]
+
+    @strawberry.field(description="Names this object among all objects. Opaque.")  # type: ignore[misc]
+    @read_together(lambda found: node_ids("Account", _numbers(found)))
+    def id(self) -> strawberry.ID:
+        return encode_id("Account", self.row.account_id)
+
+    name = column("row.name", str, "Name of the account as the institution gives it.")
+    kind = column("row.kind", AccountKind, "What sort of account it is.")
+    mask = column("row.mask", str, "The last characters of its number; empty where none are known.")
+    currency = column("row.currency", CurrencyCode, "The currency it is held in.")
+    balance = money_or_none_field(
+        "row.balance_minor",
+        "row.currency",
+        "What is on it, booked; what is owed (on a credit card, say) is negative. Null when the institution does not "
+        "tell.",
     )
-    available: Money | None = strawberry.field(description="What can be spent from it now, if the institution tells.")
-    balance_at: datetime | None = strawberry.field(description="When the institution found these balances.")
-    created_at: datetime = strawberry.field(description="When the account was first seen.")
-    missing_since: datetime | None = strawberry.field(
-        description="Since when the institution no longer names the account, so that its balance is an old one; null "
-        "while it does."
+    available = money_or_none_field(
+        "row.available_minor", "row.currency", "What can be spent from it now, if the institution tells."
     )
-    error: AccountError | None = strawberry.field(
-        description="Why this account is not up to date although its connection is; null when it is."
+    balance_at = column("row.balance_at", datetime | None, "When the institution found these balances.")
+    created_at = column("row.created_at", datetime, "When the account was first seen.")
+    missing_since = column(
+        "row.missing_since",
+        datetime | None,
+        "Since when the institution no longer names the account, so that its balance is an old one; null while it "
+        "does.",
     )
+
+    @strawberry.field(description="Why this account is not up to date although its connection is; null when it is.")
+    def error(self) -> AccountError | None:
+        row = self.row
+        if row.error_code is None:
+            return None
+        return AccountError(
+            code=row.error_code,
+            message=row.error_message or "",
+            action=row.error_action or "",
+            since=row.failing_since,
+        )
 
     @batched(
         _load_connections,
-        "connection_id",
+        "row.connection_id",
         description="The connection it is read through: when that last worked, and what is wrong if it does not.",
     )
     @staticmethod
@@ -75,36 +100,6 @@ class Account(Node):
         return found
 
 
-def account_node(row: AccountRow) -> Account:
-    """Return an account as GraphQL shows it."""
-    return Account(
-        id=encode_id("Account", row.account_id),
-        connection_id=row.connection_id,
-        name=row.name,
-        kind=row.kind,
-        mask=row.mask,
-        currency=CurrencyCode(row.currency),
-        balance=money_or_none(row.balance_minor, row.currency),
-        available=money_or_none(row.available_minor, row.currency),
-        balance_at=row.balance_at,
-        created_at=row.created_at,
-        missing_since=row.missing_since,
-        error=account_error(row),
-    )
-
-
-def account_error(row: AccountRow) -> AccountError | None:
-    """Return what is wrong with an account, None when nothing is."""
-    if row.error_code is None:
-        return None
-    return AccountError(
-        code=row.error_code,
-        message=row.error_message or "",
-        action=row.error_action or "",
-        since=row.failing_since,
-    )
-
-
 async def load_accounts(context: Context, account_ids: list[int]) -> list[Account | None]:
     """Return the viewer's accounts in the order of the ids, None for ids that are not theirs."""
     known = {} if context.known is None else context.known.accounts
@@ -112,7 +107,7 @@ async def load_accounts(context: Context, account_ids: list[int]) -> list[Accoun
     if missing:
         async with context.person() as conn:
             rows = await service.get_accounts(conn, context.user_id, missing)
-        known |= {number: account_node(row) for number, row in rows.items()}
+        known |= zip(rows, _shown(list(rows.values())), strict=True)
     return [known.get(number) for number in account_ids]
 
 
@@ -121,7 +116,11 @@ async def load_connection_accounts(context: Context, connection_ids: list[int]) 
     wanted = [ConnectionId(number) for number in connection_ids]
     async with context.person() as conn:
         rows = await service.list_accounts_of(conn, context.user_id, wanted)
-    return [[account_node(row) for row in rows.get(connection_id, ())] for connection_id in wanted]
+    return [_shown(rows.get(connection_id, [])) for connection_id in wanted]
+
+
+def _shown(rows: list[AccountRow]) -> list[Account]:
+    return cast("list[Account]", Rows(Account, "row", rows))
 
 
 register_node("Account", load_accounts)
@@ -135,4 +134,4 @@ class AccountsQuery:
     async def accounts(self, info: Info) -> list[Account]:
         async with info.context.person() as conn:
             rows = await service.list_accounts(conn, info.context.user_id)
-        return [account_node(row) for row in rows]
+        return _shown(rows)

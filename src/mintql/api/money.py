@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import strawberry
 
-from mintql.api.columns import composed
+from mintql.api.columns import Reading, composed, read_together
 from mintql.api.scalars import BigInt, CurrencyCode, DecimalText
 from mintql.domain.errors import InvalidInput
 from mintql.domain.money import parse_minor, percent_text, to_decimal_text
@@ -53,6 +54,20 @@ def money(amount_minor: int, currency: str) -> Money:
 def money_field(minor_path: str, currency_path: str, description: str) -> Any:
     """Declare a field that is the amount which two paths lead to from the object, e.g. "row.amount_minor"."""
     return composed(Money, description, amount_minor=minor_path, currency=currency_path)
+
+
+def money_or_none_field(minor_path: str, currency_path: str, description: str) -> Any:
+    """Declare a field as `money_field` does, which is null where the first path leads to nothing."""
+    minor_of, currency_of = Reading(minor_path), Reading(currency_path)
+
+    def resolve(self: Any) -> Any:
+        return money_or_none(minor_of.read(self), currency_of.read(self))
+
+    def read_all(sources: Sequence[Any]) -> Sequence[Any]:
+        return list(map(money_or_none, minor_of(sources), currency_of(sources)))
+
+    resolve.__annotations__ = {"return": Money | None}
+    return strawberry.field(resolver=read_together(read_all)(resolve), description=description)
 
 
 def money_or_none(amount_minor: int | None, currency: str | None) -> Money | None:

@@ -71,14 +71,18 @@ class MonthSpending:
 
     found: strawberry.Private[service.MonthSpending]
     month: Month = strawberry.field(description="The month.")
-    categories: list[CategorySpending] = strawberry.field(
-        description="One for each category and currency in which anything happened: spending before income, "
-        "currency by currency, largest first."
-    )
 
     @strawberry.field(description="One for each currency in which anything happened.")
     def totals(self) -> list[MonthTotal]:
         return [_total(total) for total in self.found.totals]
+
+    @strawberry.field(
+        description="One for each category and currency in which anything happened: spending before income, "
+        "currency by currency, largest first."
+    )
+    def categories(self) -> list[CategorySpending]:
+        lines = Rows(CategorySpending, "line", self.found.categories, tree=self.found.tree)
+        return cast("list[CategorySpending]", lines)
 
 
 @strawberry.type
@@ -103,11 +107,7 @@ class SpendingQuery:
         context = info.context
         async with context.person() as conn:
             months = await service.spending(conn, context.user_id, from_, to, read_tree=context.category_tree)
-        return [MonthSpending(found=month, month=Month(month.month), categories=_lines(month)) for month in months]
-
-
-def _lines(month: service.MonthSpending) -> list[CategorySpending]:
-    return cast("list[CategorySpending]", Rows(CategorySpending, "line", month.categories, tree=month.tree))
+        return [MonthSpending(found=month, month=Month(month.month)) for month in months]
 
 
 def _total(total: service.CurrencyTotal) -> MonthTotal:

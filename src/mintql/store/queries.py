@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from importlib.resources import files
+from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
@@ -41,6 +42,11 @@ class Queries:
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._texts.items())
+
+
+def column(name: str) -> Any:
+    """Declare an attribute of a class of records that is a column, read where it lies, without a step of Python."""
+    return property(itemgetter(name))
 
 
 def tuples(kind: type[T], rows: Iterable[asyncpg.Record]) -> list[T]:

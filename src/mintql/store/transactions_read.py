@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from operator import itemgetter
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import asyncpg
 
 from mintql.domain.categories import CategorySource
 from mintql.domain.ids import AccountId, CategoryId, TransactionId, UserId
 from mintql.domain.money import EXPONENTS
-from mintql.store.queries import Conn, load
+from mintql.store.queries import Conn, column, load
 
 SQL = load("transactions_read")
 
@@ -51,11 +50,6 @@ class TransactionPart:
     note: str
 
 
-def _column(name: str) -> Any:
-    """Return a property that reads a column where it lies, without a step of Python: pages read thousands of them."""
-    return property(itemgetter(name))
-
-
 class TransactionRow(asyncpg.Record):
     """A transaction that counts, as the database sends it: neither superseded nor removed.
 
@@ -67,27 +61,27 @@ class TransactionRow(asyncpg.Record):
 
     __slots__ = ()
 
-    transaction_id: TransactionId = _column("transaction_id")
-    account_id: AccountId = _column("account_id")
-    posted_on: date = _column("posted_on")
-    amount_minor: int = _column("amount_minor")
-    currency: str = _column("currency")
-    pending: bool = _column("pending")
-    category_id: CategoryId = _column("category_id")
-    category_detail: str = _column("category_detail")
-    institution_code: str = _column("institution_code")
-    description: str = _column("description")
-    merchant_key: str = _column("merchant_key")
-    note: str | None = _column("note")
-    created_at: datetime = _column("created_at")
-    updated_at: datetime = _column("updated_at")
+    transaction_id: TransactionId = column("transaction_id")
+    account_id: AccountId = column("account_id")
+    posted_on: date = column("posted_on")
+    amount_minor: int = column("amount_minor")
+    currency: str = column("currency")
+    pending: bool = column("pending")
+    category_id: CategoryId = column("category_id")
+    category_detail: str = column("category_detail")
+    institution_code: str = column("institution_code")
+    description: str = column("description")
+    merchant_key: str = column("merchant_key")
+    note: str | None = column("note")
+    created_at: datetime = column("created_at")
+    updated_at: datetime = column("updated_at")
 
-    display_name: str | None = _column("display_name")
+    display_name: str | None = column("display_name")
     """The name that the person or a rule of theirs gave it."""
-    seller: str = _column("merchant")
+    seller: str = column("merchant")
     """The name of the seller, cleaned up for showing."""
 
-    part_category_ids: list[CategoryId] | None = _column("part_category_ids")
+    part_category_ids: list[CategoryId] | None = column("part_category_ids")
     """The categories of its parts; None where it is whole."""
 
     @property

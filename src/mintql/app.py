@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_runtime(chosen, role="api") as runtime:
-            app.state.runtime = runtime
+            app.state.runtime = view.runtime = runtime
             runtime.wakeups.on_end = partial(view.sockets.end_person, runtime)
             runtime.wakeups.on_session_end = partial(view.sockets.end_session, runtime)
             app.state.admission = view.admission

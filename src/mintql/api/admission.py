@@ -29,6 +29,7 @@ from mintql.settings import Settings
 RATE_LIMITED = "RATE_LIMITED"
 TOO_MANY_REQUESTS = 429
 ADDRESSES_KEPT_MAX = 4_096
+POLICIES_KEPT_MAX = 16
 NO_ADDRESS = "-"
 """Clients on a local socket."""
 EXPOSED_HEADERS: Final = ("ratelimit", "ratelimit-policy", "retry-after", "x-request-id")
@@ -121,11 +122,14 @@ class Admission:
 
 def headers_of(standing: Standing) -> list[tuple[bytes, bytes]]:
     """Return the headers that tell a client where it stands."""
-    name = standing.name.encode()
-    return [
-        (b"ratelimit-policy", b'"%s";q=%d;w=%d' % (name, standing.limit, COST_WINDOW_SECONDS)),
-        (b"ratelimit", b'"%s";r=%d;t=%d' % (name, standing.remaining, standing.reset_seconds)),
-    ]
+    name, _, limit, remaining, reset_seconds = standing
+    left = f'"{name}";r={remaining};t={reset_seconds}'
+    return [(b"ratelimit-policy", _policy(name, limit)), (b"ratelimit", left.encode())]
+
+
+@lru_cache(maxsize=POLICIES_KEPT_MAX)
+def _policy(name: str, limit: int) -> bytes:
+    return f'"{name}";q={limit};w={COST_WINDOW_SECONDS}'.encode()
 
 
 def _too_much(standing: Standing) -> RefusedError:

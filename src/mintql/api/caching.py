@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
 
 import orjson
 
@@ -73,9 +72,9 @@ def digest_of(ask: Ask) -> str:
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def digest_in(digest: str, media: str, now: datetime) -> str:
-    """Return the name of a request for answers of one media type on one day.
+def digest_in(digest: str, media: str, moment: float) -> str:
+    """Return the name of a request for answers of one media type on one day, of a moment in seconds since 1970.
 
     Wherever a person is, their day ends with a quarter of an hour.
     """
-    return f"{digest}:{int(now.timestamp()) // DAYS_END_EVERY_SECONDS}:{media}"
+    return f"{digest}:{int(moment) // DAYS_END_EVERY_SECONDS}:{media}"

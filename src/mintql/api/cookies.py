@@ -27,7 +27,7 @@ def clear_cookie(response: Response) -> None:
 
 
 def bearer(text: object) -> str | None:
-    """Return the token of an `Authorization` value; None when it holds none."""
+    """Return the token of an `Authorization` value; None when it holds none. The scheme may be in any case."""
     scheme, _, token = text.partition(" ") if isinstance(text, str) else ("", "", "")
     return token.strip() or None if scheme.lower() == "bearer" else None
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from datetime import timedelta
 from typing import cast
 
 import orjson
 from graphql import GraphQLError
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -65,14 +66,16 @@ CONNECTION_INIT_SECONDS_MAX = 10
 OPERATIONS_PER_SOCKET_MAX = 50
 HEADERS_OF_CHANGES = (b"set-cookie", REPLAYED_HEADER.encode())
 """Headers that mutations set for their answer."""
-HIT = {"x-cache": "hit"}
-MISS = {"x-cache": "miss"}
+HIT = ((b"x-cache", b"hit"),)
+MISS = ((b"x-cache", b"miss"),)
 
 
 class GraphQLView(GraphQL[Context, None]):
     """The one address of the API."""
 
     schema: Schema
+    runtime: Runtime
+    """The resources of the process, once there are any."""
     websocket_adapter_class = SocketAdapter
     graphql_transport_ws_handler_class = TransportHandler
 
@@ -132,23 +135,24 @@ class GraphQLView(GraphQL[Context, None]):
             return json_answer({"errors": [error.formatted]}, media, 503 if code == UNAVAILABLE else 500)
 
     async def _handle(self, request: GraphQLRequest, accepted: Accepted) -> Response:
-        if request.method not in ("GET", "POST"):
+        method = request.scope["method"]
+        if method not in ("GET", "POST"):
             raise RefusedError(405, "Send GET or POST.", headers={"allow": "GET, POST"})
-        if request.method == "GET" and accepted.prefers_html and "query" not in request.query_params:
+        if method == "GET" and accepted.prefers_html and "query" not in request.query_params:
             return await self.render_graphql_ide(request)
         if accepted.json is None and not accepted.events:
             raise RefusedError(406, f"Answers are {RESPONSE_JSON} or {JSON}; accept one of them.")
         self.admission.check_address(request, self._whose.remembered)
-        if is_multipart(request.method, request.header(b"content-type")):
+        if is_multipart(method, request.header(b"content-type")):
             return await self._answer_form(request, accepted)
         read = await self._read(request)
         shared, digest = request.has_header(SHARE_HEADER_NAME), None
         if read.digest is not None and accepted.json and not shared:
-            digest = digest_in(read.digest, accepted.json, Context.now())
+            digest = digest_in(read.digest, accepted.json, time.time())
         return await self._answer(request, read, accepted, await self._asker(request, read, digest, shared=shared))
 
     async def _read(self, request: GraphQLRequest) -> ReadAsk:
-        if request.method == "GET":
+        if request.scope["method"] == "GET":
             self.admission.check_person(self._whose.remembered(request))
             return self._asks.look_at(self.trust.checked(request, ask_of_url(request, self.trust.documents)))
         body = await read_body(request)
@@ -165,7 +169,7 @@ class GraphQLView(GraphQL[Context, None]):
         token = self._whose.token_of(request, request.header(b"authorization"))
         if token is None:
             return NOBODY
-        runtime, reading = _runtime(request), read.query is not None
+        runtime, reading = self.runtime, read.query is not None
         return await self._whose.find(runtime, token, reading=reading, digest=digest, known=not shared)
 
     async def _answer_form(self, request: GraphQLRequest, accepted: Accepted) -> Response:
@@ -180,7 +184,7 @@ class GraphQLView(GraphQL[Context, None]):
             message = "A form with a file needs the header Origin beside a cookie."
             raise RefusedError(403, message, code=FORBIDDEN_ORIGIN)
         token = self._whose.token_of(request, authorization)
-        asker = await self._whose.find(_runtime(request), token, reading=False, digest=None)
+        asker = await self._whose.find(self.runtime, token, reading=False, digest=None)
         if asker.viewer is None:
             raise RefusedError(401, "Sign in first: files are taken with a session only.", code=UNAUTHENTICATED)
         async with self._gate.enter(asker.viewer.user_id):
@@ -215,7 +219,7 @@ class GraphQLView(GraphQL[Context, None]):
         body, status = encode_result(result, media)
         if place is not None and not result.errors:
             context.runtime.cache.keep(place.user_id, place.version, place.digest, body)
-        response = Answer(body, media, status, MISS if place else {})
+        response = Answer(body, media, status, MISS if place else ())
         if context.response is not None:
             response.raw_headers += [item for item in context.response.raw_headers if item[0] in HEADERS_OF_CHANGES]
         return response
@@ -280,7 +284,7 @@ class GraphQLView(GraphQL[Context, None]):
     async def _context(self, request: GraphQLRequest, asker: Asker, *, reading: bool) -> Context:
         # Only changes set cookies.
         response = None if reading else Response()
-        context = Context(_runtime(request), asker.viewer, request, response, token=asker.token)
+        context = Context(self.runtime, asker.viewer, request, response, token=asker.token)
         context.known, context.position = asker.known, asker.position
         named = request.header(SHARE_HEADER_NAME)
         if named is not None:
@@ -292,7 +296,7 @@ class GraphQLView(GraphQL[Context, None]):
         if isinstance(request, WebSocket):
             self.sockets.add(request)
             audit.begin_hearing(request_origin(request))
-        return Context(_runtime(request), None, request, None, {})
+        return Context(self.runtime, None, request, None, {})
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
         """Find out who connects: by the payload, or by the cookie, whose origin was checked at the handshake.
@@ -336,10 +340,6 @@ class GraphQLView(GraphQL[Context, None]):
     def encode_json(self, data: object) -> str:
         """Write JSON as text: WebSocket messages have to be text."""
         return orjson.dumps(data).decode()
-
-
-def _runtime(request: HTTPConnection) -> Runtime:
-    return cast("Runtime", request.app.state.runtime)
 
 
 async def _enter_share(context: Context, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -44,22 +44,19 @@ def json_answer(
     answer: Mapping[str, Any], media: str, status: int, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return an answer that is not the result of an operation."""
-    return Answer(orjson.dumps(answer), media, status, headers)
+    raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    return Answer(orjson.dumps(answer), media, status, raw)
 
 
 class Answer(Response):
     """A whole answer, whose headers are bytes already."""
 
-    def __init__(self, body: bytes, media: str, status: int, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, body: bytes, media: str, status: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         self.body = body
         self.media = media
         self.status_code = status
         self.background = None
-        self.raw_headers = [
-            *HEADERS_OF[media],
-            (b"content-length", b"%d" % len(body)),
-            *((name.encode(), value.encode()) for name, value in (headers or {}).items()),
-        ]
+        self.raw_headers = [*HEADERS_OF[media], (b"content-length", b"%d" % len(body)), *headers]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, all at once where that can be."""

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from datetime import datetime
 from typing import NamedTuple
 
-from mintql.api.context import Context, Viewer, find_viewer
+from mintql.api.context import Viewer, find_viewer
 from mintql.domain.ids import UserId
 from mintql.gateways.answers import NOTHING, Found
 from mintql.runtime import Runtime
@@ -49,7 +48,7 @@ class Viewers:
             self._remember(token_hash, viewer, None)
             return viewer, await _ask(runtime, viewer, digest)
         found = await _ask(runtime, known.viewer, digest)
-        if self._holds(known, found.version, Context.now()):
+        if self._holds(known, found.version):
             self._known.move_to_end(token_hash)
             return known.viewer, found
         viewer = await find_viewer(runtime, token)
@@ -71,12 +70,12 @@ class Viewers:
             self._known.popitem(last=False)
 
     @staticmethod
-    def _holds(known: _Remembered, version: str | None, now: datetime) -> bool:
+    def _holds(known: _Remembered, version: str | None) -> bool:
         return (
             version is not None
             and known.version == version
             and known.trusted_until > time.monotonic()
-            and known.viewer.expires_at > now
+            and known.viewer.expires_at.timestamp() > time.time()
         )
 
 

@@ -79,8 +79,8 @@ async def test_a_session_that_runs_out_is_not_trusted_beyond_its_end(conn, runti
     for _ in range(3):
         assert (await viewers.find(runtime, token, None))[0] is not None
     (known,) = viewers._known.values()
-    assert viewers._holds(known, known.version, NOW)
-    assert not viewers._holds(known, known.version, known.viewer.expires_at)
+    assert viewers._holds(known, known.version, NOW.timestamp())
+    assert not viewers._holds(known, known.version, known.viewer.expires_at.timestamp())
 
 
 async def test_nobody_is_found_for_a_token_of_nobody_and_nothing_is_kept_of_it(runtime):

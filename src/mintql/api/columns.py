@@ -37,15 +37,12 @@ def column(path: str, kind: Any, description: str) -> Any:
 def composed(kind: type, description: str, **paths: str) -> Any:
     """Declare a field that is an object of the class `kind`, whose attributes are what `paths` lead to."""
     readers = {name: attrgetter(path) for name, path in paths.items()}
-    columns = {name: Reading(path) for name, path in paths.items()}
 
     def resolve(self: Any) -> Any:
         return kind(**{name: read(self) for name, read in readers.items()})
 
-    def read_all(sources: Sequence[Any]) -> Sequence[Any]:
-        return cast("Sequence[Any]", Composed(kind, columns, sources))
-
     resolve.__annotations__ = {"return": kind}
+    read_all = Composing(kind, {name: Reading(path) for name, path in paths.items()})
     return strawberry.field(resolver=read_together(read_all)(resolve), description=description)
 
 
@@ -78,6 +75,19 @@ class Reading:
 
     def __call__(self, sources: Sequence[Any]) -> Sequence[Any]:
         return sources.read(self.text) if isinstance(sources, Unmade) else list(map(self.read, sources))
+
+
+class Composing:
+    """Reads objects of the class `kind` that are made of `columns` of some others, by the names of their attributes."""
+
+    __slots__ = ("columns", "kind")
+
+    def __init__(self, kind: type, columns: Mapping[str, Reading]) -> None:
+        self.kind = kind
+        self.columns = columns
+
+    def __call__(self, sources: Sequence[Any]) -> Sequence[Any]:
+        return cast("Sequence[Any]", Composed(self.kind, self.columns, sources))
 
 
 class Unmade:

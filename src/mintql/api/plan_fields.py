@@ -38,7 +38,7 @@ from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
 from mintql.api.batches import batch_of
-from mintql.api.columns import ReadAll, Reading, Unmade, reader_of
+from mintql.api.columns import Composing, ReadAll, Reading, Unmade, reader_of
 from mintql.api.plan_run import AwaitedField, BatchField, Complete, NotPlannedError, Run, Waiting
 from mintql.api.plan_values import (
     is_shared,
@@ -48,6 +48,7 @@ from mintql.api.plan_values import (
     nullable,
     once_each,
     once_for_all,
+    unchecked_objects,
     whole_objects,
 )
 from mintql.api.watching import timed
@@ -97,8 +98,12 @@ class Compiler:
         declared = None if field is None else field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
         if field is None or not isinstance(declared, StrawberryField):
             raise NotPlannedError(f"field {name}")
-        complete = self._type(field.type, parent, field, found)
         read = self._read(declared)
+        if isinstance(read, Composing):
+            composed = self._composed(read, field.type, found)
+            if composed is not None:
+                return composed
+        complete = self._type(field.type, parent, field, found)
         if read is not None:
             return _read_field(read, complete)
         self._calls += 1
@@ -109,6 +114,25 @@ class Compiler:
         if declared.is_async:
             return AwaitedField(key, complete, resolve, self._asked_of_nodes(field.type, found))
         return lambda sources, run: complete([resolve(source, run) for source in sources], run)
+
+    def _composed(self, read: Composing, type_: GraphQLOutputType, found: list[FieldDetails]) -> Complete | None:
+        """Return what makes composed objects from the columns they are made of; None where that is not enough."""
+        parent = type_.of_type if isinstance(type_, GraphQLNonNull) else None
+        if not isinstance(parent, GraphQLObjectType):
+            return None
+        collected = self._collected(parent, found)
+        if collected.new_defer_usages or collected.forbidden_directive_instances:
+            return None
+        fields: list[tuple[str, Complete]] = []
+        for key, below in collected.grouped_field_set.items():
+            field = parent.fields.get(below[0].node.name.value)
+            declared = None if field is None else field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+            of_part = reader_of(declared) if isinstance(declared, StrawberryField) else None
+            column = read.columns.get(of_part.text) if isinstance(of_part, Reading) else None
+            if field is None or column is None or not is_leaf_type(get_named_type(field.type)):
+                return None
+            fields.append((key, _read_field(column, self._type(field.type, parent, field, below))))
+        return unchecked_objects(fields)
 
     def _read(self, declared: StrawberryField) -> ReadAll | None:
         """Return what reads a field from its sources alone: a column, or a function of the row; None for others."""

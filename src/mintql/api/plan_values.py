@@ -178,6 +178,13 @@ def whole_objects(
     return completed
 
 
+def unchecked_objects(fields: Sequence[tuple[str, Complete]]) -> Complete:
+    """Return what makes the answers of objects that are of their type for sure and that nothing waits in."""
+    makers = [complete for _, complete in fields]
+    put_together = _dicts([key for key, _ in fields])
+    return lambda values, run: put_together([make(values, run) for make in makers], len(values))
+
+
 def _dicts(keys: Sequence[str]) -> Callable[[Sequence[Sequence[Any]], int], list[dict[str, Any]]]:
     """Return what puts columns together into an answer for each row. Up to four in one go is three times as fast."""
     first, rest = keys[:DISPLAYED_MAX], keys[DISPLAYED_MAX:]

@@ -48,7 +48,7 @@ class Viewers:
             self._remember(token_hash, viewer, None)
             return viewer, await _ask(runtime, viewer, digest)
         found = await _ask(runtime, known.viewer, digest)
-        if self._holds(known, found.version):
+        if self._holds(known, found.version, time.time()):
             self._known.move_to_end(token_hash)
             return known.viewer, found
         viewer = await find_viewer(runtime, token)
@@ -70,12 +70,12 @@ class Viewers:
             self._known.popitem(last=False)
 
     @staticmethod
-    def _holds(known: _Remembered, version: str | None) -> bool:
+    def _holds(known: _Remembered, version: str | None, now: float) -> bool:
         return (
             version is not None
             and known.version == version
             and known.trusted_until > time.monotonic()
-            and known.viewer.expires_at.timestamp() > time.time()
+            and known.viewer.expires_at.timestamp() > now
         )
 
 

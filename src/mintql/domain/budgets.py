@@ -16,6 +16,7 @@ from mintql.domain.budget_periods import CALENDAR_MONTHS, Schedule
 from mintql.domain.categories import CategoryKind, CategoryTree
 from mintql.domain.ids import CategoryId
 from mintql.domain.periods import Period
+from mintql.domain.tuples import tuples
 
 EVERYTHING_ID = CategoryId(0)
 """Stands where a category does for a budget on all spending; no category has it."""
@@ -180,7 +181,7 @@ def spent_by_budget(tree: CategoryTree, sums: Iterable[MonthlySum], currency: st
                 pending[category_id] += pending_minor
             else:
                 posted[category_id], pending[category_id] = posted_minor, pending_minor
-    return {category_id: Spent(minor, pending[category_id]) for category_id, minor in posted.items()}
+    return dict(zip(posted, tuples(Spent, zip(posted.values(), pending.values(), strict=True)), strict=True))
 
 
 def budget_name(tree: CategoryTree, category_id: CategoryId) -> str:

@@ -13,6 +13,7 @@ from mintql.domain.budgets import NOTHING_SPENT, Limit, Spent, spent_by_budget
 from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import CategoryId, UserId
 from mintql.domain.periods import Period
+from mintql.domain.tuples import tuples
 from mintql.store import budgets as store
 from mintql.store.queries import Conn
 
@@ -40,14 +41,15 @@ async def measure(conn: Conn, wanted: Sequence[tuple[Holder, Limit]]) -> list[Me
     before = [
         holder.timeline.carrying(limit, holder.today) if holder.timeline.is_changed else () for holder, limit in wanted
     ]
-    periods = dict.fromkeys((holder.user_id, limit.period) for holder, limit in wanted)
-    periods.update(
-        dict.fromkeys(
-            (holder.user_id, item.period)
-            for (holder, _), earlier in zip(wanted, before, strict=True)
-            for item in earlier
-        )
-    )
+    periods: dict[tuple[UserId, Period], None] = {}
+    last = None
+    for (holder, limit), earlier in zip(wanted, before, strict=True):
+        place = (holder.user_id, limit.period)
+        if place != last:
+            periods[place] = None
+            last = place
+        for item in earlier:
+            periods[holder.user_id, item.period] = None
     sums = await store.sums(conn, list(periods))
     known: dict[tuple[UserId, Period, str], dict[CategoryId, Spent]] = {}
 
@@ -61,11 +63,13 @@ async def measure(conn: Conn, wanted: Sequence[tuple[Holder, Limit]]) -> list[Me
     def total_of(holder: Holder, limit: Limit) -> int:
         return spent_in(holder, limit).get(limit.category_id, NOTHING_SPENT).total_minor
 
-    return [
-        Measured(
-            holder,
-            carried_into(limit, earlier, partial(total_of, holder)) if earlier else limit,
-            spent_in(holder, limit).get(limit.category_id, NOTHING_SPENT),
-        )
-        for (holder, limit), earlier in zip(wanted, before, strict=True)
-    ]
+    measured: list[tuple[Holder, Limit, Spent]] = []
+    asked: tuple[Holder, Period, str] | None = None
+    spent: dict[CategoryId, Spent] = {}
+    for (holder, limit), earlier in zip(wanted, before, strict=True):
+        asks = (holder, limit.period, limit.currency)
+        if asks != asked:
+            asked, spent = asks, spent_in(holder, limit)
+        carried = carried_into(limit, earlier, partial(total_of, holder)) if earlier else limit
+        measured.append((holder, carried, spent.get(limit.category_id, NOTHING_SPENT)))
+    return tuples(Measured, measured)

@@ -29,6 +29,7 @@ from mintql.domain.ids import UserId
 from mintql.domain.money import AMOUNT_MINOR_MAX
 from mintql.domain.months import local_date
 from mintql.domain.periods import Period
+from mintql.domain.tuples import tuples
 from mintql.services import alerts
 from mintql.services.budget_spending import Holder, measure
 from mintql.services.effects import Effects
@@ -167,12 +168,13 @@ async def limits_of(conn: Conn, user_id: UserId) -> Limits:
 
 async def measured_budgets(conn: Conn, holder: Holder, limits: Iterable[Limit]) -> list[Budget]:
     """Return the budgets that these limits of a person are of, with what was spent and carried."""
-    budgets, timeline = [], holder.timeline
+    budgets: list[tuple[CategoryTree, Limit, Override | None, Spent, int, date]] = []
+    timeline = holder.timeline
     for _, limit, spent in await measure(conn, [(holder, limit) for limit in limits]):
         override = timeline.override_on(limit.key, limit.period.first) if timeline.is_changed else None
         remaining_minor = limit.limit_minor + limit.carried_minor - spent.posted_minor - spent.pending_minor
-        budgets.append(Budget(holder.tree, limit, override, spent, remaining_minor, holder.today))
-    return budgets
+        budgets.append((holder.tree, limit, override, spent, remaining_minor, holder.today))
+    return tuples(Budget, budgets)
 
 
 async def plan_of(conn: Conn, user_id: UserId) -> PlanRow:

@@ -11,6 +11,7 @@ from mintql.domain.budgets import MonthlySum
 from mintql.domain.categories import Category, CategoryKind, CategoryTree
 from mintql.domain.ids import UserId
 from mintql.domain.months import check_range, months_between
+from mintql.domain.tuples import tuples
 from mintql.services.personal_categories import ReadTree, tree_of
 from mintql.store import spending as store
 from mintql.store.queries import Conn
@@ -103,7 +104,7 @@ async def spending(
 
 
 def _month(month: date, tree: CategoryTree, sums: Sequence[MonthlySum]) -> MonthSpending:
-    found: list[tuple[CategoryKind, str, int, int, CategorySpending]] = []
+    found: list[tuple[CategoryKind, str, int, int, tuple[Category, str, int, int, int, int, int]]] = []
     for place, item in enumerate(sums):
         category = tree.by_id[item.category_id]
         kind, posted, pending = category.kind, item.posted_minor, item.pending_minor
@@ -114,7 +115,7 @@ def _month(month: date, tree: CategoryTree, sums: Sequence[MonthlySum]) -> Month
         if kind is CategoryKind.EXPENSE:
             spent, received, pending, excluded = -posted, 0, -pending, -excluded
         transactions = item.posted_count + item.pending_count
-        line = CategorySpending(category, item.currency, spent, received, pending, transactions, excluded)
+        line = (category, item.currency, spent, received, pending, transactions, excluded)
         found.append((kind, item.currency, -spent - received - pending, place, line))
     found.sort()
-    return MonthSpending(month, tree, [line for *_, line in found])
+    return MonthSpending(month, tree, tuples(CategorySpending, [line for *_, line in found]))

@@ -11,18 +11,16 @@ migrated database, so that a misspelt column or a changed type is found before a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache, partial
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.resources import files
 from operator import itemgetter
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 Conn: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
-
-T = TypeVar("T", bound=tuple[Any, ...])
 
 _NAME = re.compile(r"^-- name: (?P<name>[a-z][a-z0-9_]*)\n-- (?P<purpose>\S.*)\n", re.MULTILINE)
 
@@ -47,14 +45,6 @@ class Queries:
 def column(name: str) -> Any:
     """Declare an attribute of a class of records that is a column, read where it lies, without a step of Python."""
     return property(itemgetter(name))
-
-
-def tuples(kind: type[T], rows: Iterable[asyncpg.Record]) -> list[T]:
-    """Return rows as named tuples of a class whose fields are their columns, in that order.
-
-    What the class itself would do for each row is a step of Python, and what it does beside is to count the values.
-    """
-    return list(map(partial(tuple.__new__, kind), rows))
 
 
 @cache

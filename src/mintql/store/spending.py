@@ -6,7 +6,8 @@ from datetime import date
 
 from mintql.domain.budgets import MonthlySum
 from mintql.domain.ids import UserId
-from mintql.store.queries import Conn, load, tuples
+from mintql.domain.tuples import tuples
+from mintql.store.queries import Conn, load
 
 SQL = load("spending")
 

@@ -8,6 +8,7 @@ the cluster and tells the others.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import argon2
 import pytest
 import redis as redis_client
+import uvloop
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -53,6 +55,17 @@ hypothesis_settings.load_profile(os.environ.get("MINTQL_HYPOTHESIS", "fixed"))
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_stack_key] = ExitStack()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave what was loaded until now to the garbage collector no more: all of it stays until the end."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item):
+    """Run tests on the loop that the API runs on, which takes less of the machine than asyncio's own."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

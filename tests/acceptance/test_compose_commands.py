@@ -19,7 +19,7 @@ from moto.server import ThreadedMotoServer
 from support.compose import compose, filled, made_variables
 from support.local import local_client
 from support.repository import ROOT
-from support.servers import fresh_database
+from support.servers import TEMPLATE, fresh_database
 
 SERVICES = compose()["services"]
 PATIENCE_SECONDS = 30
@@ -34,11 +34,17 @@ def free_port() -> int:
 
 
 @pytest.fixture
-async def container(cluster, redis_url, tmp_path) -> AsyncIterator[dict[str, str]]:
+def template() -> str:
+    """What the database of the test is a copy of: the migrated one."""
+    return TEMPLATE
+
+
+@pytest.fixture
+async def container(template, cluster, redis_url, tmp_path) -> AsyncIterator[dict[str, str]]:
     """The environment of our containers, with the servers of this test in the place of those of compose."""
     given = {name: filled(value, made_variables()) for name, value in _environment("api-1").items() if value}
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    async with fresh_database(cluster, f"compose_{worker}", template="template0") as url:
+    async with fresh_database(cluster, f"compose_{worker}", template=template) as url:
         yield {
             **given,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -78,6 +84,7 @@ async def _running(service: str, env: dict[str, str], folder: Path, port: int) -
     process = await asyncio.create_subprocess_exec(*command, env=env, cwd=folder)
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
+            await _until_it_listens(process, port)
             while (await _run(check, env, folder))[0] != 0:
                 assert process.returncode is None
                 await asyncio.sleep(0.1)
@@ -90,6 +97,7 @@ async def _running(service: str, env: dict[str, str], folder: Path, port: int) -
         await process.wait()
 
 
+@pytest.mark.parametrize("template", ["template0"])
 async def test_migrate_brings_an_empty_database_to_the_schema_and_is_done_the_second_time(container, tmp_path):
     command = [*MINTQL, *SERVICES["migrate"]["command"]]
     migrations = sorted((ROOT / "migrations").glob("*.sql"))
@@ -103,10 +111,20 @@ async def test_migrate_brings_an_empty_database_to_the_schema_and_is_done_the_se
         await conn.close()
 
 
+async def _until_it_listens(process: asyncio.subprocess.Process, port: int) -> None:
+    """Wait until somebody listens: each health check before that is a process in the way of the one it asks for."""
+    while True:
+        assert process.returncode is None
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            return
+        await asyncio.sleep(0.02)
+
+
 async def test_the_api_becomes_healthy_and_the_path_the_proxy_asks_says_that_it_is_ready(
     container, tmp_path, free_port
 ):
-    await _run([*MINTQL, "migrate"], container, tmp_path)
     async with _running("api-1", container, tmp_path, free_port), local_client() as client:
         ready = await client.get(f"http://127.0.0.1:{free_port}/readyz")
         assert (ready.status_code, ready.json()["status"]) == (200, "ready")
@@ -115,7 +133,6 @@ async def test_the_api_becomes_healthy_and_the_path_the_proxy_asks_says_that_it_
 
 
 async def test_the_worker_becomes_healthy(container, tmp_path, free_port):
-    await _run([*MINTQL, "migrate"], container, tmp_path)
     async with _running("worker", container, tmp_path, free_port):
         pass
 
@@ -138,7 +155,6 @@ async def test_the_object_store_can_be_used_with_the_keys_and_the_bucket_of_comp
     given = {name: filled(value, made_variables()) for name, value in _environment("worker").items() if value}
     keys = {name: value for name, value in given.items() if name.startswith("AWS_")}
     env = {**container, **keys, "MINTQL_OBJECT_STORE": given["MINTQL_OBJECT_STORE"], "MINTQL_S3_ENDPOINT_URL": s3_url}
-    await _run([*MINTQL, "migrate"], container, tmp_path)
     status, output = await _run([*MINTQL, "doctor"], env, tmp_path)
     assert (status, "BAD   object store" in output) == (1, True), "the bucket is not there yet"
     bucket = next(word for word in SERVICES["objects"]["command"] if word.startswith("-bucket=")).removeprefix(

@@ -304,33 +304,6 @@ def test_one_port_for_both_is_refused_with_both_flags_before_anything_starts_or_
     assert (tmp_path / ".mintql/kept").read_text() == "kept"
 
 
-def test_killing_the_parent_leaves_no_process_and_the_next_run_keeps_the_data(tmp_path):
-    try:
-        up = start(tmp_path)
-        up.wait_until_ready()
-        key = (tmp_path / ".mintql/secret_keys").read_text()
-        before = newest_transactions(up)
-        assert len(before) == 100
-        family = up.family()
-        assert len(family) > 5
-        up.process.send_signal(signal.SIGKILL)
-        up.process.wait()
-        assert_gone(family)
-        with running(tmp_path) as again:
-            family = again.family()
-            assert "Migrations applied" not in again.output
-            assert "transactions extracted" not in again.output
-            assert newest_transactions(again) == before
-            assert (tmp_path / ".mintql/secret_keys").read_text() == key
-            assert (tmp_path / ".mintql/secret_keys").stat().st_mode & 0o077 == 0
-        assert again.process.returncode == 0
-        assert_gone(family)
-        with running(tmp_path, "--no-demo", "--fresh") as fresh:
-            assert "Migrations applied" in fresh.output
-    finally:
-        remove_home(tmp_path / ".mintql")
-
-
 def test_a_purchase_becomes_an_alert_on_a_watching_terminal(demo, folder):
     with (folder / "watch.txt").open("wb") as output:
         watching = subprocess.Popen(
@@ -395,6 +368,29 @@ def test_another_api_joins_a_run_by_the_environment_that_env_prints(demo, folder
     finally:
         joined.terminate()
         joined.wait(GONE_WITHIN_SECONDS)
+
+
+def test_killing_the_parent_leaves_no_process_and_the_next_run_keeps_the_data(demo, folder):
+    """The last of those that look at the run: it ends it."""
+    key = (folder / ".mintql/secret_keys").read_text()
+    before = newest_transactions(demo)
+    assert len(before) == 100
+    family = demo.family()
+    assert len(family) > 5
+    demo.process.send_signal(signal.SIGKILL)
+    demo.process.wait()
+    assert_gone(family)
+    with running(folder) as again:
+        family = again.family()
+        assert "Migrations applied" not in again.output
+        assert "transactions extracted" not in again.output
+        assert newest_transactions(again) == before
+        assert (folder / ".mintql/secret_keys").read_text() == key
+        assert (folder / ".mintql/secret_keys").stat().st_mode & 0o077 == 0
+    assert again.process.returncode == 0
+    assert_gone(family)
+    with running(folder, "--no-demo", "--fresh") as fresh:
+        assert "Migrations applied" in fresh.output
 
 
 @pytest.mark.parametrize("command", ["buy", "env"])

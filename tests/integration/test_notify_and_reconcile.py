@@ -174,6 +174,7 @@ async def test_a_channel_that_hangs_holds_nothing_else_up(bank: Pipeline, monkey
         )
     assert not stuck.done()
     assert at_work_max == notify.DELIVERIES_AT_ONCE_MAX
+    monkeypatch.setattr(notify, "DELIVERY_SECONDS_MAX", 0.1)  # Of those that have not begun yet.
     assert await stuck == 60
     states = await bank.fetch("SELECT channel, state, count(*) FROM outbox GROUP BY 1, 2 ORDER BY 1")
     assert [tuple(item) for item in states] == [("email", "due", 30), ("live", "sent", 31)]

@@ -78,6 +78,7 @@ def read_to_end(raw):
 
 async def test_who_does_not_read_is_closed_with_1013_behind_what_was_sent(url, flood, monkeypatch):
     monkeypatch.setattr(module, "SLOW_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(module, "LAST_WORDS_SECONDS", 2)
     raw = await open_deaf(url, "/flood")
     await eventually(lambda: flood.ended)
     content = await asyncio.to_thread(read_to_end, raw)
@@ -118,7 +119,8 @@ async def test_others_are_answered_meanwhile(url, flood, monkeypatch):
 
 async def test_who_reads_slowly_but_reads_stays(url, flood, monkeypatch):
     monkeypatch.setattr(module, "SLOW_SECONDS_MAX", 0.5)
-    async with websockets.connect(f"{url}/flood", max_size=None) as slow:
+    # Its goodbye would stand behind all that is under way.
+    async with websockets.connect(f"{url}/flood", max_size=None, close_timeout=0.1) as slow:
         for _ in range(100):
             assert await slow.recv() == MESSAGE
             await asyncio.sleep(0.01)

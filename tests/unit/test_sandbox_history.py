@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from datetime import date, timedelta
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,7 @@ LOGINS = ("demo", "ada@example.com", "bob", "zoë")
 HISTORY = History("window")
 
 
+@cache
 def two_years(login, account):
     return list(History(login).entries(account, TWO_YEARS, TODAY))
 
@@ -146,13 +148,18 @@ def test_only_recent_card_purchases_are_pending_and_each_posts_under_a_linked_id
         assert not any(row.pending for row in Ledger(history, {}, {}, TODAY).rows(name, TWO_YEARS, TODAY))
 
 
+@cache
+def everything():
+    return Ledger(HISTORY, {}, {}, TODAY).rows(AccountName.CARD, HISTORY_FIRST_DAY, TODAY)
+
+
 @settings(max_examples=30)
 @given(st.dates(HISTORY_FIRST_DAY, TODAY), st.integers(0, 40))
 def test_a_window_holds_exactly_the_rows_of_its_days(first, days):
     ledger = Ledger(HISTORY, {}, {}, TODAY)
     last = first + timedelta(days=days)
-    everything = ledger.rows(AccountName.CARD, HISTORY_FIRST_DAY, TODAY)
-    assert ledger.rows(AccountName.CARD, first, last) == [row for row in everything if first <= row.posted_on <= last]
+    rows = [row for row in everything() if first <= row.posted_on <= last]
+    assert ledger.rows(AccountName.CARD, first, last) == rows
 
 
 def test_two_years_are_drawn_in_a_moment():

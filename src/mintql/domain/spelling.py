@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
 from typing import Final
 
 TYPO_LENGTH_MIN: Final = 4
 """Shorter words are too like too many others."""
 TWO_TYPOS_LENGTH_MIN: Final = 7
 MEANT_MAX: Final = 3
-
-
-def distance(one: str, other: str, limit: int) -> int:
-    """Return how many letters were added, left out, exchanged or swapped with their neighbour; `limit` + 1 for more.
-
-    The distance is that of optimal string alignment: no stretch of letters is edited twice.
-    """
-    if abs(len(one) - len(other)) > limit:
-        return limit + 1
-    before, row = [0], list(range(len(other) + 1))
-    for place, letter in enumerate(one, 1):
-        before_last, before, row = before, row, [place]
-        for other_place, other_letter in enumerate(other, 1):
-            cost = min(
-                before[other_place] + 1,
-                row[other_place - 1] + 1,
-                before[other_place - 1] + (letter != other_letter),
-            )
-            swapped = (
-                place > 1 and other_place > 1 and letter == other[other_place - 2] and one[place - 2] == other_letter
-            )
-            if swapped:
-                cost = min(cost, before_last[other_place - 2] + 1)
-            row.append(cost)
-        if min(row) > limit:
-            return limit + 1
-    return min(row[-1], limit + 1)
 
 
 def meant(word: str, known: Collection[str]) -> list[str]:
@@ -48,17 +20,50 @@ def meant(word: str, known: Collection[str]) -> list[str]:
     if len(word) < TYPO_LENGTH_MIN or any(word in other for other in known):
         return []
     limit = 2 if len(word) >= TWO_TYPOS_LENGTH_MIN else 1
-    letters = Counter(word)
-    found = []
-    for other in known:
-        # Cheap, and true of nearly all words: too few letters in common for any distance that counts.
-        if len(other) < len(word) - limit or (letters & Counter(other)).total() < len(word) - limit:
-            continue
-        near = min(distance(word, beginning, limit) for beginning in _beginnings(other, len(word), limit))
-        if near <= limit:
-            found.append((near, abs(len(other) - len(word)), other))
+    found = [(near, abs(len(other) - len(word)), other) for near, other in _near(word, known, limit)]
     return [other for _, _, other in sorted(found)[:MEANT_MAX]]
 
 
-def _beginnings(word: str, length: int, limit: int) -> Iterable[str]:
-    return {word, *(word[:end] for end in range(length - limit, min(len(word), length + limit) + 1))}
+def _near(word: str, known: Collection[str], limit: int) -> Iterator[tuple[int, str]]:
+    """Give the known words of which a beginning is `limit` typos or fewer from a word, with how many.
+
+    A typo is a letter added, left out, exchanged, or swapped with its neighbour; the distance is that of optimal string
+    alignment: no stretch of letters is edited twice. In the order of letters most words begin as the one before them
+    does, and as far as they do, their distances are known.
+    """
+    rows = [list(range(len(word) + 1))]
+    before, letters = "", set(word)
+    for other in sorted(known):
+        # Cheap, and true of most words: each letter that is not there at all is a typo.
+        if len(other) < len(word) - limit or len(letters.difference(other)) > limit:
+            continue
+        del rows[_shared(before, other) + 1 :]
+        before = other
+        while len(rows) <= min(len(other), len(word) + limit) and min(rows[-1]) <= limit:
+            rows.append(_row(word, other, rows))
+        near = min((row[-1] for row in rows[len(word) - limit :]), default=limit + 1)
+        if near <= limit:
+            yield near, other
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many letters two words begin with in common."""
+    for place, (letter, other_letter) in enumerate(zip(one, other, strict=False)):
+        if letter != other_letter:
+            return place
+    return min(len(one), len(other))
+
+
+def _row(word: str, other: str, rows: list[list[int]]) -> list[int]:
+    """Return how far each beginning of a word is from the next beginning of another; `rows` are of those before it."""
+    place, before = len(rows), rows[-1]
+    letter, letter_before = other[place - 1], other[place - 2] if place > 1 else ""
+    row = [place]
+    own_before = ""
+    for own_place, own in enumerate(word, 1):
+        cost = min(before[own_place] + 1, row[-1] + 1, before[own_place - 1] + (own != letter))
+        if own == letter_before and own_before == letter:
+            cost = min(cost, rows[-2][own_place - 2] + 1)
+        row.append(cost)
+        own_before = own
+    return row

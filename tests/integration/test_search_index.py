@@ -11,12 +11,13 @@ from itertools import count as count_from
 import asyncpg
 import pytest
 
+from mintql.domain.search_grams import alike_least
 from mintql.services import search_index, search_index_build
 from mintql.services.search import Search, Sort, count, search
 from mintql.services.transactions import TransactionFilter
 from mintql.store import search_index as store
 from mintql.store.transactions_read import KEY_NEWEST, KEY_OLDEST
-from mintql.store.transactions_search import Stretch
+from mintql.store.transactions_search import Stretch, Words
 from support.factories import create_person, create_transaction
 from support.people import acting_as
 
@@ -33,6 +34,9 @@ ASKED = [
     Search(["12.34"], TransactionFilter()),
     Search(["cafee"], TransactionFilter()),
     Search(["seatle"], TransactionFilter()),
+    Search(["seatle", "markt"], TransactionFilter()),
+    Search(["austni"], TransactionFilter(), ascending=True),
+    Search(["austinn"], TransactionFilter(), Sort.AMOUNT),
     Search(["zzzqqq"], TransactionFilter()),
     Search(["se"], TransactionFilter()),
     Search(["ttl", "rket"], TransactionFilter()),
@@ -110,7 +114,8 @@ async def test_what_is_found_is_the_same_with_the_index_and_without(conn, person
     before = [await everything(conn, person, asked) for asked in ASKED]
     assert await keep_up(conn, person) == [20, 20, 20, 20, 9]
     assert [await everything(conn, person, asked) for asked in ASKED] == before
-    assert [len(found) for found, _, _ in before] == [50, 50, 17, 50, 1, 1, 34, 50, 0, 50, 17, 17, 1, 1, 0, 14]
+    counts = [len(found) for found, _, _ in before]
+    assert counts == [50, 50, 17, 50, 1, 1, 34, 50, 17, 0, 50, 0, 50, 17, 17, 1, 1, 0, 14]
 
 
 async def test_it_stays_the_same_whatever_comes_and_changes(conn, person):
@@ -329,7 +334,7 @@ async def test_what_is_written_anew_while_it_is_read_is_found_all_the_same(
         monkeypatch.setattr(store, name, after_a_new_beginning(getattr(store, name), conn, person, place, steps))
     found = []
     async for lot in search_index.lots(
-        conn, person.user_id, Stretch(KEY_NEWEST, KEY_OLDEST), [["seattle"]], newest_first=newest_first
+        conn, person.user_id, Stretch(KEY_NEWEST, KEY_OLDEST), Words([["seattle"]]), newest_first=newest_first
     ):
         found += [key for one in lot for key in sorted(keys) if one.oldest <= key <= one.newest]
     seattle = await conn.fetch("SELECT posted_on, transaction_id FROM transactions WHERE description LIKE '%SEATTLE%'")
@@ -348,3 +353,22 @@ def after_a_new_beginning(ask, conn, person, place, steps):
         return await ask(*arguments)
 
     return asking
+
+
+async def test_what_is_like_a_word_has_as_many_of_its_stretches_as_is_asked_for(conn):
+    dice = random.Random(3)
+    pairs = []
+    for _ in range(3_000):
+        word = "".join(dice.choices("abcde", k=dice.randint(4, 12)))
+        place = dice.randrange(len(word))
+        other = word[:place] + dice.choice(["", "x", "a", " "]) + word[place + dice.randrange(3) :]
+        pairs.append((word, f"{dice.choice(['', 'ab ', 'c'])}{other}{dice.choice(['', ' de', 'b'])}"))
+    words, texts = [word for word, _ in pairs], [text for _, text in pairs]
+    like = await conn.fetch(
+        "SELECT word, text FROM unnest($1::text[], $2::text[]) AS pair (word, text)"
+        " WHERE word_similarity(word, text) >= 0.6", words, texts,
+    )  # fmt: skip
+    assert 500 < len(like) < 2_500
+    for word, text in like:
+        pieces = {word[start : start + 3] for start in range(len(word) - 2)}
+        assert sum(piece in text for piece in pieces) >= alike_least(word) or not any(piece in text for piece in pieces)

@@ -18,8 +18,9 @@ LENGTH: Final = 3
 KINDS: Final = 1_009
 """Five digits are one of so many kinds: each kind is kept for itself, and a hundred thousand would be too many. An
 amount is of one kind by each of two counts."""
-ASKED_MAX: Final = 4
-"""So many stretches of a text are looked up: more would hardly tell more."""
+ASKED_MAX: Final = 8
+"""So many stretches of a text are looked up. Most of those of a word with a typo stand where the right word does: it is
+the others that tell that nothing has it."""
 TEXTS_MAX: Final = 65_536
 """The number of a text has to fit into two bytes."""
 
@@ -38,11 +39,21 @@ def telling(text: str) -> list[str] | None:
         return _kinds_of_amount(text)
     last = len(text) - LENGTH
     numbers = list(dict.fromkeys(_kinds_of_digits(text)))
-    spread = [text[start : start + LENGTH] for start in (0, last, last // 2, last // 4)]
+    starts = [last * part // (ASKED_MAX - 1) for part in range(ASKED_MAX)]
+    spread = [text[start : start + LENGTH] for start in starts]
     if len(numbers) > 1:
         # Three of the same digits would tell hardly more.
         spread = [one for one in spread if not one.isdigit()]
     return list(dict.fromkeys([*numbers[:1], *numbers[-1:], *spread]))[:ASKED_MAX]
+
+
+def alike_least(word: str) -> int:
+    """Return how many different ones of its stretches stand in any text that is like a word by its trigrams.
+
+    Such a text has six tenths of the word's trigrams, as the queries have it, and three of these are of its ends.
+    """
+    inner = len({word[start : start + LENGTH] for start in range(len(word) - LENGTH + 1)})
+    return max(1, -(-(inner + 3) * 6 // 10) - 3)
 
 
 def _words(text: str) -> list[str]:
@@ -89,10 +100,7 @@ def places_of(texts: Sequence[str]) -> dict[str, bytes]:
 def _packed(places: Sequence[int], size: int) -> bytes:
     if 2 * len(places) < _bitmap_length(size):
         return struct.pack(f"<{len(places)}H", *places)
-    bits = bytearray(_bitmap_length(size))
-    for place in places:
-        bits[place >> 3] |= 1 << (place & 7)
-    return bytes(bits)
+    return _bitmap(places, size)
 
 
 def unpacked(packed: bytes, size: int) -> Places:
@@ -132,7 +140,14 @@ def either(one: Places, other: Places) -> Places:
 
 
 def _bits(few: Iterable[int]) -> int:
-    return sum(1 << place for place in few)
+    return int.from_bytes(_bitmap(few, TEXTS_MAX), "little")
+
+
+def _bitmap(places: Iterable[int], size: int) -> bytes:
+    bits = bytearray(_bitmap_length(size))
+    for place in places:
+        bits[place >> 3] |= 1 << (place & 7)
+    return bytes(bits)
 
 
 def count(places: Places) -> int:

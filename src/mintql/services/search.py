@@ -111,7 +111,7 @@ async def count(conn: Conn, user_id: UserId, asked: Search, words: Words) -> int
     """Return how many transactions `search` finds in all, `COUNTED_MAX` + 1 for more than `COUNTED_MAX`."""
     wanted, counts = await as_spelled(conn, user_id, asked.wanted), list[int]()
     whole = Stretch(wanted.newest, wanted.oldest)
-    async for stretches in search_index.lots(conn, user_id, whole, words.any_of, is_rare=lambda: not any(counts)):
+    async for stretches in search_index.lots(conn, user_id, whole, words, is_rare=lambda: not any(counts)):
         left = COUNTED_MAX + 1 - sum(counts)
         counts.append(await store.count_up_to(conn, user_id, wanted, words, stretches, left))
         if counts[-1] == left:
@@ -167,7 +167,7 @@ async def _by_day(
     newest_first = not asked.ascending
     whole = Stretch(newest, oldest)
     async for stretches in search_index.lots(
-        conn, user_id, whole, words.any_of, newest_first=newest_first, is_rare=lambda: not rows
+        conn, user_id, whole, words, newest_first=newest_first, is_rare=lambda: not rows
     ):
         left = limit - len(rows)
         rows.extend(await store.by_day(conn, user_id, asked.wanted, words, stretches, newest_first, left))
@@ -181,7 +181,7 @@ async def _by_amount(
 ) -> list[tuple[AmountKey, TransactionRow]]:
     found: list[tuple[AmountKey, TransactionRow]] = []
     whole = Stretch(asked.wanted.newest, asked.wanted.oldest)
-    async for stretches in search_index.lots(conn, user_id, whole, words.any_of, is_rare=lambda: True):
+    async for stretches in search_index.lots(conn, user_id, whole, words, is_rare=lambda: True):
         found += await store.by_amount(conn, user_id, asked.wanted, words, stretches, after, asked.ascending, limit)
     return sorted(found, key=lambda item: item[0])[:limit]
 
@@ -207,7 +207,7 @@ def _can_be_alike(word: str) -> bool:
 
 def _pieces(word: str) -> list[str]:
     """Return the stretches of a word of which any text that is like it has one: to look for them costs far less."""
-    return [word[start : start + PIECE_LENGTH] for start in range(len(word) - PIECE_LENGTH + 1)]
+    return list(dict.fromkeys(word[start : start + PIECE_LENGTH] for start in range(len(word) - PIECE_LENGTH + 1)))
 
 
 def _amount_text(word: str) -> str | None:

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from mintql.domain.ids import UserId
-from mintql.domain.search_grams import Places, count, either, in_order, narrowed, telling
+from mintql.domain.search_grams import Places, alike_least, count, either, in_order, narrowed, telling
 from mintql.services.search_index_build import CHANGES_MAX
 from mintql.store import search_index as store
 from mintql.store import transactions_search
 from mintql.store.queries import Conn
 from mintql.store.search_index import Slice
 from mintql.store.transactions_read import KEY_NEWEST, KEY_OLDEST, Key
-from mintql.store.transactions_search import Stretch
+from mintql.store.transactions_search import Stretch, Words
 
 BELIEVED_DAYS: Final = 300
 """What was written down before is not used: the log of changes is not kept for ever."""
@@ -38,23 +38,33 @@ LOT_MAX: Final = 200
 SLICES_MAX: Final = 2**31 - 1
 """All there are."""
 
-Asked = Sequence[Sequence[Sequence[str]]]
-"""For each word that can be looked for: for each of its texts the stretches of letters that it has."""
+
+class AskedWord(NamedTuple):
+    """A word that can be looked for: for each of its texts the stretches of letters that it has.
+
+    A transaction has `least` of the texts or more.
+    """
+
+    texts: Sequence[Sequence[str]]
+    least: int
+
+
+Asked = Sequence[AskedWord]
 
 
 async def lots(
     conn: Conn,
     user_id: UserId,
     whole: Stretch,
-    words: Sequence[Sequence[str]],
+    words: Words,
     *,
     newest_first: bool = True,
     is_rare: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[list[Stretch]]:
     """Give, lot by lot in order, stretches that have all transactions of a stretch that may have all of the words.
 
-    `words` are lists of texts, in small letters, of which any will do. `is_rare` is asked once the newest were looked
-    at, and tells whether so little was found there that much of the rest will be needed.
+    `is_rare` is asked once the newest were looked at, and tells whether so little was found there that much of the rest
+    will be needed.
     """
     head = await store.head(conn, user_id, BELIEVED_DAYS)
     if head is None or head.newest < whole.oldest:
@@ -131,7 +141,7 @@ class _Look:
             yield [Stretch(whole.newest, _next(top))]
 
     async def _slices(self, within: Stretch, limit: int) -> list[Slice]:
-        grams = {gram for texts in self.asked for text in texts for gram in text}
+        grams = {gram for texts, _ in self.asked for text in texts for gram in text}
         return await store.slices(self.conn, self.user_id, within.newest, within.oldest, grams, limit)
 
     async def _narrowed(self, slices: Sequence[Slice], left: Stretch) -> AsyncIterator[list[Stretch]]:
@@ -186,11 +196,14 @@ class _Look:
 def _having(one: Slice, asked: Asked) -> Places:
     """Return which transactions of a slice may have all words."""
     having: Places | None = None
-    for texts in asked:
-        any_of: Places = frozenset()
+    for texts, least in asked:
+        # At each place those that have so many of the texts.
+        having_so_many: list[Places | None] = [having, *[frozenset()] * least]
         for text in texts:
-            any_of = either(any_of, _having_all(one, text, having))
-        having = any_of
+            for number in range(least, 0, -1):
+                more = _having_all(one, text, having_so_many[number - 1])
+                having_so_many[number] = either(having_so_many[number] or frozenset(), more)
+        having = having_so_many[least]
     return frozenset() if having is None else having
 
 
@@ -202,10 +215,14 @@ def _having_all(one: Slice, grams: Sequence[str], having: Places | None) -> Plac
     return frozenset() if having is None else having
 
 
-def _asked(words: Sequence[Sequence[str]]) -> Asked:
+def _asked(words: Words) -> Asked:
     """Return what can be looked up of the words: those of which every text is long enough."""
-    found = [[telling(text) for text in texts] for texts in words]
-    return [[text for text in texts if text is not None] for texts in found if None not in texts]
+    asked = []
+    for texts, alike in zip(words.any_of, words.alike or [None] * len(words.any_of), strict=True):
+        found = [told for text in texts if (told := telling(text)) is not None]
+        if len(found) == len(texts):
+            asked.append(AskedWord(found, 1 if alike is None else alike_least(alike)))
+    return asked
 
 
 def _in_lots(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:

@@ -8,6 +8,7 @@ import pytest
 
 from mintql.domain.months import add_months, first_day
 from mintql.services import recurring, recurring_detection
+from mintql.store import recurring as recurring_store
 from mintql.store import recurring_read
 from mintql.store.recurring_read import Wanted
 from support.factories import create_person, create_transaction
@@ -230,3 +231,21 @@ async def test_money_in_another_currency_or_category_is_no_income(conn, person):
     await look(conn, person)
     assert len(await series_of(conn, person)) == 2
     assert await conn.fetchval("SELECT annual_income_minor FROM recurring_looks") is None
+
+
+async def test_of_a_seller_with_many_rows_amounts_are_read_that_came_in_three_months_or_more(conn, person):
+    bought = {
+        -1_000: [date(2025, 11, 3), date(2026, 1, 3), date(2026, 11, 3)],  # Two Novembers are two months.
+        -2_000: [date(2026, 2, 3), date(2026, 2, 4), date(2026, 3, 3)],
+        -3_000: [date(2026, 4, 3), date(2026, 5, 3)],
+        -4_000: [date(2025, 1, 3), date(2026, 6, 3), date(2026, 6, 4), date(2026, 7, 3)],
+    }
+    for amount_minor, days in bought.items():
+        await pay(conn, person, days, amount_minor, merchant="Market")
+    followed = recurring_store.Followed((), ())
+    for only in (None, ["market"]):
+        for rows_max, amounts in ((12, [1_000, 2_000, 3_000, 4_000]), (5, [1_000, 4_000])):
+            bounds = recurring_store.Bounds(rows_max=rows_max, whole_rows_max=100, sellers_max=10)
+            first = TODAY - timedelta(days=800)
+            (found,) = await recurring_store.history(conn, person.user_id, first, TODAY, (), followed, bounds, only)
+            assert sorted({row.amount_minor for row in found.rows}) == amounts

@@ -29,9 +29,13 @@ WITH counted AS (
         OR merchant_key = ANY ($6::text[]) AS is_whole
     FROM sized WHERE seller_rows > 1 OR merchant_key = ANY ($6::text[])
 ), repeated AS (
+    -- Months are counted as bits, which takes no sort of its own; there are fewer than 63 of them.
     SELECT *, count(*) OVER same_amount AS amount_rows,
-        dense_rank() OVER (same_amount ORDER BY month) + dense_rank() OVER (same_amount ORDER BY month DESC) - 1 AS months
-    FROM (SELECT *, date_trunc('month', posted_on) AS month FROM sifted WHERE NOT is_whole) AS row
+        bit_count((bit_or(1::bigint << (month % 63)) OVER same_amount)::bit(64)) AS months
+    FROM (
+        SELECT *, extract(year FROM posted_on)::int * 12 + extract(month FROM posted_on)::int AS month
+        FROM sifted WHERE NOT is_whole
+    ) AS row
     WINDOW same_amount AS (PARTITION BY merchant_key, currency, outgoing, amount_minor)
 ), looked_at AS (
     SELECT merchant_key, currency, outgoing, amount_minor, posted_on, transaction_id, account_id, category_id, pending,

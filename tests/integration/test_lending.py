@@ -157,7 +157,7 @@ async def test_many_who_come_and_leave_share_few_connections_and_lose_none(pool,
         finally:
             in_use.remove(conn)
             if chance.random() < 0.3 or not lender.pass_on(conn):
-                await asyncio.shield(lender.give_back(conn))
+                await lender.give_back(conn)
 
     tasks = [asyncio.create_task(borrow()) for _ in range(TASKS)]
     for number, task in enumerate(tasks):

@@ -64,9 +64,11 @@ class Lender:
     async def give_back(self, conn: Conn) -> None:
         """Give a connection back to the pool, a lost one too."""
         self._back_by.pop(conn, None)
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            await self._pool.release(conn)  # type: ignore[arg-type]  # what `acquire` gave
-        self._place_is_free()
+        try:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._pool.release(conn)  # type: ignore[arg-type]  # what `acquire` gave
+        finally:  # Whoever is not waited for any more is given back all the same.
+            self._place_is_free()
 
     def pass_on(self, conn: Conn) -> bool:
         """Pass a connection on that nothing has to be reset of; False where it has to be given back."""

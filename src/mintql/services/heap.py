@@ -12,6 +12,9 @@ NEW_OBJECTS_MAX = 20_000
 requests under way have made, live through a round after every 700, which is Python's own choice, and are gone a moment
 later."""
 
+_USUAL = (700, 10, 10)
+"""What Python itself chooses."""
+
 
 def settle_heap() -> None:
     """Load what every batch needs, and keep it out of the garbage collector's rounds from now on.

@@ -57,10 +57,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_stack_key] = ExitStack()
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Leave what was loaded until now to the garbage collector no more: all of it stays until the end."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session):
+    """Keep the garbage collector away from what is collected: all of it stays until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item):

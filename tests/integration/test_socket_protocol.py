@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 
@@ -11,12 +12,22 @@ import websockets
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
+from strawberry.http.exceptions import WebSocketDisconnected
 
 from mintql.api import socket_protocol as module
+from mintql.api.websocket import SocketAdapter, TransportHandler
 from support.clients import eventually
 from support.servers import serving
 
 MESSAGE = "x" * 60_000
+
+
+class _View:
+    """What of a view writes messages."""
+
+    @staticmethod
+    def encode_json(message):
+        return json.dumps(message)
 
 
 class Flood:
@@ -130,3 +141,27 @@ async def test_who_reads_slowly_but_reads_stays(url, flood, monkeypatch):
 async def test_messages_are_not_deflated_whatever_the_client_offers(url):
     async with websockets.connect(f"{url}/echo", compression="deflate") as client:
         assert client.protocol.extensions == []
+
+
+async def test_what_a_stream_has_to_say_after_its_socket_was_closed_is_no_error(caplog):
+    found = []
+
+    async def closed(connection):
+        await connection.accept()
+        await connection.close(1000)
+        try:
+            await SocketAdapter(_View, connection, connection).send_json({"type": "next"})
+        except WebSocketDisconnected as error:
+            found.append(error)
+
+    async with serving(Starlette(routes=[WebSocketRoute("/", closed)])) as server, websockets.connect(server.ws_url):
+        await eventually(lambda: _has(found))
+    handler = TransportHandler.__new__(TransportHandler)
+    await handler.handle_task_exception(found[0])
+    assert not caplog.records
+    await handler.handle_task_exception(ValueError("something else"))
+    assert [record.exc_info[1].args for record in caplog.records] == [("something else",)]
+
+
+async def _has(found):
+    return bool(found)

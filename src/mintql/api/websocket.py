@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocketDisconnected as ClosedBefore
 from strawberry.asgi import ASGIWebSocketAdapter
-from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived
+from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     ConnectionInitMessage,
@@ -60,6 +61,13 @@ class SocketAdapter(ASGIWebSocketAdapter):
             except ValueError as error:
                 raise NonJsonMessageReceived from error
 
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        """Send a message; raise `WebSocketDisconnected` where the WebSocket has been closed by then, by either side."""
+        try:
+            await super().send_json(message)
+        except ClosedBefore as closed:
+            raise WebSocketDisconnected from closed
+
     async def close(self, code: int, reason: str) -> None:
         """Close the WebSocket, unless it is closed."""
         await close_socket(self.ws, code, reason)
@@ -74,6 +82,11 @@ async def close_socket(socket: WebSocket, code: int, reason: str) -> None:
 
 class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
     """Closes with 4400 on a message that is none of the protocol's, and says by a code that a limit is reached."""
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        """Log what went wrong in a stream, but not that its WebSocket was closed before it had something to send."""
+        if not isinstance(error, WebSocketDisconnected):
+            await super().handle_task_exception(error)
 
     async def handle_message(self, message: Message) -> None:
         """Take one message."""

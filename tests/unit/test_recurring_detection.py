@@ -14,7 +14,7 @@ from mintql.domain.months import add_months, first_day
 from mintql.domain.recurring_amounts import amounts_of
 from mintql.domain.recurring_cycles import Cycle, Frequency, Weekend
 from mintql.domain.recurring_detection import Leaning, Occurrence, confidence, confidence_at_most, find_series
-from mintql.domain.recurring_fits import best_fit, paces_of
+from mintql.domain.recurring_fits import best_fit, members_at_most, paces_of
 
 FIRST = date(2024, 9, 1)
 DAYS = st.integers(0, 800).map(lambda days: FIRST + timedelta(days=days))
@@ -81,7 +81,9 @@ def test_nothing_is_surer_than_it_was_said_to_be_at_most(rows, share, leaning):
         laid = best_fit(days, pace)
         if laid is not None:
             amounts = amounts_of([rows[place].amount_minor for place in laid.members], pace.per_year)
-            most = confidence_at_most(pace, len(rows), share, leaning)
+            members = members_at_most(days, pace)
+            assert len(laid.members) <= members
+            most = confidence_at_most(pace, len(rows), members, share, leaning)
             assert confidence(laid, amounts, share, leaning) <= most
 
 

@@ -47,7 +47,8 @@ class Pace:
 
     `step_months` is 0 where it goes by days. `tolerance_days`: how far from its day an occurrence still counts as
     that one. `grace_days`: so long after its day one that did not come has to be missing before the series counts
-    as ended; long enough for one missed period where periods are short.
+    as ended; long enough for one missed period where periods are short. `apart_least`: so many days two due days are
+    apart at least, in short months and where they were moved off weekends.
     """
 
     frequency: Frequency
@@ -56,19 +57,20 @@ class Pace:
     per_year: int
     tolerance_days: int
     grace_days: int
+    apart_least: int
 
 
 PACES: dict[Frequency, Pace] = {
     pace.frequency: pace
     for pace in (
-        Pace(Frequency.WEEKLY, 0, 7, 52, 1, 10),
-        Pace(Frequency.BIWEEKLY, 0, 14, 26, 2, 16),
-        Pace(Frequency.SEMIMONTHLY, 1, DAYS_PER_YEAR / 24, 24, 3, 18),
-        Pace(Frequency.MONTHLY, 1, DAYS_PER_YEAR / 12, 12, 5, 35),
-        Pace(Frequency.BIMONTHLY, 2, DAYS_PER_YEAR / 6, 6, 7, 30),
-        Pace(Frequency.QUARTERLY, 3, DAYS_PER_YEAR / 4, 4, 8, 30),
-        Pace(Frequency.HALF_YEARLY, 6, DAYS_PER_YEAR / 2, 2, 12, 45),
-        Pace(Frequency.YEARLY, 12, DAYS_PER_YEAR, 1, 15, 45),
+        Pace(Frequency.WEEKLY, 0, 7, 52, 1, 10, 7),
+        Pace(Frequency.BIWEEKLY, 0, 14, 26, 2, 16, 14),
+        Pace(Frequency.SEMIMONTHLY, 1, DAYS_PER_YEAR / 24, 24, 3, 18, 4),
+        Pace(Frequency.MONTHLY, 1, DAYS_PER_YEAR / 12, 12, 5, 35, 26),
+        Pace(Frequency.BIMONTHLY, 2, DAYS_PER_YEAR / 6, 6, 7, 30, 57),
+        Pace(Frequency.QUARTERLY, 3, DAYS_PER_YEAR / 4, 4, 8, 30, 87),
+        Pace(Frequency.HALF_YEARLY, 6, DAYS_PER_YEAR / 2, 2, 12, 45, 179),
+        Pace(Frequency.YEARLY, 12, DAYS_PER_YEAR, 1, 15, 45, 363),
     )
 }
 
@@ -124,6 +126,11 @@ class Cycle:
 
     def nearest_of(self, days: Iterable[date]) -> list[tuple[int, int]]:
         """Return `nearest` for each of some days: each due day is worked out once, which is what costs."""
+        if self.step_days and self.weekend is Weekend.STAYS:
+            step, anchor = self.step_days, self.anchor_on.toordinal()
+            # A day halfway between two is taken for the first of them.
+            passed = [divmod(day.toordinal() - anchor, step) for day in days]
+            return [(number, over) if 2 * over <= step else (number + 1, over - step) for number, over in passed]
         due: dict[int, int] = {}
         found = []
         for day in days:

@@ -17,7 +17,7 @@ from datetime import date
 from mintql.domain.ids import AccountId, CategoryId, TransactionId
 from mintql.domain.recurring_amounts import Amounts, AmountsKind, amounts_of
 from mintql.domain.recurring_cycles import Cycle, Frequency, Pace
-from mintql.domain.recurring_fits import Fit, best_fit, paces_of
+from mintql.domain.recurring_fits import Fit, best_fit, members_at_most, paces_of
 
 SERIES_PER_SELLER_MAX = 6
 SUGGESTED_FROM = 50
@@ -104,12 +104,13 @@ class _Try:
     place: int
     part: list[Occurrence]
     pace: Pace
+    members: int
     confidence: int
 
     @property
     def score(self) -> float:
         """What the score comes to at most."""
-        return _score(self.confidence, len(self.part))
+        return _score(self.confidence, self.members)
 
 
 def _best(rows: list[Occurrence], seller_rows: int, leaning: Leaning) -> Found | None:
@@ -120,9 +121,11 @@ def _best(rows: list[Occurrence], seller_rows: int, leaning: Leaning) -> Found |
     """
     tries: list[_Try] = []
     for part in _parts(rows):
-        for pace in paces_of([row.day for row in part]):
-            sure = confidence_at_most(pace, len(part), len(part) / seller_rows, leaning)
-            tries.append(_Try(len(tries), part, pace, sure))
+        days = [row.day for row in part]
+        for pace in paces_of(days):
+            members = members_at_most(days, pace)
+            sure = confidence_at_most(pace, len(part), members, len(part) / seller_rows, leaning)
+            tries.append(_Try(len(tries), part, pace, members, sure))
     best: tuple[float, int, Found] | None = None
     for one in sorted(tries, key=lambda one: (one.confidence < SUGGESTED_FROM, -one.score)):
         if one.confidence < SUGGESTED_FROM and (best is None or best[2].confidence < SUGGESTED_FROM):
@@ -196,7 +199,7 @@ def confidence(laid: Fit, amounts: Amounts, share: float, leaning: Leaning) -> i
     keep to the cycle than random ones would, what is wrong with it, and what amounts and category say.
     """
     count, loose = len(laid.members), len(laid.extras) + len(laid.strays)
-    wrong = -5 * laid.missed / laid.periods - 9 * loose / (count + loose)
+    wrong = -5 * laid.missed / laid.periods + _loose_odds(loose, count + loose)
     of_amounts = {
         AmountsKind.SAME: AMOUNTS_BEST,
         AmountsKind.STEPPED: 1.0,
@@ -205,9 +208,13 @@ def confidence(laid: Fit, amounts: Amounts, share: float, leaning: Leaning) -> i
     return _percent(_odds(laid.cycle.pace, count, laid.off_days, share, leaning) + wrong + of_amounts[amounts.kind])
 
 
-def confidence_at_most(pace: Pace, rows: int, share: float, leaning: Leaning) -> int:
-    """Return what `confidence` comes to where each of so many rows is on its day, none is missed, and amounts agree."""
-    return _percent(_odds(pace, rows, 0, share, leaning) + AMOUNTS_BEST)
+def confidence_at_most(pace: Pace, rows: int, members: int, share: float, leaning: Leaning) -> int:
+    """Return what `confidence` comes to where so many of the rows are on their days and nothing else is wrong."""
+    return _percent(_odds(pace, members, 0, share, leaning) + _loose_odds(rows - members, rows) + AMOUNTS_BEST)
+
+
+def _loose_odds(loose: int, rows: int) -> float:
+    return -9 * loose / rows
 
 
 def _odds(pace: Pace, count: int, off_days: float, share: float, leaning: Leaning) -> float:

@@ -102,6 +102,16 @@ def paces_of(days: Sequence[date]) -> list[Pace]:
     return [pace for pace in PACES.values() if RATE_LEAST <= gap / pace.days <= RATE_MOST]
 
 
+def members_at_most(days: Sequence[date], pace: Pace) -> int:
+    """Return how many of some days in order can stand for a due day each: two that are too near cannot."""
+    apart = pace.apart_least - 2 * pace.tolerance_days
+    count, last = 0, date.min
+    for day in days:
+        if not count or (day - last).days >= apart:
+            count, last = count + 1, day
+    return count
+
+
 def best_fit(days: Sequence[date], pace: Pace) -> Fit | None:
     """Return the best fit of one frequency to days in order, if there is any."""
     found = [laid for cycle in _cycles(days, pace) if (laid := fit(days, cycle)) is not None]

@@ -1,7 +1,8 @@
 """How fast rows go in, against plain COPY of the same rows by the same number of writers in the same run.
 
     ./dev bench ingest [--rows 1000000] [--writers 2] [--accounts 60] [--each 40] [--batches 10] [--repeat 3]
-                       [--ways sql,worker] [--indexes] [--short] [--fresh] [--peer-folder FOLDER] [--without-peer]
+                       [--ways sql,worker] [--indexes] [--statements] [--short] [--fresh]
+                       [--peer-folder FOLDER] [--without-peer]
 
 The database holds `--rows` rows before it begins (kept under `.mintql/bench` for the next run): persons with three
 accounts, each account with three hundred rows. A batch is `--accounts` accounts of persons taken at random, with
@@ -19,7 +20,8 @@ accounts, each account with three hundred rows. A batch is `--accounts` accounts
 Each writer is a process with a connection of its own (`worker`: with the pool of a worker). Printed are the medians of
 the rounds: rows a second as ratios to both, with the lowest and highest; the same by processor time, of the writers and
 of all of PostgreSQL's processes together, which others on the machine disturb less; processor time a row of each of the
-two; and WAL bytes a row. `--indexes` tells what each index of `transactions`, and each trigger, adds to COPY.
+two; and WAL bytes a row. `--indexes` tells what each index of `transactions`, and each trigger, adds to COPY,
+`--statements` what each statement of a batch takes.
 
 Where node is, Actual's `importTransactions` (`_ingest_actual.py`) imports rows of the same kind in one process, and is
 compared with what mintql's writers do with as much processor time, and with what one of them does by the clock.
@@ -48,6 +50,7 @@ from _ingest_actual import measure_actual
 from _ingest_categorizing import categorizing
 from _ingest_indexes import print_indexes
 from _ingest_people import ACCOUNTS_EACH, ROWS_EACH, Account, Batch, fill, first_rows, home_of, next_day
+from _ingest_statements import print_statements
 from _ingest_ways import Worker, copy, folded, post, transact
 from _processes import cpu_seconds
 
@@ -336,6 +339,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
     parser.add_argument("--ways", type=lambda text: text.split(","), default=["sql", "worker"], help="sql, worker")
     parser.add_argument("--indexes", action="store_true", help="what each index and trigger adds to COPY, nothing else")
+    parser.add_argument("--statements", action="store_true", help="what each statement takes, nothing else; on Linux")
     parser.add_argument("--short", action="store_true", help="about a minute")
     parser.add_argument("--peer-folder", type=Path, default=Path(".mintql/bench/actual"),
                         help="where Actual is installed, or is to be")  # fmt: skip
@@ -368,6 +372,12 @@ def main() -> None:
         asyncio.run(fill(server.url("postgres"), options.rows))
         if options.indexes:
             asyncio.run(print_indexes(server.url("postgres"), options.rows, options.accounts, options.each))
+            return
+        if options.statements:
+            url = server.url("postgres")
+            asyncio.run(
+                print_statements(url, options.rows, options.accounts, options.each, options.batches, WORKER_SETTINGS)
+            )
             return
         objects = home.resolve() / "objects"  # On the disk that the database is on, not in memory.
         urls = {"database": server.url("postgres"), "redis": valkey.url, "objects": str(objects)}

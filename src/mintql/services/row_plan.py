@@ -113,7 +113,10 @@ class Candidate:
 
 @dataclass(slots=True)
 class AccountWork:
-    """An account of a slice: what the run says of it, and which rows of this slice are new to us."""
+    """An account of a slice: what the run says of it, and which rows of this slice are new to us.
+
+    `is_as_seen` says that the run's rows are those that are remembered, all of them and no others.
+    """
 
     run: Ingestion
     account: Account
@@ -121,6 +124,7 @@ class AccountWork:
     closing: bool
     is_new: bool
     covered: tuple[date, date] | None = None
+    is_as_seen: bool = False
     candidates: dict[str, Candidate] = field(default_factory=dict)
 
 

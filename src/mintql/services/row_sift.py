@@ -43,6 +43,9 @@ def sift(slices: Sequence[Slice], known: Mapping[tuple[RunKey, str], KnownAccoun
 def _find(part: Slice, work: AccountWork, seen: bytes, rows: Iterable[ProviderTransaction]) -> None:
     """Add the candidates among the rows of one account."""
     contents, prints = unpack(seen), fingerprints_of(work.said)
+    work.is_as_seen = contents == dict(prints.values())
+    if work.is_as_seen:
+        return
     run, account, candidates = part.run.key, work.account, work.candidates
     page_of, object_ids = work.said.pages, part.object_ids
     for row in rows:

@@ -350,7 +350,7 @@ class RowWriter:
         return changes
 
     async def _write_seen(self, works: Sequence[AccountWork]) -> None:
-        """Remember the run's recent rows by their fingerprints, once the run is closed.
+        """Remember the run's recent rows by their fingerprints, once the run is closed and where they differ.
 
         A run without rows leaves what is known as it is, unless it took rows back: should those be given
         again, they must not be taken for known.
@@ -362,6 +362,9 @@ class RowWriter:
             # A history fetched from an empty cursor goes on from there: its days have no end that could be told.
             window = None if work.run.whole else work.said.window
             covered = (None, None) if window is None else (window.first, window.last)
+            if work.is_as_seen and work.account not in self._taken_from:
+                lists.append((*work.account, None, *covered))
+                continue
             newest = max((row.posted_on for row in work.said.rows.values()), default=None)
             if newest is not None and work.run.window_last is not None:
                 newest = min(newest, work.run.window_last)

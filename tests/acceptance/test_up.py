@@ -261,6 +261,7 @@ def refresh(up: Up) -> str:
 def kill_child(up: Up, part_of_command: str) -> int:
     pid = next(pid for pid, command in up.family().items() if part_of_command in command)
     os.kill(pid, signal.SIGKILL)
+    assert_gone({pid: part_of_command})
     return pid
 
 
@@ -362,7 +363,7 @@ def test_another_api_joins_a_run_by_the_environment_that_env_prints(demo, folder
             cwd=folder, env=bare_env(), stdout=output, stderr=output,
         )  # fmt: skip
     try:
-        wait_for(folder / "joined.txt", "Application startup complete")
+        wait_for(folder / "joined.txt", "Uvicorn running on")
         second = Up(folder, joined, port, 0)
         assert ask(second, "{ accounts { kind } }", token_of(demo))["accounts"]
     finally:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mintql import app
+from mintql.api import requests
 from mintql.api.exchange import written
 from support.servers import serving
 
@@ -87,6 +88,14 @@ async def test_a_connection_that_is_to_end_ends_after_the_answer(line):
     await line.send(request(connection="close"))
     _, headers, body = await line.answer()
     assert (headers["connection"], json.loads(body)) == ("close", WHOLE)
+    assert await line.ends()
+
+
+async def test_a_body_that_does_not_come_ends_the_connection(line, monkeypatch):
+    monkeypatch.setattr(requests, "BODY_SECONDS_MAX", 0.1)
+    await line.send(request()[:-3])
+    status, headers, _ = await line.answer()
+    assert (status, headers["connection"]) == ("HTTP/1.1 408 Request Timeout", "close")
     assert await line.ends()
 
 

@@ -45,11 +45,15 @@ def json_answer(
 ) -> Response:
     """Return an answer that is not the result of an operation."""
     raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
-    return Answer(orjson.dumps(answer), media, status, raw)
+    found = Answer(orjson.dumps(answer), media, status, raw)
+    found.ends_connection = any(name == b"connection" for name, _ in raw)
+    return found
 
 
 class Answer(Response):
-    """A whole answer, whose headers are bytes already."""
+    """A whole answer, whose headers are bytes already. One that `ends_connection` has a header that says so."""
+
+    ends_connection = False
 
     def __init__(self, body: bytes, media: str, status: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         self.body = body
@@ -64,6 +68,6 @@ class Answer(Response):
         if exchange is not None:
             take_away(scope)
             head = WRITTEN_HEADERS_OF[self.media] + written(self.raw_headers[len(HEADERS_OF[self.media]) :])
-            if exchange.answer(self.status_code, head, self.body):
+            if not self.ends_connection and exchange.answer(self.status_code, head, self.body):
                 return
         await super().__call__(scope, receive, send)

@@ -112,7 +112,9 @@ class GraphQLView(GraphQL[Context, None]):
             except ClientDisconnect:
                 return
             request.seen.answered(response)
-            await response(scope, receive, send)
+            take_away(scope)
+            if request.exchange is None or not isinstance(response, Answer) or not response.goes_by(request.exchange):
+                await response(scope, receive, send)
 
     # HTTP
 
@@ -245,7 +247,6 @@ class GraphQLView(GraphQL[Context, None]):
             )
 
     async def _stream(self, request: Request, ask: Ask, context: Context) -> Response:
-        take_away(request.scope)
         allowed = {OperationType.QUERY, OperationType.SUBSCRIPTION}
         stream = await self.schema.stream(
             ask.query,

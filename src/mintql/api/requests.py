@@ -51,11 +51,15 @@ class RefusedError(Exception):
 
 
 class GraphQLRequest(Request):
-    """A request whose headers are asked for often, and so gone through once. `seen` is what is counted of it."""
+    """A request whose headers are asked for often, and so gone through once.
+
+    `seen` is what is counted of it, `exchange` what it came by.
+    """
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         super().__init__(scope, receive)
         self._first = dict(reversed(scope["headers"]))
+        self.exchange = exchange_of(scope)
         self.seen = Seen(scope["method"], scope["path"], self.header(b"x-request-id"))
 
     def header(self, name: bytes) -> str | None:
@@ -120,8 +124,7 @@ def _check_content_type(text: str) -> None:
 async def read_body(request: GraphQLRequest) -> bytes:
     """Return the body of a POST; raise `RefusedError` when it is no JSON or too large."""
     _check_content_type(request.header(b"content-type") or "")
-    exchange = exchange_of(request.scope)
-    body = None if exchange is None else exchange.body()
+    body = None if request.exchange is None else request.exchange.body()
     if body is None:
         body = await _received(request)
     if len(body) > BODY_BYTES_MAX:

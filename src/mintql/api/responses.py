@@ -7,10 +7,9 @@ from typing import Any, Final
 
 import orjson
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 from strawberry.types import ExecutionResult
 
-from mintql.api.exchange import exchange_of, take_away, written
+from mintql.api.exchange import Exchange, written
 from mintql.api.negotiation import JSON, RESPONSE_JSON
 
 HEADERS_OF: Final = {
@@ -62,12 +61,9 @@ class Answer(Response):
         self.background = None
         self.raw_headers = [*HEADERS_OF[media], (b"content-length", b"%d" % len(body)), *headers]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, all at once where that can be."""
-        exchange = exchange_of(scope)
-        if exchange is not None:
-            take_away(scope)
-            head = WRITTEN_HEADERS_OF[self.media] + written(self.raw_headers[len(HEADERS_OF[self.media]) :])
-            if not self.ends_connection and exchange.answer(self.status_code, head, self.body):
-                return
-        await super().__call__(scope, receive, send)
+    def goes_by(self, exchange: Exchange) -> bool:
+        """Send it all at once, where that can be; False with nothing sent where it has to go in messages."""
+        if self.ends_connection:
+            return False
+        head = WRITTEN_HEADERS_OF[self.media] + written(self.raw_headers[len(HEADERS_OF[self.media]) :])
+        return exchange.answer(self.status_code, head, self.body)

@@ -210,7 +210,7 @@ class Cache:
         try:
             while self._asked:
                 some, self._asked = self._asked[:READS_PER_COMMAND], self._asked[READS_PER_COMMAND:]
-                values = await self._ask(partial(self._redis.mget, [key for keys, _ in some for key in keys]))
+                values = await self._ask(partial(self._redis.mget, [key.encode() for keys, _ in some for key in keys]))
                 left = iter(values or ())
                 for keys, future in some:
                     if not future.done():

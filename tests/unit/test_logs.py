@@ -87,7 +87,7 @@ async def test_lines_of_requests_are_written_together_and_none_is_lost():
     access.open("json", written.append)
     for number in range(3):
         with context.within(request=f"r-{number}"):
-            access.note(time.time(), {"message": "GET /graphql", "status": 200, "milliseconds": 1.5})
+            access.note(time.time(), "GET /graphql", lambda: {"status": 200, "milliseconds": 1.5})
     assert written == []
     access.close()
     lines = [json.loads(line) for line in b"".join(written).splitlines()]

@@ -6,6 +6,7 @@ Names in it are those of the schema: a document is validated before any of its f
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from inspect import isawaitable
 from time import perf_counter, time
 from typing import Any, Final
@@ -65,17 +66,17 @@ class Seen:
                 name, {"http.response.status_code": response.status_code, "mintql.cache": self.cache}
             )
         if access.is_open:
-            access.note(time(), self._line(response.status_code, seconds))
+            status, milliseconds = response.status_code, round(seconds * 1000, 2)
+            name = self.fields.get("operation", "")
+            message = f"{self.method} {self.path} {self.kind} {name} {status} {milliseconds} ms {self.cache}"
+            access.note(time(), message, partial(self._parts, status, milliseconds))
 
     def _root_field(self) -> str:
         """Return the root field that is asked for, nothing where there are several: a name of the schema's."""
         return "" if self.operation is None or len(self.operation.fields) != 1 else next(iter(self.operation.fields))
 
-    def _line(self, status: int, seconds: float) -> dict[str, Any]:
-        milliseconds = round(seconds * 1000, 2)
-        name = self.fields.get("operation", "")
+    def _parts(self, status: int, milliseconds: float) -> dict[str, Any]:
         return {
-            "message": f"{self.method} {self.path} {self.kind} {name} {status} {milliseconds} ms {self.cache}",
             "method": self.method,
             "path": self.path,
             "kind": self.kind,

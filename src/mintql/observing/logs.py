@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import orjson
@@ -85,7 +86,13 @@ class TextFormatter(_Formatter):
 
 
 def _time(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{_second(int(moment))}.{int(moment * 1000) % 1000:03}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(moment: int) -> str:
+    """Return a time without its milliseconds: the same for all lines of a second."""
+    return datetime.fromtimestamp(moment, UTC).isoformat().removesuffix("+00:00")
 
 
 class Access:
@@ -107,15 +114,15 @@ class Access:
         self.flush()
         self.is_open = False
 
-    def note(self, moment: float, line: Mapping[str, Any]) -> None:
-        """Write a line soon; `line` has `message`, which text shows alone, and its parts, which JSON has."""
+    def note(self, moment: float, message: str, parts: Callable[[], Mapping[str, Any]]) -> None:
+        """Write a line soon: text shows the message alone, JSON its parts too."""
         if self._as_json:
-            head = {"time": _time(moment), "level": "INFO", "logger": ACCESS}
-            self._lines.append(orjson.dumps({**head, **line, **context.fields()}))
+            head = {"time": _time(moment), "level": "INFO", "logger": ACCESS, "message": message}
+            self._lines.append(orjson.dumps({**head, **parts(), **context.fields()}))
         else:
             said = context.fields()
             person = f" person={said['person']}" if "person" in said else ""
-            text = f"{_time(moment)} INFO {ACCESS}: {line['message']}  [request={said.get('request', '')}{person}]"
+            text = f"{_time(moment)} INFO {ACCESS}: {message}  [request={said.get('request', '')}{person}]"
             self._lines.append(text.encode())
         if len(self._lines) >= LINES_HELD_MAX:
             self.flush()

@@ -178,7 +178,7 @@ class GraphQLView(GraphQL[Context, None]):
         """Answer a request that carries a file, which is read only for a person, and one at a time.
 
         Browsers send forms across origins without asking first, unlike JSON. They name the origin with every one,
-        so a cookie counts only beside an origin, which `_context` then finds to be trusted.
+        so a cookie counts only beside an origin, which `Whose.token_of` then finds to be trusted.
         """
         authorization = request.header(b"authorization")
         by_cookie = bearer(authorization) is None and cookie_token(request) is not None

@@ -99,8 +99,9 @@ class Whose:
             position = found.position
             if reads_everything(viewer):
                 place = Place(viewer.user_id, found.version, digest, found.body)
-        remembers = None if found.body is not None else self._known.of(viewer.user_id, found.version)
-        return Asker(token, viewer, place, remembers, position)
+        if place is not None and place.body is not None:
+            return Asker(token, viewer, place)
+        return Asker(token, viewer, place, self._known.of(viewer.user_id, found.version), position)
 
     async def note(self, runtime: Runtime, viewer: Viewer) -> None:
         """Note that a viewer is here, and once a day and process that the person is active, whom the day refreshes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import time
@@ -20,10 +21,12 @@ from support.s3 import BUCKET
 KEY = "raw/user=7/run=12/0-3.json.gz"
 
 
-@pytest.fixture(params=["disk", "s3"])
-async def open_store(request, tmp_path):
+@pytest.fixture(params=["disk", "disk where every file has a name", "s3"])
+async def open_store(request, tmp_path, monkeypatch):
     """A function that opens the store anew, as another process would."""
-    if request.param == "disk":
+    if request.param == "disk where every file has a name":
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    if request.param != "s3":
         return lambda: open_object_store(Settings(object_store=f"file:{tmp_path}/objects"))
     endpoint = request.getfixturevalue("s3_endpoint")
     prefix = f"p-{os.urandom(4).hex()}"
@@ -131,6 +134,24 @@ async def test_a_folder_shows_no_half_written_file_and_leaves_no_partial_one(tmp
         await store.put(KEY, b"y", "text/plain")
     files = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
     assert files == [KEY]
+
+
+async def test_a_file_system_without_nameless_files_is_written_to_all_the_same(tmp_path, monkeypatch):
+    opened, wanted = os.open, []
+
+    def refuse_nameless(path, flags, *rest, **named):
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            wanted.append(path)
+            raise OSError(errno.EOPNOTSUPP, "not here")
+        return opened(path, flags, *rest, **named)
+
+    monkeypatch.setattr(os, "open", refuse_nameless)
+    store = DiskObjectStore(tmp_path)
+    await store.put(KEY, b"x", "text/plain")
+    await store.put("raw/2", b"y", "text/plain")
+    assert (await store.get(KEY), await store.get("raw/2")) == (b"x", b"y")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] in (["2", "0-3.json.gz"], ["0-3.json.gz", "2"])
+    assert len(wanted) == 1  # It is asked for once.
 
 
 async def test_opening_a_folder_deletes_what_a_dead_writer_left_and_nothing_else(tmp_path):

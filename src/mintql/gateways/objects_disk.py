@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +24,9 @@ from mintql.gateways.objects import (
 
 PARTIAL_FOLDER = ".partial"
 """Where files are written before they get their name. No key begins with a dot, so it is never listed."""
+OPEN_FILES = "/proc/self/fd/"
+NO_SUCH_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+"""What opening a file without a name fails with where a file system, or a kernel, has none."""
 LINK_ROUNDS_MAX = 4
 PARTIAL_SECONDS_MAX = 3600
 """No write takes this long: a partial file that is older was left by a process that died."""
@@ -38,6 +42,7 @@ class DiskObjectStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        self._has_nameless = hasattr(os, "O_TMPFILE") and Path(OPEN_FILES).is_dir()
 
     async def clean(self) -> None:
         """Delete what processes that died while writing have left."""
@@ -75,33 +80,57 @@ class DiskObjectStore:
                     partial.unlink()
 
     def _put(self, key: str, content: bytes) -> None:
-        target = self.root / key
+        target = f"{self.root}/{key}"
         try:
-            partial = self._write_partial(content)
-            try:
+            with self._written(content) as (source, handle):
                 try:
-                    _link(partial, target)
+                    _link(source, handle, target)
                 except FileExistsError:
-                    if target.is_dir() or target.read_bytes() != content:
+                    if Path(target).is_dir() or Path(target).read_bytes() != content:
                         raise ObjectConflict(f"other bytes are kept under {key!r} already") from None
                 with contextlib.suppress(FileNotFoundError):  # Somebody else has deleted the object by now.
-                    _sync_folder(target.parent)
-            finally:
-                partial.unlink()
+                    _sync_folder(target.rpartition("/")[0])
         except (NotADirectoryError, FileExistsError):
             raise ObjectConflict(f"a part of {key!r} is an object already, not a folder") from None
         except OSError as error:
             raise ObjectStoreDown(f"{key!r} cannot be written: {error.strerror}") from error
 
-    def _write_partial(self, content: bytes) -> Path:
+    @contextlib.contextmanager
+    def _written(self, content: bytes) -> Iterator[tuple[str, int]]:
+        """Write bytes to the disk; give a path that leads to them and the open file, until they have a name."""
+        path, handle = self._open_nameless() or self._open_partial()
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(handle)
+                yield path, handle
+        finally:
+            if not path.startswith(OPEN_FILES):
+                Path(path).unlink()
+
+    def _open_nameless(self) -> tuple[str, int] | None:
+        """Open a file that has no name and goes with its process; None where the folder's file system has no such."""
+        if not self._has_nameless:
+            return None
+        folder = f"{self.root}/{PARTIAL_FOLDER}"
+        try:
+            handle = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666)
+        except FileNotFoundError:
+            _make_folders(Path(folder))
+            handle = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666)
+        except OSError as error:
+            if error.errno not in NO_SUCH_FILES:
+                raise
+            self._has_nameless = False
+            return None
+        return f"{OPEN_FILES}{handle}", handle
+
+    def _open_partial(self) -> tuple[str, int]:
         folder = self.root / PARTIAL_FOLDER
         _make_folders(folder)
-        partial = folder / uuid4().hex
-        with partial.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        return partial
+        path = f"{folder}/{uuid4().hex}"
+        return path, os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
 
     def _get(self, key: str) -> bytes:
         try:
@@ -139,15 +168,23 @@ def _walk(root: Path, folder: str) -> Iterator[str]:
             yield key
 
 
-def _link(partial: Path, target: Path) -> None:
+def _link(source: str, handle: int, target: str) -> None:
     """Give a written file its name; a folder that somebody removes meanwhile, because it was empty, is made again."""
     for _ in range(LINK_ROUNDS_MAX - 1):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            _make_folders(target.parent)
-            os.link(partial, target)
+        try:
+            _link_once(source, handle, target)
+        except FileNotFoundError:
+            with contextlib.suppress(FileNotFoundError):
+                _make_folders(Path(target).parent)
+        else:
             return
-    _make_folders(target.parent)
-    os.link(partial, target)
+    _make_folders(Path(target).parent)
+    _link_once(source, handle, target)
+
+
+def _link_once(source: str, handle: int, target: str) -> None:
+    # Any open file makes Python follow the link that `/proc` has to an open file, and not link to that.
+    os.link(source, target, src_dir_fd=handle, follow_symlinks=True)
 
 
 def _remove_empty(folder: Path, root: Path) -> Path:
@@ -174,7 +211,7 @@ def _make_folders(folder: Path) -> None:
     _sync_folder(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: Path | str) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

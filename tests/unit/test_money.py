@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mintql.domain.errors import InvalidInput
@@ -14,6 +14,7 @@ from mintql.domain.money import (
     check_currency_form,
     exponent,
     parse_minor,
+    parse_minors,
     to_decimal_text,
 )
 
@@ -101,3 +102,24 @@ def test_institutions_may_hold_whatever_has_the_form_of_a_currency():
 def test_the_currencies_are_codes_and_have_the_decimals_of_the_standard():
     assert all(check_currency_form(code) == code for code in CURRENCIES)
     assert {code for code in EXPONENTS if code not in CURRENCIES} == {"CLF", "UYW"}  # Of funds; banks may name them.
+
+
+AMOUNTS = st.sampled_from(["-4.50", "0.05", "-0.05", "12", "+3.00", " 1.00", "1.005", "450", "1.00\n2.00", "", "x", "\u0661.00"])
+
+
+def each(texts: list[str], currencies: list[str]) -> list[int] | str:
+    try:
+        return [parse_minor(text, currency) for text, currency in zip(texts, currencies, strict=True)]
+    except InvalidInput as error:
+        return error.message
+
+
+@given(st.lists(st.tuples(AMOUNTS, st.sampled_from(["USD", "EUR", "JPY", "KWD"])), max_size=4))
+@example([("-0.05", "USD"), ("12.50", "EUR"), ("999999999999.99", "USD")])
+def test_many_amounts_read_as_each_of_them_does(pairs: list[tuple[str, str]]) -> None:
+    texts, currencies = [text for text, _ in pairs], [currency for _, currency in pairs]
+    try:
+        found: list[int] | str = parse_minors(texts, currencies)
+    except InvalidInput as error:
+        found = error.message
+    assert found == each(texts, currencies)

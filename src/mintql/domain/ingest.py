@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -21,7 +21,6 @@ DESCRIPTION_CHARACTERS_MAX = 1_000
 MERCHANT_CATEGORY_CODE_CHARACTERS_MAX = 20
 CATEGORY_CODE_CHARACTERS_MAX = 100
 EXCERPT_CHARACTERS_MAX = 200
-PLAIN_CHARACTERS_MAX = min(EXTERNAL_ID_CHARACTERS_MAX, DESCRIPTION_CHARACTERS_MAX)
 _MCC = "mcc:"
 CONTENT_ID_PREFIX = "content:"
 """Begins the ids of rows that the institution gives none, which are made of their content."""
@@ -41,13 +40,14 @@ class AccountRows:
     window: Window | None = None
     fingerprints: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def say(self, row: ProviderTransaction, page: int) -> None:
-        """Let a page have the last word on a row so far."""
-        external_id = row.external_id
-        self.removed.discard(external_id)
-        self.rows.pop(external_id, None)
-        self.rows[external_id] = row
-        self.pages[external_id] = page
+    def say(self, rows: Iterable[ProviderTransaction], page: int) -> None:
+        """Let a page have the last word on rows so far, and its own last word on those that it names twice."""
+        named = {row.external_id: row for row in rows}
+        self.removed -= named.keys()
+        for known in self.rows.keys() & named.keys():
+            del self.rows[known]
+        self.rows.update(named)
+        self.pages.update(dict.fromkeys(named, page))
 
 
 @dataclass(slots=True)
@@ -179,15 +179,9 @@ def fold(pages: Iterable[ParsedPage], *, complete: bool = True) -> Folded:
     for number, page in enumerate(pages):
         for account in page.accounts:
             folded.accounts[account.external_id] = account
-        for place, row in enumerate(page.transactions):
-            reason = unfit(row)
-            if reason is not None:
-                excerpt = _printable(row.description)[:EXCERPT_CHARACTERS_MAX]
-                rejected = RejectedRow(-1 - place, reason, excerpt, row.account_external_id)
-                folded.rejected.append((number, rejected))
-                continue
-            named = row if row.external_id else _name_by_content(row, counters)
-            folded.rows_of(row.account_external_id).say(named, number)
+        for account_id, rows in _by_account(_fit(page.transactions, number, folded.rejected)).items():
+            named = [row if row.external_id else _name_by_content(row, counters) for row in rows]
+            folded.rows_of(account_id).say(named, number)
         for account_id, external_id in page.removed:
             account_rows = folded.by_account.setdefault(account_id, AccountRows())
             account_rows.rows.pop(external_id, None)
@@ -223,10 +217,48 @@ def _spread_removed(folded: Folded) -> None:
                 account_rows.removed.add(external_id)
 
 
+def _fit(
+    rows: Sequence[ProviderTransaction], page: int, rejected: list[tuple[int, RejectedRow]]
+) -> Sequence[ProviderTransaction]:
+    """Return the rows of a page that an institution can mean; put the others aside."""
+    if not rows or _all_fit(rows):
+        return rows
+    fit = []
+    for place, row in enumerate(rows):
+        reason = unfit(row)
+        if reason is None:
+            fit.append(row)
+            continue
+        excerpt = _printable(row.description)[:EXCERPT_CHARACTERS_MAX]
+        rejected.append((page, RejectedRow(-1 - place, reason, excerpt, row.account_external_id)))
+    return fit
+
+
+def _all_fit(rows: Sequence[ProviderTransaction]) -> bool:
+    """Tell by one look at each column whether nothing can be wrong with any row, as is the rule."""
+    _, ids, days, amounts, _, descriptions, _, pending_ids, _, merchant_codes, codes = zip(*rows, strict=True)
+    return (
+        max(map(len, ids)) <= EXTERNAL_ID_CHARACTERS_MAX
+        and max(map(len, pending_ids)) <= EXTERNAL_ID_CHARACTERS_MAX
+        and max(map(len, descriptions)) <= DESCRIPTION_CHARACTERS_MAX
+        and max(map(len, merchant_codes)) <= MERCHANT_CATEGORY_CODE_CHARACTERS_MAX
+        and max(map(len, codes)) <= CATEGORY_CODE_CHARACTERS_MAX
+        and "".join((*ids, *pending_ids, *descriptions, *merchant_codes, *codes)).isprintable()
+        and -AMOUNT_MINOR_MAX <= min(amounts)
+        and max(amounts) <= AMOUNT_MINOR_MAX
+        and all(YEAR_MIN <= year <= YEAR_MAX for year in {day.year for day in days})
+    )
+
+
+def _by_account(rows: Iterable[ProviderTransaction]) -> dict[str, list[ProviderTransaction]]:
+    found: dict[str, list[ProviderTransaction]] = {}
+    for row in rows:
+        found.setdefault(row.account_external_id, []).append(row)
+    return found
+
+
 def unfit(row: ProviderTransaction) -> str | None:
     """Return why a row cannot be what an institution means, None when it can."""
-    if _is_plain(row):
-        return None
     for name, text, most in (
         ("id", row.external_id, EXTERNAL_ID_CHARACTERS_MAX),
         ("pending id", row.pending_external_id, EXTERNAL_ID_CHARACTERS_MAX),
@@ -245,20 +277,6 @@ def unfit(row: ProviderTransaction) -> str | None:
     return None
 
 
-def _is_plain(row: ProviderTransaction) -> bool:
-    """Tell by one look whether nothing can be wrong with a row, as is the rule: short ASCII."""
-    text = f"{row.external_id}{row.pending_external_id}{row.description}{row.merchant_category_code}{row.category_code}"
-    return (
-        text.isascii()
-        and "\0" not in text
-        and len(text) <= PLAIN_CHARACTERS_MAX
-        and len(row.merchant_category_code) <= MERCHANT_CATEGORY_CODE_CHARACTERS_MAX
-        and len(row.category_code) <= CATEGORY_CODE_CHARACTERS_MAX
-        and abs(row.amount_minor) <= AMOUNT_MINOR_MAX
-        and YEAR_MIN <= row.posted_on.year <= YEAR_MAX
-    )
-
-
 def _printable(text: str) -> str:
     """Return the text without what neither UTF-8 nor PostgreSQL can hold: NUL and lone surrogates."""
     return text.replace("\0", "").encode("utf-8", "ignore").decode()
@@ -273,7 +291,7 @@ def _name_by_content(row: ProviderTransaction, counters: Counter[tuple[str, str]
 
 
 def _drop_superseded(account: AccountRows) -> None:
-    linked = [row.pending_external_id for row in account.rows.values() if not row.pending]
+    linked = [row.pending_external_id for row in account.rows.values() if row.pending_external_id and not row.pending]
     for pending_id in linked:
         pending = account.rows.get(pending_id)
         if pending is not None and pending.pending:

@@ -7,6 +7,7 @@ its number of decimals ("exponent"); currencies not listed here have two.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -43,6 +44,7 @@ euro). Not in it: codes of funds (CHE, CLF, USN and others), metals, units of ac
 
 _DECIMAL = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?", re.ASCII)
 _CENTS = re.compile(r"-?\d{1,12}\.\d\d", re.ASCII)
+_ALL_CENTS = re.compile(rf"(?:{_CENTS.pattern}\n)+", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
@@ -109,6 +111,15 @@ def parse_minor(text: str, currency: str, *, field: str = "amount") -> int:
         limit = to_decimal_text(AMOUNT_MINOR_MAX, currency)
         raise InvalidInput(f"{shown(text)} is too large; amounts go up to {limit}.", field=field)
     return minor
+
+
+def parse_minors(texts: Sequence[str], currencies: Sequence[str]) -> list[int]:
+    """Read many decimal texts, each in its currency, as `parse_minor` does one; raise for the first that it would."""
+    joined = "\n".join(texts) + "\n"
+    # One look at all of them, where all are as most are.
+    if EXPONENTS.keys().isdisjoint(currencies) and joined.count("\n") == len(texts) and _ALL_CENTS.fullmatch(joined):
+        return [int(digits) for digits in joined.replace(".", "").split()]
+    return [parse_minor(text, currency) for text, currency in zip(texts, currencies, strict=True)]
 
 
 def to_decimal_text(amount_minor: int, currency: str) -> str:

@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from operator import itemgetter
+from itertools import repeat
+from operator import eq, itemgetter
 from typing import Any, TypeVar
 
 import orjson
@@ -20,8 +21,9 @@ from mintql.domain.institutions import (
     RejectedRow,
     Window,
 )
-from mintql.domain.money import CURRENCIES, check_currency_form, parse_minor
+from mintql.domain.money import CURRENCIES, check_currency_form, parse_minor, parse_minors
 from mintql.domain.months import YEAR_MAX, YEAR_MIN
+from mintql.domain.tuples import tuples
 
 EXTERNAL_ID_LENGTH_MAX = 255
 DESCRIPTION_LENGTH_MAX = 500
@@ -59,7 +61,10 @@ def parse_page(content: bytes) -> ParsedPage:
         removed = tuple((account_id, _check_identifier(item, "removed")) for item in page["removed"])
     except _BadRow as error:
         raise ProtocolError(f"The bank's page of transactions cannot be read: {error}.") from None
-    transactions, rejected = _each(page["transactions"], lambda row: _transaction(row, account_id), account_id)
+    transactions, rejected = _plain_rows(page["transactions"], account_id), list[RejectedRow]()
+    if transactions is None:
+        # One by one, to say what is wrong with which.
+        transactions, rejected = _each(page["transactions"], lambda row: _transaction(row, account_id), account_id)
     return ParsedPage(
         transactions=tuple(transactions),
         removed=removed,
@@ -132,37 +137,38 @@ def _account(row: Row, as_of: datetime | None) -> ProviderAccount:
     )
 
 
-def _transaction(row: Row, account_id: str) -> ProviderTransaction:
-    """Read a row: as most are, by few looks, and any other by its fields one by one, to say what is wrong with it."""
+def _plain_rows(rows: Sequence[Any], account_id: str) -> list[ProviderTransaction] | None:
+    """Read a page column by column, as can be done where every row is as most are; None where one may not be."""
     try:
-        external_id, day, amount, currency, description, pending, pending_id, occurred_at, code = _columns(row)
-        pending_id, code = "" if pending_id is None else pending_id, "" if code is None else code
-        texts = external_id + description + pending_id + code
-        posted_on = date.fromisoformat(day)
-        amount_minor = parse_minor(amount, currency)
+        ids, days, amounts, currencies, texts, pending, pending_ids, times, codes = zip(*map(_columns, rows), strict=True)
+        links = [link for link in pending_ids if link is not None]
+        dates = {day: date.fromisoformat(day) for day in set(days)}
+        moments = {time: _moment(time) for time in set(times)}
+        amounts_minor = parse_minors(amounts, currencies)
         plain = (
-            texts.isprintable()
-            and len(texts) <= EXTERNAL_ID_LENGTH_MAX
-            and external_id
-            and description
-            and description == description.strip()
-            and currency in CURRENCIES
-            and (pending is True or pending is False)
-            and (pending_id or row["pending_id"] is None)
-            and (not code or _CODE.fullmatch(code))
-            and YEAR_MIN <= posted_on.year <= YEAR_MAX
-        )
+            "".join((*ids, *texts, *links)).isprintable()
+            and all(ids) and all(texts) and all(links)
+            and max(map(len, (*ids, *links))) <= EXTERNAL_ID_LENGTH_MAX
+            and max(map(len, texts)) <= DESCRIPTION_LENGTH_MAX
+            and all(map(eq, map(str.strip, texts), texts))
+            and CURRENCIES.issuperset(currencies)
+            and set(map(type, pending)) == {bool}
+            and all(code in (None, "") or _CODE.fullmatch(code) for code in set(codes))
+            and all(YEAR_MIN <= day.year <= YEAR_MAX for day in dates.values())
+        )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError, InvalidInput):
-        plain = False
+        return None
     if not plain:
-        return _transaction_by_fields(row, account_id)
-    return ProviderTransaction(
-        account_id, external_id, posted_on, amount_minor, currency, description, pending, pending_id,
-        _moment(occurred_at), code,
+        return None
+    columns = (
+        repeat(account_id), ids, [dates[day] for day in days], amounts_minor, currencies, texts, pending,
+        [link or "" for link in pending_ids], [moments[time] for time in times], [code or "" for code in codes],
+        repeat(""),
     )  # fmt: skip
+    return tuples(ProviderTransaction, zip(*columns, strict=False))
 
 
-def _transaction_by_fields(row: Row, account_id: str) -> ProviderTransaction:
+def _transaction(row: Row, account_id: str) -> ProviderTransaction:
     currency = check_currency_form(_text(row, "currency", NAME_LENGTH_MAX))
     pending = row.get("pending")
     if not isinstance(pending, bool):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 import asyncpg
+import orjson
 
 from mintql.domain.ids import ConnectionId, ImportId, RawObjectId, SyncRunId, UserId
 from mintql.store.queries import Conn, load
@@ -175,7 +175,7 @@ async def finish_extractions(conn: Conn, finished: Sequence[Finished], now: date
         [item.brought.window[1] if item.brought.window else None for item in finished],
         [item.brought.cursor for item in finished],
         [item.brought.whole for item in finished],
-        [json.dumps(list(item.brought.failures)) for item in finished],
+        [orjson.dumps(list(item.brought.failures)).decode() for item in finished],
         now,
         now + carry,
     )
@@ -279,7 +279,7 @@ async def claim_ingest(conn: Conn, keys: Sequence[RunKey], now: datetime, lease:
             import_id=row["import_id"],
             whole=row["whole"],
             balances_only=row["balances_only"],
-            account_failures=json.loads(row["account_failures"]),
+            account_failures=orjson.loads(row["account_failures"]),
             background=row["background"],
         )
         for row in rows
@@ -331,7 +331,7 @@ async def note_rows(
         [item.removed for item in counts],
         [item.quarantined for item in counts],
         [item.matched for item in counts],
-        [json.dumps(list(ended[item.run])) if item.run in ended else None for item in counts],
+        [orjson.dumps(list(ended[item.run])).decode() if item.run in ended else None for item in counts],
         now,
     )
 

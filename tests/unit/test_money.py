@@ -104,7 +104,9 @@ def test_the_currencies_are_codes_and_have_the_decimals_of_the_standard():
     assert {code for code in EXPONENTS if code not in CURRENCIES} == {"CLF", "UYW"}  # Of funds; banks may name them.
 
 
-AMOUNTS = st.sampled_from(["-4.50", "0.05", "-0.05", "12", "+3.00", " 1.00", "1.005", "450", "1.00\n2.00", "", "x", "\u0661.00"])
+AMOUNTS = st.sampled_from(
+    ["-4.50", "0.05", "-0.05", "12", "+3.00", " 1.00", "1.005", "450", "1.00\n2.00", "", "x", "\u0661.00"]
+)
 
 
 def each(texts: list[str], currencies: list[str]) -> list[int] | str:

@@ -244,7 +244,7 @@ def _all_fit(rows: Sequence[ProviderTransaction]) -> bool:
         and max(map(len, merchant_codes)) <= MERCHANT_CATEGORY_CODE_CHARACTERS_MAX
         and max(map(len, codes)) <= CATEGORY_CODE_CHARACTERS_MAX
         and "".join((*ids, *pending_ids, *descriptions, *merchant_codes, *codes)).isprintable()
-        and -AMOUNT_MINOR_MAX <= min(amounts)
+        and min(amounts) >= -AMOUNT_MINOR_MAX
         and max(amounts) <= AMOUNT_MINOR_MAX
         and all(YEAR_MIN <= year <= YEAR_MAX for year in {day.year for day in days})
     )

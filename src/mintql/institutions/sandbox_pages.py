@@ -140,7 +140,8 @@ def _account(row: Row, as_of: datetime | None) -> ProviderAccount:
 def _plain_rows(rows: Sequence[Any], account_id: str) -> list[ProviderTransaction] | None:
     """Read a page column by column, as can be done where every row is as most are; None where one may not be."""
     try:
-        ids, days, amounts, currencies, texts, pending, pending_ids, times, codes = zip(*map(_columns, rows), strict=True)
+        columns = zip(*map(_columns, rows), strict=True)
+        ids, days, amounts, currencies, texts, pending, pending_ids, times, codes = columns
         links = [link for link in pending_ids if link is not None]
         dates = {day: date.fromisoformat(day) for day in set(days)}
         moments = {time: _moment(time) for time in set(times)}
@@ -160,12 +161,12 @@ def _plain_rows(rows: Sequence[Any], account_id: str) -> list[ProviderTransactio
         return None
     if not plain:
         return None
-    columns = (
+    values = (
         repeat(account_id), ids, [dates[day] for day in days], amounts_minor, currencies, texts, pending,
         [link or "" for link in pending_ids], [moments[time] for time in times], [code or "" for code in codes],
         repeat(""),
     )  # fmt: skip
-    return tuples(ProviderTransaction, zip(*columns, strict=False))
+    return tuples(ProviderTransaction, zip(*values, strict=False))
 
 
 def _transaction(row: Row, account_id: str) -> ProviderTransaction:

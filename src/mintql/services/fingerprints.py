@@ -18,7 +18,6 @@ from xxhash import xxh3_64_intdigest as _hash
 from mintql.domain.ingest import AccountRows
 from mintql.domain.institutions import ProviderTransaction
 
-
 _content_of = itemgetter(
     *map(
         ProviderTransaction._fields.index,
@@ -35,8 +34,9 @@ def fingerprints_of(said: AccountRows) -> Mapping[str, tuple[int, int]]:
     The run is folded by now. Made by what is C throughout: each row of each refresh comes by here.
     """
     if len(said.fingerprints) != len(said.rows):
+        ids = map(_hash, map(str.encode, said.rows))
         contents = map(_hash, map(orjson.dumps, map(_content_of, said.rows.values())))
-        said.fingerprints = dict(zip(said.rows, zip(map(_hash, map(str.encode, said.rows)), contents, strict=True), strict=True))
+        said.fingerprints = dict(zip(said.rows, zip(ids, contents, strict=True), strict=True))
     return said.fingerprints
 
 

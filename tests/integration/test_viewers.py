@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from mintql.api import viewers as module
 from mintql.api.viewers import Viewers
 from mintql.domain.audit import Origin
 from mintql.gateways.answers import Found
-from mintql.services.identity import begin_session
+from mintql.services.identity import begin_session, hash_token
 from mintql.store import sessions
 from support.factories import create_user
 
@@ -74,13 +75,15 @@ async def test_without_a_bump_a_session_that_ended_is_trusted_for_a_bounded_time
 async def test_a_session_that_runs_out_is_not_trusted_beyond_its_end(conn, runtime):
     user_id = await create_user(conn)
     token, _ = await begin_session(conn, user_id, NOW - timedelta(days=1), 1, Origin(user_agent="test"))
-    await conn.execute("UPDATE sessions SET expires_at = now() + interval '0.5 s' WHERE user_id = $1", user_id)
+    await conn.execute("UPDATE sessions SET expires_at = now() + interval '5 s' WHERE user_id = $1", user_id)
     viewers = Viewers()
     for _ in range(3):
         assert (await viewers.find(runtime, token, None))[0] is not None
     (known,) = viewers._known.values()
-    assert viewers._holds(known, known.version, NOW.timestamp())
-    assert not viewers._holds(known, known.version, known.viewer.expires_at.timestamp())
+    assert known.trusted_until <= time.monotonic() + 5 < time.monotonic() + module.TRUSTED_SECONDS
+    viewers._known[hash_token(token)] = known._replace(trusted_until=time.monotonic())
+    await sessions.delete_all(conn, user_id)
+    assert (await viewers.find(runtime, token, None))[0] is None
 
 
 async def test_nobody_is_found_for_a_token_of_nobody_and_nothing_is_kept_of_it(runtime):

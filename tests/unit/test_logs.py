@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-import time
 
 import pytest
 
 from mintql.observing import context
-from mintql.observing.logs import Access, JsonFormatter, TextFormatter, without_persons
+from mintql.observing.logs import FLUSH_SECONDS, Access, JsonFormatter, Line, TextFormatter, without_persons
 
 
 def record(message: str, *args: object, error: BaseException | None = None) -> logging.LogRecord:
@@ -81,17 +81,34 @@ def test_any_other_id_is_replaced_by_one_of_its_own(given):
     assert made != context.request_id(given)
 
 
+def line_of(number: int) -> Line:
+    fields = {"request": f"r-{number}", "operation": "Page", "person": "0123"}
+    return Line(1_764_200_000.25, "POST", "/graphql", "query", 200, 1.5, "hit", 7, fields)
+
+
 async def test_lines_of_requests_are_written_together_and_none_is_lost():
     written: list[bytes] = []
     access = Access()
     access.open("json", written.append)
     for number in range(3):
-        with context.within(request=f"r-{number}"):
-            access.note(time.time(), "GET /graphql", lambda: {"status": 200, "milliseconds": 1.5})
+        access.note(line_of(number))
     assert written == []
     access.close()
     lines = [json.loads(line) for line in b"".join(written).splitlines()]
     assert len(written) == 1
-    assert [line["request"] for line in lines] == ["r-0", "r-1", "r-2"]
-    assert lines[0]["logger"] == "mintql.access"
-    assert lines[0]["status"] == 200
+    assert [line.pop("request") for line in lines] == ["r-0", "r-1", "r-2"]
+    assert lines[0] == {
+        "time": "2025-11-26T23:33:20.250Z", "level": "INFO", "logger": "mintql.access",
+        "message": "POST /graphql query Page 200 1.5 ms hit", "method": "POST", "path": "/graphql", "kind": "query",
+        "status": 200, "milliseconds": 1.5, "cache": "hit", "cost": 7, "operation": "Page", "person": "0123",
+    }  # fmt: skip
+
+
+async def test_a_line_of_a_request_for_people_says_what_it_was_and_what_became_of_it():
+    written: list[bytes] = []
+    access = Access()
+    access.open("text", written.append)
+    access.note(line_of(1))
+    await asyncio.sleep(2 * FLUSH_SECONDS)
+    said = "POST /graphql query Page 200 1.5 ms hit  [request=r-1 person=0123]"
+    assert b"".join(written).decode() == f"2025-11-26T23:33:20.250Z INFO mintql.access: {said}\n"

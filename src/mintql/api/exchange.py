@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
+from itertools import chain
 from typing import Final
 
 from starlette.types import Scope
@@ -57,7 +58,7 @@ class Exchange:
 
 def written(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Return headers as they are sent; raise `ValueError` for one that would end before it should."""
-    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+    lines = (b"%b: %b\r\n" * len(headers)) % tuple(chain.from_iterable(headers))
     if not lines.count(b"\n") == lines.count(b"\r") == len(headers):
         raise ValueError("a header has a line end in it")
     return lines

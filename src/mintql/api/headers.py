@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mintql.api.exchange import exchange_of, written
@@ -29,11 +31,10 @@ class SecurityHeaders:
         self._headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         self._written = written(self._headers)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, and its response with the headers."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         exchange = exchange_of(scope)
         if exchange is not None:
             exchange.common = self._written
@@ -45,4 +46,4 @@ class SecurityHeaders:
                 message["headers"] = [*own, *[header for header in self._headers if header[0] not in names]]
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        return self._app(scope, receive, send_with_headers)

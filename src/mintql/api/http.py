@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import cast
 
@@ -50,7 +51,7 @@ from mintql.api.stopping import Stopping
 from mintql.api.trust import Trust
 from mintql.api.watching import NONE, count_error
 from mintql.api.websocket import SocketAdapter, TransportHandler, close_socket
-from mintql.api.whose import FORBIDDEN_ORIGIN, NOBODY, Asker, Whose
+from mintql.api.whose import FORBIDDEN_ORIGIN, Asker, Whose
 from mintql.domain.errors import InvalidInput, NotShared, NotSignedIn
 from mintql.domain.ids import ShareId
 from mintql.observing import tracing
@@ -167,12 +168,10 @@ class GraphQLView(GraphQL[Context, None]):
             self.trust.checked(request, found.ask)
         return found
 
-    async def _asker(self, request: GraphQLRequest, read: ReadAsk, digest: str | None, *, shared: bool) -> Asker:
+    def _asker(self, request: GraphQLRequest, read: ReadAsk, digest: str | None, *, shared: bool) -> Awaitable[Asker]:
         token = self._whose.token_of(request, request.header(b"authorization"))
-        if token is None:
-            return NOBODY
-        runtime, reading = self.runtime, read.query is not None
-        return await self._whose.find(runtime, token, reading=reading, digest=digest, known=not shared)
+        reading = read.query is not None
+        return self._whose.find(self.runtime, token, reading=reading, digest=digest, known=not shared)
 
     async def _answer_form(self, request: GraphQLRequest, accepted: Accepted) -> Response:
         """Answer a request that carries a file, which is read only for a person, and one at a time.

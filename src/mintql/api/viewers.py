@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable
 from typing import NamedTuple
 
 from mintql.api.context import Viewer, find_viewer
@@ -48,7 +49,7 @@ class Viewers:
             self._remember(token_hash, viewer, None)
             return viewer, await _ask(runtime, viewer, digest)
         found = await _ask(runtime, known.viewer, digest)
-        if self._holds(known, found.version, time.time()):
+        if found.version is not None and known.version == found.version and known.trusted_until > time.monotonic():
             self._known.move_to_end(token_hash)
             return known.viewer, found
         viewer = await find_viewer(runtime, token)
@@ -64,22 +65,13 @@ class Viewers:
         return None if known is None else known.viewer.user_id
 
     def _remember(self, token_hash: bytes, viewer: Viewer, version: str | None) -> None:
-        self._known[token_hash] = _Remembered(viewer, version, time.monotonic() + TRUSTED_SECONDS)
+        left_seconds = min(TRUSTED_SECONDS, viewer.expires_at.timestamp() - time.time())
+        self._known[token_hash] = _Remembered(viewer, version, time.monotonic() + left_seconds)
         self._known.move_to_end(token_hash)
         if len(self._known) > REMEMBERED_MAX:
             self._known.popitem(last=False)
 
-    @staticmethod
-    def _holds(known: _Remembered, version: str | None, now: float) -> bool:
-        return (
-            version is not None
-            and known.version == version
-            and known.trusted_until > time.monotonic()
-            and known.viewer.expires_at.timestamp() > now
-        )
 
-
-async def _ask(runtime: Runtime, viewer: Viewer, digest: str | None) -> Found:
-    if digest is not None:
-        return await runtime.cache.find(viewer.user_id, digest)
-    return Found(await runtime.cache.version(viewer.user_id), None)
+def _ask(runtime: Runtime, viewer: Viewer, digest: str | None) -> Awaitable[Found]:
+    cache = runtime.cache
+    return cache.current(viewer.user_id) if digest is None else cache.find(viewer.user_id, digest)

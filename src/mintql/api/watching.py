@@ -6,7 +6,6 @@ Names in it are those of the schema: a document is validated before any of its f
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from inspect import isawaitable
 from time import perf_counter, time
 from typing import Any, Final
@@ -17,7 +16,7 @@ from starlette.responses import Response
 from mintql.api.documents import Operation
 from mintql.domain.ids import UserId
 from mintql.observing import context, metrics, tracing
-from mintql.observing.logs import access
+from mintql.observing.logs import Line, access
 
 NONE: Final = "none"
 NAME_CHARACTERS_MAX: Final = 100
@@ -67,24 +66,14 @@ class Seen:
             )
         if access.is_open:
             status, milliseconds = response.status_code, round(seconds * 1000, 2)
-            name = self.fields.get("operation", "")
-            message = f"{self.method} {self.path} {self.kind} {name} {status} {milliseconds} ms {self.cache}"
-            access.note(time(), message, partial(self._parts, status, milliseconds))
+            line = Line(
+                time(), self.method, self.path, self.kind, status, milliseconds, self.cache, self.cost, self.fields
+            )
+            access.note(line)
 
     def _root_field(self) -> str:
         """Return the root field that is asked for, nothing where there are several: a name of the schema's."""
         return "" if self.operation is None or len(self.operation.fields) != 1 else next(iter(self.operation.fields))
-
-    def _parts(self, status: int, milliseconds: float) -> dict[str, Any]:
-        return {
-            "method": self.method,
-            "path": self.path,
-            "kind": self.kind,
-            "status": status,
-            "milliseconds": milliseconds,
-            "cache": self.cache,
-            "cost": self.cost,
-        }
 
 
 def count_error(code: str) -> None:

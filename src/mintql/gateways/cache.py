@@ -90,13 +90,14 @@ class Cache:
         self._leaving: dict[str, bytes] = {}
         self._sending: asyncio.Task[None] | None = None
 
-    async def find(self, user_id: UserId, digest: str) -> Found:
+    def find(self, user_id: UserId, digest: str) -> Awaitable[Found]:
         """Return the version of a person's data, None as for `version`, and the answer to a request kept under it."""
         if self._ttl_seconds == 0 or user_id in self._unbumped:
-            return await self._version(user_id)
+            return self.current(user_id)
         local = self._local.get(user_id, digest)
-        if local is not None:
-            return await self._still_holds(user_id, local)
+        return self._find(user_id, digest) if local is None else self._still_holds(user_id, local)
+
+    async def _find(self, user_id: UserId, digest: str) -> Found:
         read = await self._read(version_key(user_id), _answer_key(user_id, digest))
         found = await self._known(user_id, read)
         body = _body_of(read[1] if read else None, found.version)
@@ -121,9 +122,10 @@ class Cache:
 
     async def version(self, user_id: UserId) -> str | None:
         """Return the version of a person's data; None when nothing of theirs may be trusted to be what it was."""
-        return (await self._version(user_id)).version
+        return (await self.current(user_id)).version
 
-    async def _version(self, user_id: UserId) -> Found:
+    async def current(self, user_id: UserId) -> Found:
+        """Return the version as `version` does, with no answer."""
         if user_id in self._unbumped:
             return NOTHING
         return await self._known(user_id, await self._read(version_key(user_id)))
@@ -193,8 +195,8 @@ class Cache:
         await pipeline.execute()
         return True
 
-    async def _read(self, *keys: str) -> Sequence[bytes | None] | None:
-        """Return the values of keys, asked for together with what others ask for; None when Redis failed.
+    def _read(self, *keys: str) -> asyncio.Future[Sequence[bytes | None] | None]:
+        """Return what will be the values of keys, asked for together with what others ask for; None when Redis failed.
 
         While one command is under way, what is asked for waits to be the next.
         """
@@ -203,7 +205,7 @@ class Cache:
         self._asked.append(asked)
         if self._reading is None:
             self._reading = loop.create_task(self._read_all(), name="cache-reads")
-        return await asked[1]
+        return asked[1]
 
     async def _read_all(self) -> None:
         some: list[_Asked] = []

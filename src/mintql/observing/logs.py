@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
@@ -95,35 +95,65 @@ def _second(moment: int) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat().removesuffix("+00:00")
 
 
+class Line(NamedTuple):
+    """What the access log says of a request: when it was answered (Unix time), what it was, what became of it.
+
+    `fields` are those of its context.
+    """
+
+    moment: float
+    method: str
+    path: str
+    kind: str
+    status: int
+    milliseconds: float
+    cache: str
+    cost: int
+    fields: Mapping[str, Any]
+
+    @property
+    def message(self) -> str:
+        """It in words."""
+        name = self.fields.get("operation", "")
+        return f"{self.method} {self.path} {self.kind} {name} {self.status} {self.milliseconds} ms {self.cache}"
+
+    def as_json(self) -> bytes:
+        """Return the line for programs."""
+        said = {"time": _time(self.moment), "level": "INFO", "logger": ACCESS, "message": self.message}
+        for name in ("method", "path", "kind", "status", "milliseconds", "cache", "cost"):
+            said[name] = getattr(self, name)
+        return orjson.dumps({**said, **self.fields})
+
+    def as_text(self) -> bytes:
+        """Return the line for people, which is shorter."""
+        person = f" person={self.fields['person']}" if "person" in self.fields else ""
+        belongs = f"[request={self.fields.get('request', '')}{person}]"
+        return f"{_time(self.moment)} INFO {ACCESS}: {self.message}  {belongs}".encode()
+
+
 class Access:
     """A line for each request, once `open` was called and until `close`."""
 
     def __init__(self) -> None:
         self.is_open = False
-        self._as_json = True
+        self._form: Callable[[Line], bytes] = Line.as_json
         self._write: Callable[[bytes], object] = sys.stderr.buffer.write
-        self._lines: list[bytes] = []
+        self._lines: list[Line] = []
         self._flushing: asyncio.TimerHandle | None = None
 
     def open(self, format_: Format, write: Callable[[bytes], object]) -> None:
         """Write lines from now on."""
-        self.is_open, self._as_json, self._write = True, format_ == "json", write
+        self.is_open, self._write = True, write
+        self._form = Line.as_json if format_ == "json" else Line.as_text
 
     def close(self) -> None:
         """Write what is left, and no more after that."""
         self.flush()
         self.is_open = False
 
-    def note(self, moment: float, message: str, parts: Callable[[], Mapping[str, Any]]) -> None:
-        """Write a line soon: text shows the message alone, JSON its parts too."""
-        if self._as_json:
-            head = {"time": _time(moment), "level": "INFO", "logger": ACCESS, "message": message}
-            self._lines.append(orjson.dumps({**head, **parts(), **context.fields()}))
-        else:
-            said = context.fields()
-            person = f" person={said['person']}" if "person" in said else ""
-            text = f"{_time(moment)} INFO {ACCESS}: {message}  [request={said.get('request', '')}{person}]"
-            self._lines.append(text.encode())
+    def note(self, line: Line) -> None:
+        """Write a line soon. It takes its form then, with others, while no request waits."""
+        self._lines.append(line)
         if len(self._lines) >= LINES_HELD_MAX:
             self.flush()
         elif self._flushing is None:
@@ -136,7 +166,7 @@ class Access:
             self._flushing = None
         lines, self._lines = self._lines, []
         if lines:
-            self._write(b"\n".join(lines) + b"\n")
+            self._write(b"\n".join(map(self._form, lines)) + b"\n")
 
 
 access = Access()

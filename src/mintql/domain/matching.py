@@ -140,7 +140,7 @@ class _Account:
 
 def match_rows(
     pending: Collection[StoredRow],
-    near: Iterable[StoredRow],
+    near: Collection[StoredRow],
     said: AccountRows,
     new_ids: Collection[str],
     merchant_keys: Mapping[str, str],
@@ -175,6 +175,8 @@ def match_rows(
         origin: The file that the run is an import of; None for a connection.
         coverage: Which days the connection and the files have told of.
     """
+    if not pending and not near:
+        return Matches()  # As for most accounts of most runs.
     new = [said.rows[key] for key in sorted(new_ids) if key in said.rows]
     account = _Account(said, merchant_keys, origin)
     account.add(row for row in new if not row.pending)

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 from mintql.domain.categories import Categorization, CategorySource
 from mintql.domain.ids import AccountId, ConnectionId, RawObjectId, TransactionId, UserId
-from mintql.domain.ingest import NOTHING_PERSONAL, Personal, StoredRow, institution_code, merge
+from mintql.domain.ingest import NOTHING_PERSONAL, AccountRows, Personal, StoredRow, institution_code, merge
 from mintql.domain.matching import PENDING_MATCH_DAYS, MatchState
 from mintql.domain.months import first_day
 from mintql.services.categorize import default_categorizer
@@ -155,11 +155,11 @@ class RowWriter:
         near = await store.near_rows(
             self._conn,
             [
-                NearAsked(work.account, item.row, _is_told(work, item.row.posted_on), work.said.rows)
+                NearAsked(work.account, posted, _told(work.said), work.said.rows)
                 for work in works
                 if not work.is_new
-                for item in work.candidates.values()
-                if not item.row.pending
+                for posted in [[item.row for item in work.candidates.values() if not item.row.pending]]
+                if posted
             ],
         )
         # Days count only where a file and the connection, or two files, may have told of the same purchase.
@@ -378,7 +378,8 @@ class RowWriter:
         await store.write_seen(self._conn, lists)
 
 
-def _is_told(work: AccountWork, day: date) -> bool:
-    """Tell whether a run shows all rows of a day, or names rows that it does not show any more."""
-    window = work.said.window
-    return bool(work.said.removed) or (window is not None and window.first <= day <= window.last)
+def _told(said: AccountRows) -> tuple[date, date] | None:
+    """Return the days all of whose rows a run shows; each day where it names rows that it does not show any more."""
+    if said.removed:
+        return date.min, date.max
+    return None if said.window is None else (said.window.first, said.window.last)

@@ -239,55 +239,70 @@ async def stored_rows(conn: Conn, keys: Sequence[tuple[UserId, AccountId, str]])
 
 
 class NearAsked(NamedTuple):
-    """A new posted row that stored ones may be near to, and whether its run tells of all of its day.
+    """New posted rows of an account that stored ones may be near to.
 
-    `shown` are all ids that the run shows of the account: what it shows is no other row under a new name.
+    `told` are the first and the last day of which the run tells all, None where it does of none. `shown` are all ids
+    that the run shows of the account: what it shows is no other row under a new name.
     """
 
     account: Account
-    row: ProviderTransaction
-    day_is_told: bool
+    rows: Sequence[ProviderTransaction]
+    told: tuple[date, date] | None
     shown: Collection[str]
 
 
-async def near_rows(conn: Conn, rows: Sequence[NearAsked]) -> dict[Account, list[StoredRow]]:
+async def near_rows(conn: Conn, asked: Sequence[NearAsked]) -> dict[Account, list[StoredRow]]:
     """Return posted rows without a successor that one of these may be another word for, by account.
 
     They have the amount of one, and are not shown by its run. Where the person has imported files they are of a day
     around its own, else of the very day: only a row that its run should show and does not has changed its id.
     """
-    if not rows:
-        return {}
     # By month, so that no amount is compared with all of a long history.
-    months: dict[tuple[Account, int, int], list[NearAsked]] = {}
-    days: dict[tuple[Account, int, str], list[date]] = {}
-    for asked in rows:
-        account, row = asked.account, asked.row
-        months.setdefault((account, row.posted_on.year, row.posted_on.month), []).append(asked)
-        days.setdefault((account, row.amount_minor, row.currency), []).append(row.posted_on)
-    shown = {asked.account: asked.shown for asked in rows}
-    told = [[asked.row.posted_on for asked in group if asked.day_is_told] for group in months.values()]
+    months = [(item, rows) for item in asked for rows in _by_month(item.rows)]
+    if not months:
+        return {}
+    days = [[row.posted_on for row in rows] for _, rows in months]
+    told = [
+        [] if item.told is None else [day for day in of_month if item.told[0] <= day <= item.told[1]]
+        for (item, _), of_month in zip(months, days, strict=True)
+    ]
     found = await conn.fetch(
         SQL.near_rows,
-        [account[0] for account, _, _ in months],
-        [account[1] for account, _, _ in months],
-        [min(asked.row.posted_on for asked in group) for group in months.values()],
-        [max(asked.row.posted_on for asked in group) for group in months.values()],
-        ["{" + ",".join({str(asked.row.amount_minor) for asked in group}) + "}" for group in months.values()],
+        *columns_of([item.account for item, _ in months]),
+        list(map(min, days)),
+        list(map(max, days)),
+        ["{" + ",".join({str(row.amount_minor) for row in rows}) + "}" for _, rows in months],
         SAME_PURCHASE_DAYS,
         [min(group, default=None) for group in told],
         [max(group, default=None) for group in told],
     )
+    of_account = {item.account: item for item in asked}
+    accounts = {(row["user_id"], row["account_id"]) for row in found}
+    days_of = {account: _days_by_money(of_account[account].rows) for account in accounts}
     near = [
         row
         for row in found
-        if row["external_id"] not in shown[account := (row["user_id"], row["account_id"])]
+        if row["external_id"] not in of_account[account := (row["user_id"], row["account_id"])].shown
         and any(
             abs(row["posted_on"] - day) <= SAME_PURCHASE
-            for day in days.get((account, row["amount_minor"], row["currency"]), ())
+            for day in days_of[account].get((row["amount_minor"], row["currency"]), ())
         )
     ]
     return _by_account(near)
+
+
+def _by_month(rows: Iterable[ProviderTransaction]) -> Iterable[list[ProviderTransaction]]:
+    months: dict[tuple[int, int], list[ProviderTransaction]] = {}
+    for row in rows:
+        months.setdefault((row.posted_on.year, row.posted_on.month), []).append(row)
+    return months.values()
+
+
+def _days_by_money(rows: Iterable[ProviderTransaction]) -> dict[tuple[int, str], list[date]]:
+    found: dict[tuple[int, str], list[date]] = {}
+    for row in rows:
+        found.setdefault((row.amount_minor, row.currency), []).append(row.posted_on)
+    return found
 
 
 async def coverage(conn: Conn, accounts: Sequence[Account]) -> dict[Account, Coverage]:

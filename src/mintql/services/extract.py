@@ -319,7 +319,7 @@ async def _let_go(conn: Conn, run: Claim, pages: Sequence[StoredPage], now: date
     Those of a run that was removed, with all its history, go as well.
     """
     if await store.progress(conn, run.key) is not None:
-        await store.insert_raw_objects(conn, [(run.key, run.attempt, pages)], "abandoned")
+        await store.insert_abandoned_objects(conn, [(run.key, run.attempt, pages)])
         return
     await connections.doom_objects(conn, run.key.user_id, run_prefix(run), now)
 
@@ -350,7 +350,7 @@ async def settle_failure(
         if not held:
             await _let_go(conn, run, pages, now)
             return
-        await store.insert_raw_objects(conn, [(run.key, run.attempt, pages)], "abandoned")
+        await store.insert_abandoned_objects(conn, [(run.key, run.attempt, pages)])
         if run.import_id is None and not has_new_login:
             await store.note_failure(
                 conn,

@@ -54,7 +54,7 @@ async def record_leftovers(begin: Begin, objects: ObjectStore, run: Extraction) 
         found = await _unknown(begin, objects, run)
         async with begin() as conn:
             extractions = [(run.key, attempt, pages) for attempt, pages in sorted(found.items())]
-            await store.insert_raw_objects(conn, extractions, "abandoned")
+            await store.insert_abandoned_objects(conn, extractions)
     except ObjectStoreDown as error:
         log.warning("leftovers of run %s not looked for: %s", run.key.run_id, error)
 

@@ -86,7 +86,7 @@ class RowWriter:
             for account in part.folded.accounts.values()
         ]
         connections = [(part.run.key.user_id, part.run.connection_id) for part in slices]
-        there = await store.lock_seen(self._conn, connections)
+        there = await store.read_seen(self._conn, connections)
         if {(user_id, connection_id, account.external_id) for user_id, connection_id, account in said} <= {
             account.name for account in there
         }:
@@ -115,7 +115,7 @@ class RowWriter:
         await store.continue_accounts(self._conn, [item for item in said if item[1] in live])
         await store.upsert_accounts(self._conn, said)
         await store.open_account_sync(self._conn, connections)
-        return await store.lock_seen(self._conn, connections)
+        return await store.read_seen(self._conn, connections)
 
     async def _bound(self, slices: Sequence[Slice]) -> dict[tuple[RunKey, str], KnownAccount]:
         """Return the accounts that files are imported into, by run and by how the file names them."""
@@ -126,7 +126,7 @@ class RowWriter:
         }
         if not wanted:
             return {}
-        there = await store.lock_bound(self._conn, sorted(set(wanted.values())))
+        there = await store.read_bound(self._conn, sorted(set(wanted.values())))
         by_account = {(account.user_id, account.account_id): account for account in there}
         return {key: by_account[account] for key, account in wanted.items() if account in by_account}
 

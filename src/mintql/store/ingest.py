@@ -141,9 +141,9 @@ async def upsert_accounts(conn: Conn, accounts: Sequence[SaidAccount]) -> None:
     )
 
 
-async def lock_seen(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId]]) -> list[KnownAccount]:
-    """Return the accounts of these connections that have a sync row, those locked in order."""
-    return [_known(row) for row in await conn.fetch(SQL.lock_seen, *columns_of(connections))]
+async def read_seen(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId]]) -> list[KnownAccount]:
+    """Return the accounts of these connections that have a sync row, as they stand."""
+    return [_known(row) for row in await conn.fetch(SQL.read_seen, *columns_of(connections))]
 
 
 async def open_account_sync(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId]]) -> None:
@@ -151,10 +151,10 @@ async def open_account_sync(conn: Conn, connections: Sequence[tuple[UserId, Conn
     await conn.execute(SQL.open_account_sync, *columns_of(connections))
 
 
-async def lock_bound(conn: Conn, accounts: Sequence[Account]) -> list[KnownAccount]:
-    """Return accounts that files are imported into, locked in order; of their rows nothing is taken for known."""
+async def read_bound(conn: Conn, accounts: Sequence[Account]) -> list[KnownAccount]:
+    """Return accounts that files are imported into; of their rows nothing is taken for known."""
     await conn.execute(SQL.open_bound_sync, *columns_of(accounts))
-    return [_known(row) for row in await conn.fetch(SQL.lock_bound, *columns_of(accounts))]
+    return [_known(row) for row in await conn.fetch(SQL.read_bound, *columns_of(accounts))]
 
 
 async def settle_accounts(
@@ -176,11 +176,6 @@ async def settle_accounts(
         now,
     )
     return {(row["user_id"], row["connection_id"]) for row in rows}
-
-
-async def read_seen(conn: Conn, connections: Sequence[tuple[UserId, ConnectionId]]) -> list[KnownAccount]:
-    """Return the accounts of these connections as they stand, without a lock."""
-    return [_known(row) for row in await conn.fetch(SQL.read_seen, *columns_of(connections))]
 
 
 def _known(row: asyncpg.Record) -> KnownAccount:

@@ -3,7 +3,7 @@
 0. the idempotency key that the transaction stands for (`store/idempotency.py`), which nobody waits for; or, for who
    writes down a failed attempt, the turn to count them (`store/audit.take_turn`)
 1. advisory locks of the persons, ascending (`lock_users`)
-2. rows of connections, then of sync_runs, then of account_sync, each ascending by person and id
+2. rows of connections, then of sync_runs, each ascending by person and id
 3. rows of transactions
 4. rows of monthly_spending, in the order of their key (the triggers sort)
 5. rows of user_counters, ascending, then what is appended under them: alerts, events, outbox

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import orjson
@@ -180,9 +181,9 @@ async def finish_extractions(conn: Conn, finished: Sequence[Finished], now: date
         now + carry,
     )
     held = {RunKey(row["user_id"], row["run_id"]) for row in rows}
-    await insert_raw_objects(
-        conn, [(item.run.key, item.run.attempt, item.pages) for item in finished if item.run.key in held], "stored"
-    )
+    stored = _page_columns((item.run.key, item.run.attempt, item.pages) for item in finished if item.run.key in held)
+    if stored:
+        await conn.execute(SQL.insert_raw_objects, *stored)
     return held
 
 
@@ -197,25 +198,20 @@ async def import_of(conn: Conn, user_id: UserId, import_id: ImportId) -> tuple[s
     return None if row is None else (row["object_key"], row["sha256"], row["size_bytes"])
 
 
-async def insert_raw_objects(
-    conn: Conn, extractions: Sequence[tuple[RunKey, int, Sequence[StoredPage]]], state: str
-) -> None:
-    """Record raw pages of (run, attempt, pages); those of an attempt that failed are kept as `abandoned`."""
-    pages = [(*key, attempt, page) for key, attempt, pages in extractions for page in pages]
-    if not pages:
-        return
-    await conn.execute(
-        SQL.insert_raw_objects,
-        [user_id for user_id, _, _, _ in pages],
-        [run_id for _, run_id, _, _ in pages],
-        [attempt for _, _, attempt, _ in pages],
-        [page.page for *_, page in pages],
-        [page.object_key for *_, page in pages],
-        [page.sha256 for *_, page in pages],
-        [page.size_bytes for *_, page in pages],
-        [page.content_type for *_, page in pages],
-        state,
-    )
+async def insert_abandoned_objects(conn: Conn, extractions: Sequence[tuple[RunKey, int, Sequence[StoredPage]]]) -> None:
+    """Record raw pages of (run, attempt, pages) of attempts that failed, unless they are recorded already."""
+    if pages := _page_columns(extractions):
+        await conn.execute(SQL.insert_abandoned_objects, *pages)
+
+
+def _page_columns(extractions: Iterable[tuple[RunKey, int, Sequence[StoredPage]]]) -> list[list[Any]]:
+    """Return the columns of raw pages, none where there are no pages."""
+    pages = [
+        (*key, attempt, page.page, page.object_key, page.sha256, page.size_bytes, page.content_type)
+        for key, attempt, pages in extractions
+        for page in pages
+    ]
+    return [list(column) for column in zip(*pages, strict=True)]
 
 
 async def lock_link(conn: Conn, claim: Claim) -> bool:

@@ -6,15 +6,15 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::tex
     $8::bigint[], $9::bigint[], $10::timestamptz[])
     AS said (user_id, connection_id, external_id, name, kind, mask, currency, balance_minor, available_minor,
         balance_at)
--- Most say nothing new, and a conflict would lock the row, which is a write.
+-- Most say nothing new, and a conflict would lock the row, which is a write. Nor does a balance older than the one that is
+-- there, or one without its time.
 WHERE NOT EXISTS (
     SELECT FROM accounts AS there
     WHERE there.user_id = said.user_id AND there.connection_id = said.connection_id
       AND there.external_id = said.external_id
-      AND (there.name, there.kind, there.mask, there.currency, there.balance_minor, there.available_minor,
-            there.balance_at)
-        IS NOT DISTINCT FROM (said.name, said.kind, said.mask, said.currency, said.balance_minor,
-            said.available_minor, said.balance_at)
+      AND (there.name, there.kind, there.mask, there.currency) = (said.name, said.kind, said.mask, said.currency)
+      AND (said.balance_at < there.balance_at OR (there.balance_minor, there.available_minor, there.balance_at)
+          IS NOT DISTINCT FROM (said.balance_minor, said.available_minor, greatest(said.balance_at, there.balance_at)))
 )
 ORDER BY user_id, connection_id, external_id
 ON CONFLICT (user_id, connection_id, external_id) DO UPDATE SET
@@ -67,16 +67,14 @@ JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id)
     ON asked.user_id = account.user_id AND asked.account_id = account.account_id
 ON CONFLICT DO NOTHING
 
--- name: lock_bound
--- Accounts that files are imported into, their sync rows locked in order.
+-- name: read_bound
+-- Accounts that files are imported into.
 SELECT account.user_id, account.connection_id, account.external_id, account.account_id, ''::bytea AS seen,
     false AS is_new, false AS is_missing
 FROM accounts AS account
 JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id)
     ON asked.user_id = account.user_id AND asked.account_id = account.account_id
 JOIN account_sync AS sync ON sync.user_id = account.user_id AND sync.account_id = account.account_id
-ORDER BY account.user_id, account.account_id
-FOR UPDATE OF sync
 
 -- name: settle_accounts
 -- Notes which accounts of these connections failed while others did not, and which no longer do; returns those that
@@ -111,21 +109,11 @@ WHERE NOT EXISTS (
 )
 ON CONFLICT DO NOTHING
 
--- name: lock_seen
--- Accounts of these connections with what of their rows is known, locked in order; new ones are of this transaction.
+-- name: read_seen
+-- Accounts of these connections with what of their rows is known; `is_new`: they are of this transaction. Whoever writes
+-- that holds the person's lock, and a lock of each row would be a write.
 SELECT account.user_id, account.connection_id, account.external_id, account.account_id, sync.seen,
     account.created_at = now() AS is_new, account.missing_since IS NOT NULL AS is_missing
-FROM accounts AS account
-JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, connection_id)
-    ON asked.user_id = account.user_id AND asked.connection_id = account.connection_id
-JOIN account_sync AS sync ON sync.user_id = account.user_id AND sync.account_id = account.account_id
-ORDER BY account.user_id, account.account_id
-FOR UPDATE OF sync
-
--- name: read_seen
--- Accounts of these connections with what of their rows is known, as it stands, without a lock.
-SELECT account.user_id, account.connection_id, account.external_id, account.account_id, sync.seen, false AS is_new,
-    false AS is_missing
 FROM accounts AS account
 JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, connection_id)
     ON asked.user_id = account.user_id AND asked.connection_id = account.connection_id

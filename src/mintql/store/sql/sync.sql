@@ -170,11 +170,16 @@ WHERE run.user_id = held.user_id AND run.run_id = held.run_id
 RETURNING run.user_id, run.run_id
 
 -- name: insert_raw_objects
--- Records the raw pages of extractions, all in one state.
+-- Records the raw pages of extractions whose runs are held, so that nobody else can: to look out for that (ON CONFLICT)
+-- writes each row down twice.
+INSERT INTO raw_objects (user_id, run_id, attempt, page, object_key, sha256, size_bytes, content_type)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[], $5::text[], $6::bytea[], $7::bigint[], $8::text[])
+
+-- name: insert_abandoned_objects
+-- Records the raw pages of extractions that came to nothing, unless somebody has done so.
 INSERT INTO raw_objects (user_id, run_id, attempt, page, object_key, sha256, size_bytes, content_type, state)
-SELECT user_id, run_id, attempt, page, object_key, sha256, size_bytes, content_type, $9
+SELECT *, 'abandoned'
 FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[], $5::text[], $6::bytea[], $7::bigint[], $8::text[])
-    AS pages (user_id, run_id, attempt, page, object_key, sha256, size_bytes, content_type)
 ON CONFLICT (user_id, run_id, attempt, page) DO NOTHING
 
 -- name: lock_link

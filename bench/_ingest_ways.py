@@ -183,6 +183,6 @@ class Worker:
 
         async def one(keys: Sequence[RunKey]) -> None:
             async with slots:
-                await ingestion.ingest(self.place, await extraction.extract(self.place, keys))
+                await ingestion.ingest(self.place, await extraction.extract(self.place, keys), fetched=True)
 
         await asyncio.gather(*(one(keys) for keys in batches))

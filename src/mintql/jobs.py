@@ -117,7 +117,7 @@ async def _refresh(place: Workplace, keys: Sequence[RunKey]) -> None:
     ready = await extraction.extract(place, keys)
     if ready:
         with tracing.span("ingest", "internal"):
-            await ingestion.ingest(place, ready)
+            await ingestion.ingest(place, ready, fetched=True)
 
 
 @guarded

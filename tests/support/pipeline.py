@@ -73,7 +73,7 @@ class Pipeline:
         if name == "extract":
             keys = await extract(place, keys)
         if name == "ingest" or self.carry:
-            await ingest(place, keys)
+            await ingest(place, keys, fetched=name == "extract")
         elif keys:
             self.effects.jobs.append(Job("ingest", ([list(key) for key in keys],)))
 

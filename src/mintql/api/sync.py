@@ -146,7 +146,7 @@ def percent_done(state: str, rows_done: int, rows_total: int) -> int:
     if state == "succeeded":
         return PERCENT_DONE
     share = {"queued": 0, "extracting": 5, "extracted": 10, "ingesting": 10}.get(state, 0)
-    if state == "ingesting" and rows_total:
+    if state in ("extracted", "ingesting") and rows_total:  # The job that fetched goes on at once, without saying so.
         share += 89 * min(rows_done, rows_total) // rows_total
     return share
 

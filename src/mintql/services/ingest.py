@@ -25,7 +25,7 @@ from mintql.services import alerts, archive_ingest, examination, rawlog
 from mintql.services.crowd import CrowdCache
 from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events, transactions_changed
-from mintql.services.extract import CLAIMS_MAX, LEASE, Workplace, keep_leases, settle_failure
+from mintql.services.extract import CLAIMS_MAX, HEARTBEAT_SECONDS, LEASE, Workplace, keep_leases, settle_failure
 from mintql.services.pages import Work, read_runs
 from mintql.services.row_plan import Changes, Slice, row_counts
 from mintql.services.rows import RowWriter
@@ -47,12 +47,20 @@ RUNS_PER_TRANSACTION_MAX = 100
 EXCERPT_CHARACTERS_MAX = 200
 NOTICES_MAX = 20
 NOTICE_CHARACTERS_MAX = 500
+NEXT_BEAT = timedelta(seconds=HEARTBEAT_SECONDS)
 
 
-async def ingest(place: Workplace, keys: Sequence[RunKey]) -> None:
-    """Ingest these runs. May be called twice, and may die anywhere: what is not claimable is left alone."""
+async def ingest(place: Workplace, keys: Sequence[RunKey], *, fetched: bool = False) -> None:
+    """Ingest these runs. May be called twice, and may die anywhere: what is not claimable is left alone.
+
+    Those that the caller has `fetched` just now need no claim, unless that took long: they are said to be carried.
+    """
     async with place.begin() as conn:
-        runs = await store.claim_ingest(conn, keys, place.clock(), LEASE)
+        now = place.clock()
+        runs = await store.take_fetched(conn, keys, now + NEXT_BEAT) if fetched else []
+        taken = {run.key for run in runs}
+        if others := [key for key in keys if key not in taken]:
+            runs += await store.claim_ingest(conn, others, now, LEASE)
         objects = await store.raw_objects_of_runs(conn, [(run.key, run.attempt) for run in runs])
     async with keep_leases(place, runs):
         runs = [run for run in runs if not await _given_up(place, run)]

@@ -49,6 +49,17 @@ def _columns(keys: Sequence[RunKey]) -> tuple[list[int], list[int]]:
     return [key.user_id for key in keys], [key.run_id for key in keys]
 
 
+def _holds(claims: Sequence[Claim]) -> tuple[list[Any], ...]:
+    """Return keys and holds as columns."""
+    holds = [claim.hold for claim in claims]
+    return (
+        *_columns([claim.key for claim in claims]),
+        [hold.state for hold in holds],
+        [hold.attempt for hold in holds],
+        [hold.ingest_attempt for hold in holds],
+    )
+
+
 async def open_run(
     conn: Conn, user_id: UserId, connection_id: ConnectionId, wanted: Wanted, now: datetime, carry: timedelta
 ) -> SyncRunId | None:
@@ -141,16 +152,12 @@ async def claim_extraction(conn: Conn, keys: Sequence[RunKey], now: datetime, le
 
 async def extend_leases(conn: Conn, claims: Sequence[Claim], now: datetime, lease: timedelta) -> int:
     """Say that the worker of these runs is alive; return how many leases were extended."""
-    users, ids = _columns([claim.key for claim in claims])
-    attempts, ingest_attempts = [claim.attempt for claim in claims], [claim.ingest_attempt for claim in claims]
-    return int(await conn.fetchval(SQL.extend_leases, users, ids, attempts, ingest_attempts, now + lease))
+    return int(await conn.fetchval(SQL.extend_leases, *_holds(claims), now + lease))
 
 
 async def release_leases(conn: Conn, claims: Sequence[Claim], now: datetime) -> int:
     """Put runs back that are still their worker's, due at once; return how many."""
-    users, ids = _columns([claim.key for claim in claims])
-    attempts, ingest_attempts = [claim.attempt for claim in claims], [claim.ingest_attempt for claim in claims]
-    return int(await conn.fetchval(SQL.release_leases, users, ids, attempts, ingest_attempts, now))
+    return int(await conn.fetchval(SQL.release_leases, *_holds(claims), now))
 
 
 async def object_keys_of_run(conn: Conn, key: RunKey) -> set[str]:
@@ -226,14 +233,12 @@ async def lock_link(conn: Conn, claim: Claim) -> bool:
 
 async def retry_run(conn: Conn, claim: Claim, state: str, at: datetime, code: str, message: str) -> bool:
     """Put a run back into `state`, to be tried at `at`; False when this worker no longer holds it."""
-    attempts = (claim.attempt, claim.ingest_attempt)
-    return await conn.fetchval(SQL.retry_run, *claim.key, *attempts, state, at, code, message) is not None
+    return await conn.fetchval(SQL.retry_run, *claim.key, *claim.hold, state, at, code, message) is not None
 
 
 async def fail_run(conn: Conn, claim: Claim, now: datetime, code: str, message: str) -> bool:
     """End a run as failed; False when this worker no longer holds it."""
-    attempts = (claim.attempt, claim.ingest_attempt)
-    return await conn.fetchval(SQL.fail_run, *claim.key, *attempts, now, code, message) is not None
+    return await conn.fetchval(SQL.fail_run, *claim.key, *claim.hold, now, code, message) is not None
 
 
 async def bury_objects(conn: Conn, key: RunKey, reason: str) -> None:
@@ -261,49 +266,54 @@ async def note_failure(
 async def claim_ingest(conn: Conn, keys: Sequence[RunKey], now: datetime, lease: timedelta) -> list[Ingestion]:
     """Take the runs that may be ingested now."""
     rows = await conn.fetch(SQL.claim_ingest, *_columns(keys), now, now + lease)
-    return [
-        Ingestion(
-            key=RunKey(row["user_id"], row["run_id"]),
-            connection_id=ConnectionId(row["connection_id"]),
-            attempt=row["attempt"],
-            ingest_attempt=row["ingest_attempt"],
-            reason=row["reason"],
-            institution_id=row["institution_id"],
-            window_first=row["window_first"],
-            window_last=row["window_last"],
-            synced_through=row["synced_through"],
-            import_id=row["import_id"],
-            whole=row["whole"],
-            balances_only=row["balances_only"],
-            account_failures=orjson.loads(row["account_failures"]),
-            background=row["background"],
-        )
-        for row in rows
-    ]
+    return [_ingestion(row, is_claimed=True) for row in rows]
+
+
+async def take_fetched(conn: Conn, keys: Sequence[RunKey], carried_until: datetime) -> list[Ingestion]:
+    """Return those of the runs a job has just fetched that it may ingest without a claim: nobody else does so yet."""
+    rows = await conn.fetch(SQL.take_fetched, *_columns(keys), carried_until)
+    return [_ingestion(row, is_claimed=False) for row in rows]
+
+
+def _ingestion(row: asyncpg.Record, *, is_claimed: bool) -> Ingestion:
+    return Ingestion(
+        key=RunKey(row["user_id"], row["run_id"]),
+        connection_id=ConnectionId(row["connection_id"]),
+        attempt=row["attempt"],
+        ingest_attempt=row["ingest_attempt"],
+        reason=row["reason"],
+        institution_id=row["institution_id"],
+        window_first=row["window_first"],
+        window_last=row["window_last"],
+        synced_through=row["synced_through"],
+        import_id=row["import_id"],
+        whole=row["whole"],
+        balances_only=row["balances_only"],
+        account_failures=orjson.loads(row["account_failures"]),
+        background=row["background"],
+        is_claimed=is_claimed,
+    )
 
 
 async def raw_objects_of_runs(conn: Conn, runs: Sequence[tuple[RunKey, int]]) -> list[RawObject]:
     """Return the raw pages of these (run, attempt), in the order they were fetched."""
     users, ids = _columns([key for key, _ in runs])
-    rows = await conn.fetch(SQL.raw_objects_of_runs, users, ids, [attempt for _, attempt in runs])
-    return [_raw_object(row) for row in rows]
-
-
-def _raw_object(row: asyncpg.Record) -> RawObject:
-    return RawObject(
-        run=RunKey(row["user_id"], row["run_id"]),
-        object_id=RawObjectId(row["object_id"]),
-        page=row["page"],
-        object_key=row["object_key"],
-        sha256=row["sha256"],
-        state=row["state"],
-    )
+    return [
+        RawObject(
+            run=RunKey(row["user_id"], row["run_id"]),
+            object_id=RawObjectId(row["object_id"]),
+            page=row["page"],
+            object_key=row["object_key"],
+            sha256=row["sha256"],
+            state=row["state"],
+        )
+        for row in await conn.fetch(SQL.raw_objects_of_runs, users, ids, [attempt for _, attempt in runs])
+    ]
 
 
 async def lock_ingesting(conn: Conn, runs: Sequence[Ingestion]) -> set[RunKey]:
     """Lock these runs; return those that are still this worker's to ingest."""
-    users, ids = _columns([run.key for run in runs])
-    rows = await conn.fetch(SQL.lock_ingesting, users, ids, [run.ingest_attempt for run in runs])
+    rows = await conn.fetch(SQL.lock_ingesting, *_holds(runs))
     return {RunKey(row["user_id"], row["run_id"]) for row in rows}
 
 

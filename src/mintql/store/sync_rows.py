@@ -17,6 +17,14 @@ class RunKey(NamedTuple):
     run_id: SyncRunId
 
 
+class Hold(NamedTuple):
+    """What a run looks like for as long as a worker holds it: whoever takes it over changes that."""
+
+    state: str
+    attempt: int
+    ingest_attempt: int
+
+
 @dataclass(frozen=True, slots=True)
 class Extraction:
     """A run that this worker may extract, with what it needs to reach the institution."""
@@ -34,6 +42,11 @@ class Extraction:
     ciphertext: bytes
     balances_only: bool = False
     import_id: ImportId | None = None
+
+    @property
+    def hold(self) -> Hold:
+        """How this worker holds it."""
+        return Hold("extracting", self.attempt, self.ingest_attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +85,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Ingestion:
-    """A run that this worker may ingest."""
+    """A run that this worker may ingest: by a claim, or since the job that fetched it goes on with it at once."""
 
     key: RunKey
     connection_id: ConnectionId
@@ -88,10 +101,18 @@ class Ingestion:
     balances_only: bool = False
     account_failures: Sequence[Mapping[str, str]] = ()
     background: bool = False
+    is_claimed: bool = True
+
+    @property
+    def hold(self) -> Hold:
+        """How this worker holds it; an attempt that is not claimed is written down when it ends."""
+        if self.is_claimed:
+            return Hold("ingesting", self.attempt, self.ingest_attempt)
+        return Hold("extracted", self.attempt, self.ingest_attempt - 1)
 
 
 Claim = Extraction | Ingestion
-"""A run that this worker holds: by its key and the two attempt numbers, which a later claim raises."""
+"""A run that this worker holds: by its key, its state and the two attempt numbers, which a later claim raises."""
 
 
 @dataclass(frozen=True, slots=True)

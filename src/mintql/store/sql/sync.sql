@@ -101,18 +101,20 @@ FROM claimed JOIN tried USING (user_id, connection_id)
 LEFT JOIN connection_secrets AS secret USING (user_id, connection_id)
 
 -- name: extend_leases
--- Says that the worker of these runs is alive; returns how many are still its own.
+-- Says that the worker of these runs is alive, or that its job carries them, where it holds them without a lease; returns
+-- how many are still its own.
 WITH mine AS (
     SELECT run.user_id, run.run_id FROM sync_runs AS run
-    JOIN unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[]) AS asked (user_id, run_id, attempt, ingest_attempt)
-        ON asked.user_id = run.user_id AND asked.run_id = run.run_id AND asked.attempt = run.attempt
-        AND asked.ingest_attempt = run.ingest_attempt
-    WHERE run.state IN ('extracting', 'ingesting')
+    JOIN unnest($1::bigint[], $2::bigint[], $3::text[], $4::int[], $5::int[])
+        AS asked (user_id, run_id, state, attempt, ingest_attempt)
+        ON asked.user_id = run.user_id AND asked.run_id = run.run_id AND asked.state = run.state
+        AND asked.attempt = run.attempt AND asked.ingest_attempt = run.ingest_attempt
     ORDER BY run.user_id, run.run_id
     -- A run that its own worker is writing at the moment needs no sign of life, and must not hold up the others'.
     FOR UPDATE OF run SKIP LOCKED
 ), extended AS (
-    UPDATE sync_runs AS run SET lease_until = $5
+    UPDATE sync_runs AS run SET lease_until = CASE WHEN run.state = 'extracted' THEN run.lease_until ELSE $6 END,
+        carried_until = CASE WHEN run.state = 'extracted' THEN $6 ELSE run.carried_until END
     FROM mine WHERE run.user_id = mine.user_id AND run.run_id = mine.run_id
     RETURNING 1
 )
@@ -123,15 +125,15 @@ SELECT count(*)::int AS extended FROM extended
 -- returns how many.
 WITH mine AS (
     SELECT run.user_id, run.run_id FROM sync_runs AS run
-    JOIN unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[]) AS asked (user_id, run_id, attempt, ingest_attempt)
-        ON asked.user_id = run.user_id AND asked.run_id = run.run_id AND asked.attempt = run.attempt
-        AND asked.ingest_attempt = run.ingest_attempt
-    WHERE run.state IN ('extracting', 'ingesting')
+    JOIN unnest($1::bigint[], $2::bigint[], $3::text[], $4::int[], $5::int[])
+        AS asked (user_id, run_id, state, attempt, ingest_attempt)
+        ON asked.user_id = run.user_id AND asked.run_id = run.run_id AND asked.state = run.state
+        AND asked.attempt = run.attempt AND asked.ingest_attempt = run.ingest_attempt
     ORDER BY run.user_id, run.run_id
     FOR UPDATE OF run
 ), released AS (
     UPDATE sync_runs AS run SET state = CASE run.state WHEN 'extracting' THEN 'queued' ELSE 'extracted' END,
-        lease_until = NULL, next_attempt_at = $5, carried_until = $5, carries = 0
+        lease_until = NULL, next_attempt_at = $6, carried_until = $6, carries = 0
     FROM mine WHERE run.user_id = mine.user_id AND run.run_id = mine.run_id
     RETURNING 1
 )
@@ -192,16 +194,17 @@ WHERE link.user_id = $1 AND link.connection_id = $2
 FOR NO KEY UPDATE OF link
 
 -- name: retry_run
--- Puts a run back to be tried again later, with the reason.
-UPDATE sync_runs SET state = $5, lease_until = NULL, next_attempt_at = $6, carried_until = $6, carries = 0,
-    error_code = $7, error_message = $8
-WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND ingest_attempt = $4 AND state IN ('extracting', 'ingesting')
+-- Puts a run back to be tried again later, with the reason. A try that was not claimed counts as well.
+UPDATE sync_runs SET state = $6, lease_until = NULL, next_attempt_at = $7, carried_until = $7, carries = 0,
+    ingest_attempt = ingest_attempt + (state = 'extracted')::int, error_code = $8, error_message = $9
+WHERE user_id = $1 AND run_id = $2 AND state = $3 AND attempt = $4 AND ingest_attempt = $5
 RETURNING run_id
 
 -- name: fail_run
 -- Ends a run that cannot succeed, with the reason.
-UPDATE sync_runs SET state = 'failed', lease_until = NULL, finished_at = $5, error_code = $6, error_message = $7
-WHERE user_id = $1 AND run_id = $2 AND attempt = $3 AND ingest_attempt = $4 AND state IN ('extracting', 'ingesting')
+UPDATE sync_runs SET state = 'failed', lease_until = NULL, finished_at = $6, error_code = $7, error_message = $8,
+    ingest_attempt = ingest_attempt + (state = 'extracted')::int
+WHERE user_id = $1 AND run_id = $2 AND state = $3 AND attempt = $4 AND ingest_attempt = $5
 RETURNING run_id
 
 -- name: bury_objects
@@ -232,9 +235,22 @@ UPDATE sync_runs AS run SET state = 'ingesting', ingest_attempt = run.ingest_att
 FROM wanted, connections AS link
 WHERE run.user_id = wanted.user_id AND run.run_id = wanted.run_id
   AND link.user_id = run.user_id AND link.connection_id = run.connection_id
-RETURNING run.user_id, run.run_id, run.connection_id, run.attempt, run.ingest_attempt, run.reason,
-    run.window_first, run.window_last, run.next_cursor, run.pages, run.rows_added, run.rows_changed,
-    run.rows_removed, run.import_id, run.whole, run.balances_only, run.account_failures, run.background, link.institution_id, link.synced_through
+RETURNING run.user_id, run.run_id, run.connection_id, run.attempt, run.ingest_attempt, run.reason, run.window_first,
+    run.window_last, run.import_id, run.whole, run.balances_only, run.account_failures, run.background,
+    link.institution_id, link.synced_through
+
+-- name: take_fetched
+-- Of these runs, whose pages the asking job has just stored, those of refreshes that no other job is sent for before a
+-- moment. They are ingested without a claim, which would write the whole row once more; the attempt is the next one.
+SELECT run.user_id, run.run_id, run.connection_id, run.attempt, run.ingest_attempt + 1 AS ingest_attempt, run.reason,
+    run.window_first, run.window_last, run.import_id, run.whole, run.balances_only, run.account_failures,
+    run.background, link.institution_id, link.synced_through
+FROM sync_runs AS run
+JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, run_id)
+    ON asked.user_id = run.user_id AND asked.run_id = run.run_id
+JOIN connections AS link ON link.user_id = run.user_id AND link.connection_id = run.connection_id
+WHERE run.state = 'extracted' AND run.carries = 1 AND run.carried_until > $3 AND run.import_id IS NULL
+  AND link.synced_through IS NOT NULL
 
 -- name: raw_objects_of_runs
 -- The raw pages of the given attempts of runs, in the order they were fetched.
@@ -248,17 +264,17 @@ ORDER BY object.user_id, object.run_id, object.page
 -- name: lock_ingesting
 -- Of these runs, those that are still being ingested in this attempt; their connections locked, then they.
 WITH links AS (
-    SELECT run.user_id, run.run_id, mine.ingest_attempt FROM connections AS link
+    SELECT run.user_id, run.run_id, mine.state, mine.attempt, mine.ingest_attempt FROM connections AS link
     JOIN sync_runs AS run ON run.user_id = link.user_id AND run.connection_id = link.connection_id
-    JOIN unnest($1::bigint[], $2::bigint[], $3::int[]) AS mine (user_id, run_id, ingest_attempt)
+    JOIN unnest($1::bigint[], $2::bigint[], $3::text[], $4::int[], $5::int[])
+        AS mine (user_id, run_id, state, attempt, ingest_attempt)
         ON mine.user_id = run.user_id AND mine.run_id = run.run_id
     ORDER BY link.user_id, link.connection_id
     FOR NO KEY UPDATE OF link
 )
 SELECT run.user_id, run.run_id FROM sync_runs AS run
 JOIN links ON links.user_id = run.user_id AND links.run_id = run.run_id
-    AND links.ingest_attempt = run.ingest_attempt
-WHERE run.state = 'ingesting'
+    AND links.state = run.state AND links.attempt = run.attempt AND links.ingest_attempt = run.ingest_attempt
 ORDER BY run.user_id, run.run_id
 FOR UPDATE OF run
 
@@ -270,6 +286,7 @@ UPDATE sync_runs AS run SET rows_total = progress.total, rows_done = progress.do
     rows_removed = run.rows_removed + progress.removed, rows_quarantined = progress.quarantined,
     rows_matched = run.rows_matched + progress.matched,
     state = CASE WHEN progress.notices IS NULL THEN run.state ELSE 'succeeded' END,
+    ingest_attempt = run.ingest_attempt + (progress.notices IS NOT NULL AND run.state = 'extracted')::int,
     lease_until = CASE WHEN progress.notices IS NULL THEN run.lease_until END,
     finished_at = CASE WHEN progress.notices IS NULL THEN run.finished_at ELSE $11 END,
     error_code = CASE WHEN progress.notices IS NULL THEN run.error_code END,

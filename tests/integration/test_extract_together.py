@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mintql.domain.ids import UserId
+from mintql.services import extract_finish as module
 from mintql.services.extract_finish import Finisher
 from mintql.store import sync as store
 from mintql.store.sync import Extracted, Extraction, Finished, RunKey, StoredPage
@@ -35,8 +36,11 @@ class Desk:
             self.transactions += 1
             yield conn
 
+    def finisher(self) -> Finisher:
+        return Finisher(self.begin, lambda: self.bank.now, self.note_lost, [run.key for run in self.runs])
+
     async def finish(self, finished: list[Finished]) -> list[Any]:
-        finisher = Finisher(self.begin, lambda: self.bank.now, self.note_lost)
+        finisher = self.finisher()
         return await asyncio.gather(*(finisher.finish(item) for item in finished), return_exceptions=True)
 
     async def note_lost(self, _conn: Any, run: Extraction, _pages: Any, _now: Any) -> None:
@@ -66,7 +70,7 @@ async def desk(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
 
 async def test_what_ends_while_another_is_written_goes_in_together(desk: Desk) -> None:
     assert await desk.finish([done(run) for run in desk.runs]) == [True] * RUNS
-    assert desk.transactions <= 3
+    assert desk.transactions == 1
     assert await desk.states() == {run.key.user_id: ("extracted", 2) for run in desk.runs}
 
 
@@ -89,3 +93,35 @@ async def test_one_that_cannot_be_recorded_fails_alone(desk: Desk) -> None:
     states = await desk.states()
     assert states.pop(bad.key.user_id) == ("extracting", 0)
     assert set(states.values()) == {("extracted", 2)}
+
+
+async def test_runs_of_a_job_that_end_one_after_the_other_go_in_together(desk: Desk, monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "GATHER_SECONDS", 60)
+    finisher = desk.finisher()
+
+    async def end(place: int, run: Extraction) -> bool:
+        await asyncio.sleep(place * 0.005)
+        return await finisher.finish(done(run))
+
+    async with asyncio.timeout(20):
+        assert await asyncio.gather(*(end(*item) for item in enumerate(desk.runs))) == [True] * RUNS
+    assert desk.transactions == 1
+
+
+async def test_a_run_that_failed_is_waited_for_no_more(desk: Desk, monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "GATHER_SECONDS", 60)
+    finisher = desk.finisher()
+    ending = asyncio.gather(*(finisher.finish(done(run)) for run in desk.runs[1:]))
+    await asyncio.sleep(0.05)
+    assert desk.transactions == 0
+    finisher.leave(desk.runs[0].key)
+    async with asyncio.timeout(20):
+        assert await ending == [True] * (RUNS - 1)
+
+
+async def test_a_run_that_takes_long_holds_the_others_up_for_a_moment_only(desk: Desk) -> None:
+    finisher = desk.finisher()
+    async with asyncio.timeout(20):
+        assert await finisher.finish(done(desk.runs[0]))
+        assert await finisher.finish(done(desk.runs[1]))
+    assert desk.transactions == 2

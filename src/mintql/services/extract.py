@@ -102,12 +102,14 @@ async def extract(place: Workplace, keys: Sequence[RunKey]) -> list[RunKey]:
     await place.perform(Effects(changed={run.key.user_id for run in runs}))
     slots = asyncio.Semaphore(FETCHES_AT_ONCE_MAX)
 
-    finisher = Finisher(place.begin, place.clock, _let_go)
+    finisher = Finisher(place.begin, place.clock, _let_go, [run.key for run in runs])
 
     async def one(run: Extraction) -> bool:
-        async with slots:
-            context.begin({**context.fields(), "run": run.key.run_id})
-            return await _extract_one(place, run, finisher)
+        context.begin({**context.fields(), "run": run.key.run_id})
+        try:
+            return await _extract_one(place, run, slots, finisher)
+        finally:
+            finisher.leave(run.key)
 
     async with keep_leases(place, runs):
         complete = await asyncio.gather(*(one(run) for run in runs))
@@ -138,17 +140,13 @@ async def keep_leases(place: Workplace, runs: Sequence[Claim]) -> AsyncIterator[
         await asyncio.wait([task])
 
 
-async def _extract_one(place: Workplace, run: Extraction, finisher: Finisher) -> bool:
+async def _extract_one(place: Workplace, run: Extraction, slots: asyncio.Semaphore, finisher: Finisher) -> bool:
     """Fetch and store the pages of one run; True when they are complete."""
     pages = PageWriter(place.objects, place.fresh, run)
-    started_at = perf_counter()
     try:
-        if run.attempt > 1:
-            await record_leftovers(place.begin, place.objects, run)
-        if run.import_id is not None:
-            return await finisher.finish(await _adopt(place, run))
-        brought = await _fetch(place, run, pages)
-        return await finisher.finish(Finished(run, pages.stored, brought))
+        async with slots:
+            finished = await _bring(place, run, pages)
+        return await finisher.finish(finished)
     except InstitutionFailure as failure:
         await settle_failure(place, run, failure, "queued", run.attempt, pages.stored)
     except InvalidInput as refused:
@@ -159,9 +157,20 @@ async def _extract_one(place: Workplace, run: Extraction, finisher: Finisher) ->
         log.exception("extraction of run %s failed", run.key.run_id)
         ours = InternalFailure("Something went wrong on our side while fetching; it is tried again.")
         await settle_failure(place, run, ours, "queued", run.attempt, pages.stored)
+    return False
+
+
+async def _bring(place: Workplace, run: Extraction, pages: PageWriter) -> Finished:
+    """Have all pages of a run in the object store."""
+    started_at = perf_counter()
+    try:
+        if run.attempt > 1:
+            await record_leftovers(place.begin, place.objects, run)
+        if run.import_id is not None:
+            return await _adopt(place, run)
+        return Finished(run, pages.stored, await _fetch(place, run, pages))
     finally:
         metrics.FETCH_SECONDS.of(run.institution_id).observe(perf_counter() - started_at)
-    return False
 
 
 async def _fetch(place: Workplace, run: Extraction, pages: PageWriter) -> Extracted:

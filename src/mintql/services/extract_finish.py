@@ -1,15 +1,16 @@
-"""Recording extractions whose pages are all stored: those that end while others are written go in together.
+"""Recording extractions whose pages are all stored: those that end at about the same time go in together.
 
 A transaction for each run of a job of a hundred is five ways to the database and a flush each; this is what a group
-commit does for a log. A run alone waits for nobody.
+commit does for a log. A run alone waits for nobody, nor does the last one of a job, and that is when the job goes on to
+ingest them all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,6 +22,8 @@ from mintql.store.sync import Extraction, Finished, RunKey, StoredPage
 log = logging.getLogger(__name__)
 
 RUNS_AT_ONCE_MAX = 100
+GATHER_SECONDS = 0.1
+"""How long a run waits for others of its job that are still being fetched."""
 
 Begin = Callable[[], AbstractAsyncContextManager[Conn]]
 WhenLost = Callable[[Conn, Extraction, Sequence[StoredPage], datetime], Awaitable[None]]
@@ -41,25 +44,43 @@ class Finisher:
         begin: Opens a transaction.
         clock: Gives the time.
         when_lost: Called within the transaction for a run that is no longer this attempt's.
+        runs: The runs of the job.
     """
 
-    def __init__(self, begin: Begin, clock: Callable[[], datetime], when_lost: WhenLost) -> None:
+    def __init__(
+        self, begin: Begin, clock: Callable[[], datetime], when_lost: WhenLost, runs: Iterable[RunKey] = ()
+    ) -> None:
         self._begin = begin
         self._clock = clock
         self._when_lost = when_lost
         self._turn = asyncio.Lock()
         self._waiting: list[_Waiting] = []
+        self._under_way = set(runs)
+        self._all_came = asyncio.Event()
+
+    def leave(self, run: RunKey) -> None:
+        """Wait no more for a run: it came, or has failed."""
+        self._under_way.discard(run)
+        if not self._under_way:
+            self._all_came.set()
 
     async def finish(self, item: Finished) -> bool:
         """Record that all pages of a run are stored; False when the run is no longer this attempt's."""
         mine = _Waiting(item)
         self._waiting.append(mine)
+        self.leave(item.run.key)
         async with self._turn:
             if mine.outcome is None:
+                await self._gather()
                 await self._write_waiting(mine)
         if isinstance(mine.outcome, Exception):
             raise mine.outcome
         return bool(mine.outcome)
+
+    async def _gather(self) -> None:
+        if self._under_way and len(self._waiting) < RUNS_AT_ONCE_MAX:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_came.wait(), GATHER_SECONDS)
 
     async def _write_waiting(self, mine: _Waiting) -> None:
         """Write what waits, this one among it; should that fail, each alone, so that none holds up the others."""

@@ -234,7 +234,7 @@ def _match_links(account: _Account, pending_by_id: dict[str, StoredRow]) -> None
     if not pending_by_id:
         return
     for row in account.said.rows.values():
-        if row.pending or row.pending_external_id == row.external_id:
+        if not row.pending_external_id or row.pending or row.pending_external_id == row.external_id:
             continue
         pending = pending_by_id.get(row.pending_external_id)
         itself = account.said.rows.get(row.pending_external_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -19,7 +20,7 @@ from mintql.institutions.imported import ImportedFile, parse_import
 from mintql.observing.context import masked_key
 from mintql.services.extract import Workplace, settle_failure
 from mintql.services.raw_pages import unpack
-from mintql.store.sync import Ingestion, RawObject
+from mintql.store.sync import Ingestion, RawObject, RunKey
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +57,14 @@ class PageUnreadable(Exception):  # noqa: N818
 async def read_runs(place: Workplace, runs: Sequence[Ingestion], objects: Sequence[RawObject]) -> list[Work | None]:
     """Read the stored pages of runs; None for one whose pages cannot be had at the moment, which is tried again."""
     slots = asyncio.Semaphore(OBJECTS_AT_ONCE_MAX)
+    of_run: defaultdict[RunKey, list[RawObject]] = defaultdict(list)
+    for item in objects:
+        of_run[item.run].append(item)
 
     async def one(run: Ingestion) -> Work | None:
         async with slots:
             try:
-                return await read_run(place, run, [item for item in objects if item.run == run.key])
+                return await read_run(place, run, of_run[run.key])
             except ObjectStoreDown:
                 log.exception("pages of run %s cannot be had now", run.key.run_id)
                 failure = InternalFailure("What was fetched cannot be read back at the moment; it is tried again.")

@@ -146,6 +146,25 @@ async def test_after_a_failed_bump_the_person_is_served_uncached_until_it_succee
     await back.aclose()
 
 
+async def test_a_bump_whose_caller_is_cancelled_is_made_all_the_same(redis_url, silent_url, monkeypatch):
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.05)
+    away, back = redis_at(silent_url), redis_at(redis_url)
+    cache = Cache(back, 60)
+    version = await cache.version(ADA)
+    cache._redis = away
+    bump = asyncio.create_task(cache.bump({ADA}))
+    await asyncio.sleep(TIMEOUT_SECONDS / 4)
+    bump.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await bump
+    cache._redis = back
+    renewed = await eventually(lambda: cache.version(ADA))
+    assert renewed != version
+    await cache.close()
+    await away.aclose()
+    await back.aclose()
+
+
 async def test_failed_bumps_are_forgotten_once_nothing_stale_can_be_left(silent_url, monkeypatch):
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(module, "BUMP_MEMORY_MARGIN_SECONDS", -1)

@@ -143,6 +143,20 @@ async def test_one_that_is_lost_while_it_is_at_hand_is_not_lent(pool, lender):
         await lender.give_back(item)
 
 
+async def test_one_that_was_lost_is_not_passed_on_to_who_waits(pool, lender):
+    conn, other = [await lender.lend() for _ in range(SIZE)]
+    waiting = asyncio.create_task(lender.lend())
+    lost = await pid(conn)
+    await other.execute("SELECT pg_terminate_backend($1)", lost)
+    await eventually(lambda: _is(lambda: is_gone(conn), True))
+    assert not lender.pass_on(conn)
+    await lender.give_back(conn)
+    found = await waiting
+    assert await pid(found) != lost
+    for item in (found, other):
+        await lender.give_back(item)
+
+
 async def test_the_pool_can_end_with_connections_at_hand(database_url):
     async with asyncio.timeout(WAIT_SECONDS):
         async with asyncpg.create_pool(database_url, min_size=0, max_size=SIZE) as pool:

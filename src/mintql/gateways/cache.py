@@ -227,12 +227,19 @@ class Cache:
             self._reading = None
 
     async def bump(self, user_ids: Iterable[UserId]) -> None:
-        """Make all cached answers of these persons stale. Never fails: what cannot be told now is retried."""
+        """Make all cached answers of these persons stale. Never fails: what cannot be told now is retried.
+
+        So it is where the caller is cancelled meanwhile: what they changed is committed.
+        """
         forget_at = time.monotonic() + self._ttl_seconds + BUMP_MEMORY_MARGIN_SECONDS
         wanted = dict.fromkeys(user_ids, forget_at)
         self._unbumped |= wanted
-        if not await self._flush(list(wanted)):
-            self._retry_later()
+        is_told = False
+        try:
+            is_told = await self._flush(list(wanted))
+        finally:
+            if not is_told:
+                self._retry_later()
 
     def bump_again(self) -> None:
         """Bump whom this process bumped lately once more: the server that was told is gone, maybe with what it knew."""

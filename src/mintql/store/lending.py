@@ -71,9 +71,9 @@ class Lender:
             self._place_is_free()
 
     def pass_on(self, conn: Conn) -> bool:
-        """Pass a connection on that nothing has to be reset of; False where it has to be given back."""
+        """Pass a connection on that nothing has to be reset of; False where it has to be given back, as a lost one."""
         loop = asyncio.get_running_loop()
-        if self._is_closing or self._back_by.get(conn, 0.0) < loop.time():
+        if self._is_closing or self._back_by.get(conn, 0.0) < loop.time() or is_gone(conn):
             return False
         waiter = self._next()
         if waiter is not None:

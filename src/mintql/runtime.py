@@ -82,6 +82,7 @@ class Runtime:
     follows: Counter[UserId] = field(default_factory=Counter)
     """How many subscriptions each person follows in this process."""
     _soon: set[asyncio.Task[None]] = field(default_factory=set)
+    _to_its_end: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def person(self, user_id: UserId) -> AbstractAsyncContextManager[Conn]:
         """Open a transaction in which row-level security shows and takes rows of this person only."""
@@ -160,9 +161,20 @@ class Runtime:
         self._soon.add(started)
         started.add_done_callback(self._soon.discard)
 
+    async def to_its_end(self, change: Coroutine[Any, Any, T]) -> T:
+        """Return what a change gives, which goes on when whoever waits for it is cancelled.
+
+        Cancelled between its commit and what has to follow that, it would be there and nobody be told of it.
+        """
+        task = asyncio.create_task(change)
+        self._to_its_end.add(task)
+        task.add_done_callback(self._to_its_end.discard)
+        return await asyncio.shield(task)
+
     async def finish(self) -> None:
-        """Wait for what was to be done soon, and for keyed mutations whose clients have left."""
+        """Wait for what was to be done soon, and for mutations whose clients have left."""
         await self.key_turns.finish()
+        await asyncio.gather(*self._to_its_end, return_exceptions=True)
         await asyncio.gather(*self._soon)
 
     async def perform(self, effects: Effects) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, date, datetime
 
 import asyncpg
@@ -22,7 +22,7 @@ from mintql.gateways.channel import CHANNEL
 from mintql.services.effects import Effects
 from mintql.services.events import NewEvent, append_events
 from mintql.store.locks import lock_users
-from support.clients import client_of, raw_socket, socket_of
+from support.clients import client_of, eventually, raw_socket, socket_of
 from support.servers import serving
 
 ALERTS = """
@@ -398,3 +398,66 @@ async def test_alerts_so_far_are_paged_newest_first_and_lead_into_the_stream(cli
         await socket.subscribe(ALERTS, after=first["nodes"][1]["cursor"])
         assert (await socket.next())["budgetAlerts"]["percentUsed"] == 10
         assert await socket.is_silent(2 * POLL_SECONDS)
+
+
+CHANGE = 'mutation { updateProfile(input: {name: "Grace"}) { __typename } }'
+NAME = "{ viewer { name } }"
+
+
+@asynccontextmanager
+async def over_socket(client):
+    async with socket_of(client) as socket:
+        await socket.subscribe(CHANGE)
+        yield
+
+
+@asynccontextmanager
+async def over_socket_and_completed(client):
+    async with socket_of(client) as socket:
+        await socket.subscribe(CHANGE)
+        yield
+        await socket.send({"id": "1", "type": "complete"})
+        await begun()
+
+
+@asynccontextmanager
+async def over_events(client):
+    async def follow():
+        headers = {"accept": "text/event-stream"} | client.headers()
+        async with client.http.stream("POST", client.url, json={"query": CHANGE}, headers=headers) as response:
+            await response.aread()
+
+    asking = asyncio.create_task(follow())
+    yield
+    asking.cancel()
+    await asyncio.wait([asking])
+    await begun()
+
+
+@pytest.mark.parametrize("leaving", [over_socket, over_socket_and_completed, over_events])
+async def test_a_change_whose_client_leaves_is_made_and_shown_everywhere(settings, database_url, client, leaving):
+    async def waits():
+        return await owner.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+
+    async def is_made():
+        return await owner.fetchval("SELECT name = 'Grace' FROM users")
+
+    owner = await asyncpg.connect(database_url)
+    async with serving(create_app(settings)) as other_server, client_of(other_server) as other:
+        other.token = client.token
+        assert await other.ask(NAME) == await client.ask(NAME) == {"viewer": {"name": "Ada"}}
+        async with owner.transaction():
+            await owner.execute("SELECT FROM users FOR UPDATE")
+            async with leaving(client):
+                await eventually(waits)
+            assert not await is_made()
+        await eventually(is_made)
+        await eventually(lambda: _shows(other, "Grace"))
+        await eventually(lambda: _shows(client, "Grace"))
+    await owner.close()
+
+
+async def _shows(client, name):
+    return (await client.ask(NAME))["viewer"]["name"] == name

@@ -99,6 +99,11 @@ class Prepared:
         found = self.operation(operation_name)
         return found is not None and found.kind is OperationType.SUBSCRIPTION
 
+    def runs_mutation(self, operation_name: str | None) -> bool:
+        """Tell whether the operation that would run is a mutation."""
+        found = self.operation(operation_name)
+        return found is not None and found.kind is OperationType.MUTATION
+
     def _find(self, operation_name: str | None) -> Operation | None:
         nodes = [
             node

@@ -177,7 +177,7 @@ class Schema(strawberry.Schema):
             refused = await self._refusal(query, variable_values, context_value, operation_name)
             if refused is not None:
                 return _only(refused)
-        return await super().stream(
+        found = await super().stream(
             query,
             variable_values,
             context_value,
@@ -186,6 +186,9 @@ class Schema(strawberry.Schema):
             operation_extensions,
             allowed_operation_types,
         )
+        if isinstance(context_value, Context) and self._runs_mutation(query, variable_values, operation_name):
+            return _to_its_end(context_value, found)
+        return found
 
     async def execute(
         self,
@@ -236,6 +239,10 @@ class Schema(strawberry.Schema):
         prepared = self.prepared(query, variables)
         return prepared is not None and prepared.runs_subscription(operation_name)
 
+    def _runs_mutation(self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None) -> bool:
+        prepared = self.prepared(query, variables)
+        return prepared is not None and prepared.runs_mutation(operation_name)
+
     async def _refusal(
         self, query: str | None, variables: dict[str, Any] | None, context: Any, operation_name: str | None
     ) -> GraphQLError | None:
@@ -248,6 +255,16 @@ class Schema(strawberry.Schema):
 
     def process_errors(self, errors: list[Any], execution_context: ExecutionContext | None = None) -> None:
         """Log nothing here: `DressErrors` logs what is unexpected, with the id the client is given."""
+
+
+async def _to_its_end(context: Context, stream: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    """Yield what a mutation gives, which is carried out whether or not its client waits for that."""
+
+    async def results() -> list[Any]:
+        return [result async for result in stream]
+
+    for result in await context.runtime.to_its_end(results()):
+        yield result
 
 
 async def _only(error: GraphQLError) -> AsyncGenerator[PreExecutionError, None]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -112,3 +114,17 @@ async def test_a_line_of_a_request_for_people_says_what_it_was_and_what_became_o
     await asyncio.sleep(2 * FLUSH_SECONDS)
     said = "POST /graphql query Page 200 1.5 ms hit  [request=r-1 person=0123]"
     assert b"".join(written).decode() == f"2025-11-26T23:33:20.250Z INFO mintql.access: {said}\n"
+
+
+def test_libraries_that_tell_of_each_step_are_heard_only_when_something_is_wrong():
+    code = """
+import logging
+from mintql.observing import logs
+logs.configure("text", "INFO")
+for name in ("tracing.span", "daft", "uvicorn", "mintql"):
+    logging.getLogger(name).info("%s began", name)
+    logging.getLogger(name).warning("%s failed", name)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    said = [line.partition(": ")[2] for line in told.splitlines()]
+    assert said == ["tracing.span failed", "daft failed", "uvicorn failed", "mintql began", "mintql failed"]

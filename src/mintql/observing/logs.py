@@ -29,8 +29,8 @@ LINES_HELD_MAX: Final = 1_000
 MESSAGE_CHARACTERS_MAX: Final = 10_000
 ERROR_CHARACTERS_MAX: Final = 20_000
 
-CHATTY: Final = ("httpx", "httpcore", "arq", "botocore", "aiobotocore", "asyncio", "uvicorn")
-"""A line for each request, each job, each connection."""
+CHATTY: Final = ("httpx", "httpcore", "arq", "botocore", "aiobotocore", "asyncio", "uvicorn", "daft", "tracing")
+"""A line for each request, each job, each connection; of Daft, whose own logger is `tracing`, for each step."""
 ACCESS: Final = "mintql.access"
 
 _EMAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")

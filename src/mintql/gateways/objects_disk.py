@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from uuid import uuid4
@@ -25,8 +24,6 @@ from mintql.gateways.objects import (
 PARTIAL_FOLDER = ".partial"
 """Where files are written before they get their name. No key begins with a dot, so it is never listed."""
 OPEN_FILES = "/proc/self/fd/"
-NO_SUCH_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
-"""What opening a file without a name fails with where a file system, or a kernel, has none."""
 LINK_ROUNDS_MAX = 4
 PARTIAL_SECONDS_MAX = 3600
 """No write takes this long: a partial file that is older was left by a process that died."""
@@ -42,7 +39,7 @@ class DiskObjectStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        self._has_nameless = hasattr(os, "O_TMPFILE") and Path(OPEN_FILES).is_dir()
+        self._has_nameless = hasattr(os, "O_TMPFILE")
 
     async def clean(self) -> None:
         """Delete what processes that died while writing have left."""
@@ -80,50 +77,50 @@ class DiskObjectStore:
                     partial.unlink()
 
     def _put(self, key: str, content: bytes) -> None:
-        target = f"{self.root}/{key}"
         try:
-            with self._written(content) as (source, handle):
+            if self._has_nameless:
                 try:
-                    _link(source, handle, target)
-                except FileExistsError:
-                    if Path(target).is_dir() or Path(target).read_bytes() != content:
-                        raise ObjectConflict(f"other bytes are kept under {key!r} already") from None
-                with contextlib.suppress(FileNotFoundError):  # Somebody else has deleted the object by now.
-                    _sync_folder(target.rpartition("/")[0])
+                    self._create(self._open_nameless, key, content)
+                except (FileExistsError, NotADirectoryError):
+                    raise
+                except OSError:  # The file system has none, or `/proc` does not lead to it, or all is full.
+                    self._has_nameless = False
+                else:
+                    return
+            self._create(self._open_partial, key, content)
         except (NotADirectoryError, FileExistsError):
             raise ObjectConflict(f"a part of {key!r} is an object already, not a folder") from None
         except OSError as error:
             raise ObjectStoreDown(f"{key!r} cannot be written: {error.strerror}") from error
 
-    @contextlib.contextmanager
-    def _written(self, content: bytes) -> Iterator[tuple[str, int]]:
-        """Write bytes to the disk; give a path that leads to them and the open file, until they have a name."""
-        path, handle = self._open_nameless() or self._open_partial()
+    def _create(self, open_file: Callable[[], tuple[str, int]], key: str, content: bytes) -> None:
+        """Write an object into a file of another name, or of none, and give it its own when it is on the disk."""
+        target = f"{self.root}/{key}"
+        path, handle = open_file()
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(handle)
-                yield path, handle
+                try:
+                    _link(path, handle, target)
+                except FileExistsError:
+                    if Path(target).is_dir() or Path(target).read_bytes() != content:
+                        raise ObjectConflict(f"other bytes are kept under {key!r} already") from None
+                with contextlib.suppress(FileNotFoundError):  # Somebody else has deleted the object by now.
+                    _sync_folder(target.rpartition("/")[0])
         finally:
             if not path.startswith(OPEN_FILES):
                 Path(path).unlink()
 
-    def _open_nameless(self) -> tuple[str, int] | None:
-        """Open a file that has no name and goes with its process; None where the folder's file system has no such."""
-        if not self._has_nameless:
-            return None
+    def _open_nameless(self) -> tuple[str, int]:
+        """Open a file that has no name and goes with its process; return a path that leads to it, and its handle."""
         folder = f"{self.root}/{PARTIAL_FOLDER}"
         try:
             handle = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666)
         except FileNotFoundError:
             _make_folders(Path(folder))
             handle = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666)
-        except OSError as error:
-            if error.errno not in NO_SUCH_FILES:
-                raise
-            self._has_nameless = False
-            return None
         return f"{OPEN_FILES}{handle}", handle
 
     def _open_partial(self) -> tuple[str, int]:

@@ -10,12 +10,12 @@ known are dropped by their fingerprints, or found by their unique key and compar
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from time import perf_counter
 
 from mintql.domain.errors import FileLost, InternalFailure, ProtocolError, failure_of
-from mintql.domain.ids import TransactionId, UserId
+from mintql.domain.ids import ConnectionId, TransactionId, UserId
 from mintql.domain.ingest import Folded
 from mintql.domain.institutions import ProviderTransaction
 from mintql.domain.months import first_day
@@ -201,7 +201,7 @@ async def write_slices(
     _, effects = await append_events(conn, events)
     effects.changed |= effects.told
     effects.counts += counts
-    effects.merge(await _read_accounts_whole(conn, works, now))
+    effects.merge(await _read_accounts_whole(conn, works, writer.failing, now))
     effects.merge(await alerts.evaluate(conn, _months(pairs, changes), now))
     effects.merge(await examination.mark(conn, [work.run.key.user_id for work in works], now))
     return effects
@@ -252,23 +252,28 @@ def _notices(work: Work) -> list[str]:
     return [notice[:NOTICE_CHARACTERS_MAX] for notice in work.folded.notices[:NOTICES_MAX]]
 
 
-async def _read_accounts_whole(conn: Conn, works: Sequence[Work], now: datetime) -> Effects:
+async def _read_accounts_whole(
+    conn: Conn, works: Sequence[Work], failing: Collection[tuple[UserId, ConnectionId]], now: datetime
+) -> Effects:
     """Open another run for connections that have shown an account for the first time in a refresh, or once more.
 
     A refresh reaches back some weeks; the whole history of an account that is new, or that could not be fetched
-    for a while, comes with a run from the beginning.
+    for a while, comes with a run from the beginning. `failing` are connections of which accounts could not be.
     """
     effects = Effects()
     live = [work for work in works if work.run.import_id is None and not work.dead and not work.run.balances_only]
+    told = [
+        work for work in live if work.run.account_failures or (work.run.key.user_id, work.run.connection_id) in failing
+    ]
     recovered = await accounts.settle_accounts(
         conn,
-        [(work.run.key.user_id, work.run.connection_id) for work in live],
+        [(work.run.key.user_id, work.run.connection_id) for work in told],
         [
             FailedAccount(
                 work.run.key.user_id, work.run.connection_id, item["account"], item["code"], item["message"],
                 item["action"],
             )
-            for work in live
+            for work in told
             for item in work.run.account_failures
         ],
         now,

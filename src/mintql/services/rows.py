@@ -58,6 +58,8 @@ class RowWriter:
         self._changes: dict[RunKey, Changes] = {}
         self._knowledge: dict[UserId, Knowledge] = {}
         self._taken_from: set[Account] = set()
+        self.failing: set[tuple[UserId, ConnectionId]] = set()
+        """Connections that had accounts that could not be fetched."""
 
     async def write(self, slices: Sequence[Slice]) -> dict[RunKey, Changes]:
         """Write the slices; return what became of each run's rows."""
@@ -99,6 +101,7 @@ class RowWriter:
         }
         for (run, _), account in known.items():
             self._changes[run].new_accounts += account.is_new
+        self.failing = {(account.user_id, account.connection_id) for account in there if account.is_failing}
         known |= await self._bound(slices)
         await self._note_missing([part for part in slices if part.closing], there)
         return known

@@ -41,7 +41,8 @@ Account = tuple[UserId, AccountId]
 class KnownAccount:
     """An account with the packed list of what of its rows is known.
 
-    `is_new` says that this transaction wrote it, `is_missing` that its institution did not name it any more.
+    `is_new` says that this transaction wrote it, `is_missing` that its institution did not name it any more, and
+    `is_failing` that it could not be fetched last.
     """
 
     user_id: UserId
@@ -51,6 +52,7 @@ class KnownAccount:
     seen: bytes
     is_new: bool
     is_missing: bool
+    is_failing: bool
 
     @property
     def name(self) -> tuple[UserId, ConnectionId, str]:
@@ -164,6 +166,8 @@ async def settle_accounts(
     now: datetime,
 ) -> set[tuple[UserId, ConnectionId]]:
     """Note which accounts failed; return the connections of those that no longer do."""
+    if not connections:
+        return set()
     rows = await conn.fetch(
         SQL.settle_accounts,
         *columns_of(connections),
@@ -187,6 +191,7 @@ def _known(row: asyncpg.Record) -> KnownAccount:
         row["seen"],
         row["is_new"],
         row["is_missing"],
+        row["is_failing"],
     )
 
 

@@ -70,7 +70,7 @@ ON CONFLICT DO NOTHING
 -- name: read_bound
 -- Accounts that files are imported into.
 SELECT account.user_id, account.connection_id, account.external_id, account.account_id, ''::bytea AS seen,
-    false AS is_new, false AS is_missing
+    false AS is_new, false AS is_missing, false AS is_failing
 FROM accounts AS account
 JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, account_id)
     ON asked.user_id = account.user_id AND asked.account_id = account.account_id
@@ -113,7 +113,8 @@ ON CONFLICT DO NOTHING
 -- Accounts of these connections with what of their rows is known; `is_new`: they are of this transaction. Whoever writes
 -- that holds the person's lock, and a lock of each row would be a write.
 SELECT account.user_id, account.connection_id, account.external_id, account.account_id, sync.seen,
-    account.created_at = now() AS is_new, account.missing_since IS NOT NULL AS is_missing
+    account.created_at = now() AS is_new, account.missing_since IS NOT NULL AS is_missing,
+    account.error_code IS NOT NULL AS is_failing
 FROM accounts AS account
 JOIN unnest($1::bigint[], $2::bigint[]) AS asked (user_id, connection_id)
     ON asked.user_id = account.user_id AND asked.connection_id = account.connection_id

@@ -63,6 +63,16 @@ async def test_only_wanted_types_are_kept_for_an_endpoint_and_nothing_for_who_ha
     assert (said["type"], said["data"]["state"], said["data"]["addedCount"]) == ("sync.ended", "succeeded", 3)
 
 
+async def test_counts_that_an_event_leaves_out_are_nought(bank: Pipeline) -> None:
+    async with serve(OK) as receiver:
+        user_id, _, _ = await hooked(bank, receiver.url, events=[WebhookEvent.SYNC_ENDED])
+        await happen(bank, user_id, ("sync_progress", {"run_id": 1, "connection_id": 2, "state": "succeeded"}))
+        await send(bank)
+    [request] = receiver.seen
+    data = json.loads(request.body)["data"]
+    assert [data[name] for name in ("addedCount", "changedCount", "removedCount", "error")] == [0, 0, 0, None]
+
+
 async def test_what_happens_to_a_connection_is_told_though_the_database_itself_appends_it(bank: Pipeline) -> None:
     async with serve(OK) as receiver:
         user_id, _, secret = await hooked(bank, receiver.url)

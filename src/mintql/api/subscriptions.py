@@ -164,21 +164,22 @@ class SyncProgress:
 def sync_progress_of(event: Event) -> SyncProgress:
     """Return a step of a run as GraphQL shows it."""
     told = event.payload
+    rows_total, rows_done = told.get("rows_total", 0), told.get("rows_done", 0)  # What is nought may be left out.
     return SyncProgress(
         cursor=encode_seq(event.seq),
         run_id=encode_id("SyncRun", told["run_id"]),
         connection_id=encode_id("Connection", told["connection_id"]),
         state=SyncState(told["state"]),
-        percent_done=percent_done(told["state"], told["rows_done"], told["rows_total"]),
-        pages=told["pages"],
-        rows_total=told["rows_total"],
-        rows_done=told["rows_done"],
-        rows_added=told["rows_added"],
-        rows_changed=told["rows_changed"],
-        rows_removed=told["rows_removed"],
-        rows_matched=told.get("rows_matched", 0),  # Events that were told before there was such a count lack it.
-        rows_quarantined=told["rows_quarantined"],
-        error=sync_error(told["error_code"], told["error_message"]),
+        percent_done=percent_done(told["state"], rows_done, rows_total),
+        pages=told.get("pages", 0),
+        rows_total=rows_total,
+        rows_done=rows_done,
+        rows_added=told.get("rows_added", 0),
+        rows_changed=told.get("rows_changed", 0),
+        rows_removed=told.get("rows_removed", 0),
+        rows_matched=told.get("rows_matched", 0),
+        rows_quarantined=told.get("rows_quarantined", 0),
+        error=sync_error(told.get("error_code"), told.get("error_message")),
         created_at=_moment(event),
     )
 

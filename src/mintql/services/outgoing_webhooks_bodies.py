@@ -58,9 +58,10 @@ def _sync(payload: Mapping[str, Any]) -> dict[str, Any]:
         "runId": node_id("SyncRun", payload["run_id"]),
         "connectionId": node_id("Connection", payload["connection_id"]),
         "state": payload["state"],
-        "addedCount": payload["rows_added"],
-        "changedCount": payload["rows_changed"],
-        "removedCount": payload["rows_removed"],
+        # What is nought may be left out.
+        "addedCount": payload.get("rows_added", 0),
+        "changedCount": payload.get("rows_changed", 0),
+        "removedCount": payload.get("rows_removed", 0),
         "error": {"code": failed, "message": payload.get("error_message") or ""} if failed else None,
     }
 

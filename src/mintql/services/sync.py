@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from mintql.domain.errors import NotFound
 from mintql.domain.ids import ConnectionId, ImportId, SyncRunId, UserId
@@ -20,6 +21,9 @@ ACTIVE_DAYS = 30
 CARRY_SECONDS = 5.0
 CARRY_SECONDS_MAX = 300.0
 """How long a job is believed to be under way before the sweeper sends another, doubling up to the maximum."""
+LEFT_OUT_AT_NOUGHT = frozenset({"rows_matched"})
+"""Counts that an event names only where there is something to count: half of what is written of a run is names. Others
+are named at nought as well, while processes of the version before, which miss them, may read the events."""
 SWEEP_RUNS_MAX = 1_000
 RUNS_PER_JOB = 50
 
@@ -79,10 +83,13 @@ async def tell_progress(conn: Conn, keys: Iterable[RunKey]) -> Effects:
 
 def progress_events(rows: Sequence[Progress]) -> list[NewEvent]:
     """Return a `sync_progress` event for each row of progress."""
-    return [
-        NewEvent(row["user_id"], "sync_progress", {name: value for name, value in row.items() if name != "user_id"})
-        for row in rows
-    ]
+    return [NewEvent(row["user_id"], "sync_progress", _payload(row)) for row in rows]
+
+
+def _payload(row: Progress) -> dict[str, Any]:
+    return {
+        name: value for name, value in row.items() if name != "user_id" and (value or name not in LEFT_OUT_AT_NOUGHT)
+    }
 
 
 def _batches(keys: Sequence[RunKey], size: int) -> list[list[list[int]]]:

@@ -19,9 +19,9 @@ from mintql.domain.institutions import AccountKind, ParsedPage, ProviderAccount,
 from mintql.institutions.base import Capabilities, FetchRequest, RawPage
 from mintql.institutions.sandbox_pages import parse_page
 from mintql.runtime import Runtime
-from mintql.services import extract as extraction
 from mintql.services import ingest as ingestion
 from mintql.services.pages import Work
+from mintql.services.refresh import refresh
 from mintql.services.row_plan import Slice
 from mintql.store import ingest as store
 from mintql.store.sync import Ingestion, RunKey
@@ -183,6 +183,6 @@ class Worker:
 
         async def one(keys: Sequence[RunKey]) -> None:
             async with slots:
-                await ingestion.ingest(self.place, await extraction.extract(self.place, keys), fetched=True)
+                await refresh(self.place, keys)
 
         await asyncio.gather(*(one(keys) for keys in batches))

@@ -24,7 +24,6 @@ from mintql.domain.ids import DeletionId, LinkVisitId, SyncRunId, UserId
 from mintql.gateways.queue import background_of, deserialize, serialize
 from mintql.gateways.redis_servers import arq_settings
 from mintql.nightly import archive_all, categorize_all, reconcile_night
-from mintql.observing import tracing
 from mintql.runtime import Runtime, open_runtime
 from mintql.services import (
     daily,
@@ -38,7 +37,6 @@ from mintql.services import (
     transfers,
     webhooks,
 )
-from mintql.services import extract as extraction
 from mintql.services import farewells as leaving
 from mintql.services import ingest as ingestion
 from mintql.services.deletion import Desk
@@ -48,6 +46,7 @@ from mintql.services.heap import settle_heap
 from mintql.services.notify import Notifier
 from mintql.services.outgoing_webhooks_sending import Sender
 from mintql.services.purging import PURGES
+from mintql.services.refresh import refresh
 from mintql.settings import Settings, load_settings
 from mintql.store import digests as digest_rows
 from mintql.store import farewells as farewell_rows
@@ -109,15 +108,7 @@ def _keys(runs: Sequence[Sequence[int]]) -> list[RunKey]:
 @guarded
 async def extract(context: Context, runs: Sequence[Sequence[int]]) -> None:
     """Fetch the raw pages of these runs ([person, run], ...) into the object store, and ingest them."""
-    await _refresh(_workplace(context), _keys(runs))
-
-
-async def _refresh(place: Workplace, keys: Sequence[RunKey]) -> None:
-    """Extract and ingest runs in one go: what was just fetched need not be carried to another worker and read back."""
-    ready = await extraction.extract(place, keys)
-    if ready:
-        with tracing.span("ingest", "internal"):
-            await ingestion.ingest(place, ready, fetched=True)
+    await refresh(_workplace(context), _keys(runs))
 
 
 @guarded
@@ -188,7 +179,7 @@ async def extract_daily(context: Context, *span: Any) -> None:
     """Open the runs of the day of a range of connections, fetch their raw pages, and ingest them."""
     async with _runtime(context).system() as conn:
         keys = await daily.open_runs(conn, utc_now(), daily.Range.of(span))
-    await _refresh(_workplace(context), keys)
+    await refresh(_workplace(context), keys)
 
 
 @guarded

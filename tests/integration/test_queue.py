@@ -10,8 +10,9 @@ from arq.worker import Worker
 
 from mintql import workers
 from mintql.gateways.queue import Job, background_of
-from mintql.jobs import extraction, worker_options
+from mintql.jobs import worker_options
 from mintql.runtime import Runtime
+from mintql.services import extract as extraction
 from mintql.settings import Settings
 from mintql.workers import work_until
 
@@ -27,7 +28,7 @@ class Extractions:
         self.begun: list[list[tuple[int, int]]] = []
         self.stalls = True
 
-    async def __call__(self, _place: Any, keys: Any) -> None:
+    async def __call__(self, _place: Any, keys: Any, _on_complete: Any) -> None:
         self.begun.append([tuple(key) for key in keys])
         while self.stalls and keys[0].user_id == STALLING:  # noqa: ASYNC110 - as a real one would ask again.
             await asyncio.sleep(0.01)

@@ -19,6 +19,7 @@ from mintql.services import sync
 from mintql.services.effects import Effects, Job
 from mintql.services.extract import Workplace, extract
 from mintql.services.ingest import ingest
+from mintql.services.refresh import refresh
 from mintql.services.replay import ReplayReport, replay
 from mintql.settings import DEVELOPMENT_SECRET_KEYS, parse_secret_keys
 from mintql.store.sync import RunKey
@@ -70,12 +71,12 @@ class Pipeline:
     async def run_job(self, name: str, runs: list[list[int]]) -> None:
         keys = [RunKey(UserId(user_id), SyncRunId(run_id)) for user_id, run_id in runs]
         place = self.place
-        if name == "extract":
-            keys = await extract(place, keys)
-        if name == "ingest" or self.carry:
-            await ingest(place, keys, fetched=name == "extract")
-        elif keys:
-            self.effects.jobs.append(Job("ingest", ([list(key) for key in keys],)))
+        if name == "ingest":
+            await ingest(place, keys)
+        elif self.carry:
+            await refresh(place, keys)
+        elif ready := await extract(place, keys):
+            self.effects.jobs.append(Job("ingest", ([list(key) for key in ready],)))
 
     async def person(self, **columns: Any) -> tuple[UserId, ConnectionId]:
         """A person with a sealed login at the scripted institution."""

@@ -91,11 +91,13 @@ class Workplace:
     fresh: FreshPages = field(default_factory=FreshPages)
 
 
-async def extract(place: Workplace, keys: Sequence[RunKey]) -> list[RunKey]:
+async def extract(
+    place: Workplace, keys: Sequence[RunKey], on_complete: Callable[[RunKey], None] | None = None
+) -> list[RunKey]:
     """Extract these runs, several at once; return those that are complete, for whoever called to ingest.
 
     May be called twice, and may die anywhere: what is not claimable is left alone, and what is not ingested then is
-    found by the sweeper.
+    found by the sweeper. `on_complete` is told of each run that is complete while others may still be fetched.
     """
     async with place.begin() as conn:
         runs = await store.claim_extraction(conn, keys, place.clock(), LEASE)
@@ -107,9 +109,12 @@ async def extract(place: Workplace, keys: Sequence[RunKey]) -> list[RunKey]:
     async def one(run: Extraction) -> bool:
         context.begin({**context.fields(), "run": run.key.run_id})
         try:
-            return await _extract_one(place, run, slots, finisher)
+            is_complete = await _extract_one(place, run, slots, finisher)
         finally:
             finisher.leave(run.key)
+        if is_complete and on_complete is not None:
+            on_complete(run.key)
+        return is_complete
 
     async with keep_leases(place, runs):
         complete = await asyncio.gather(*(one(run) for run in runs))

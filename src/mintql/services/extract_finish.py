@@ -1,8 +1,7 @@
 """Recording extractions whose pages are all stored: those that end at about the same time go in together.
 
 A transaction for each run of a job of a hundred is five ways to the database and a flush each; this is what a group
-commit does for a log. A run alone waits for nobody, nor does the last one of a job, and that is when the job goes on to
-ingest them all.
+commit does for a log. A run alone waits for nobody, nor does the last one of a job.
 """
 
 from __future__ import annotations

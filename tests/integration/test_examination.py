@@ -12,9 +12,10 @@ import pytest
 from integration.test_recurring import NOW, monthly, pay
 from mintql.services import examination, recurring_detection
 from mintql.services.effects import Effects
-from mintql.store import recurring_read
+from mintql.store import recurring, recurring_read
 from mintql.store.recurring_read import Wanted
-from support.factories import create_person
+from support.factories import create_account, create_connection, create_person, create_transaction
+from support.people import category
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ async def examine(conn, person, now=NOW) -> list[tuple[object, ...]]:
     await examination.mark(conn, [person.user_id], now)
     with conn.query_logger(seen.append):
         assert await examination.examine_due(begin, perform, lambda: now) == 1
-    return [item.args for item in seen if "AS seller_rows" in item.query]
+    return [item.args for item in seen if item.query in (recurring.SQL.history, recurring.SQL.history_of)]
 
 
 async def names(conn, person):
@@ -62,7 +63,7 @@ async def test_only_sellers_with_changes_are_read_after_the_first_look(conn, per
     assert asked[-1] == []
 
 
-async def test_series_that_wait_for_a_payment_and_money_in_are_looked_at_without_changes(conn, person):
+async def test_series_end_by_waiting_and_money_in_is_looked_at_without_changes(conn, person):
     await pay(conn, person, monthly(12, 14), -1_549)
     await pay(conn, person, monthly(20, 14), -999, merchant="Gym")
     await pay(conn, person, monthly(1, 14), 300_000, merchant="Employer", slug="paycheck")
@@ -73,7 +74,7 @@ async def test_series_that_wait_for_a_payment_and_money_in_are_looked_at_without
     later = datetime(2026, 12, 15, tzinfo=UTC)
     await conn.execute("UPDATE recurring_looks SET whole_at = $1", later)
     (asked,) = await examine(conn, person, later)
-    assert asked[-1] == ["employer", "netflix"]
+    assert asked[-1] == ["employer"], "what waits for a payment is known"
 
     later = datetime(2027, 3, 15, tzinfo=UTC)
     await conn.execute("UPDATE recurring_looks SET whole_at = $1", later)
@@ -91,6 +92,54 @@ async def test_all_sellers_are_read_again_after_a_week(conn, person):
     assert asked[-1] is not None
     (asked,) = await examine(conn, person, NOW + timedelta(days=8))
     assert asked[-1] is None
+
+
+async def test_a_seller_with_very_many_purchases_is_looked_through_once_a_week_until_something_recurs_there(
+    conn, person
+):
+    dice = random.Random(7)
+    days = sorted(
+        NOW.date() - timedelta(days=dice.randrange(700)) for _ in range(recurring_detection.BOUNDS.seldom_max)
+    )
+    await pay(conn, person, days, *[-dice.randrange(500, 30_000) for _ in days], merchant="Market")
+    await examine(conn, person)
+    assert await names(conn, person) == set()
+
+    await pay(conn, person, monthly(14, 9), -1_499, merchant="Market", slug="memberships")
+    (asked,) = await examine(conn, person, NOW + timedelta(days=1))
+    assert asked[-1] == ["market"]
+    assert await names(conn, person) == set()
+    (asked,) = await examine(conn, person, NOW + timedelta(days=8))
+    assert asked[-1] is None
+    (found,) = await recurring_read.shown(conn, person.user_id, Wanted())
+    assert found.series.occurrences == 9
+
+    await pay(conn, person, [date(2026, 12, 14)], -1_499, merchant="Market", slug="memberships")
+    later = datetime(2026, 12, 14, 10, tzinfo=UTC)
+    await conn.execute("UPDATE recurring_looks SET whole_at = $1", later)
+    (asked,) = await examine(conn, person, later)
+    assert asked[-1] == ["market"], "what recurs there is followed at once"
+    (found,) = await recurring_read.shown(conn, person.user_id, Wanted())
+    assert (found.series.occurrences, found.series.next_on) == (10, date(2027, 1, 14))
+
+
+async def test_what_waits_is_read_where_what_is_kept_of_it_does_not_tell_whether_it_ended(conn, person):
+    """Two accounts were charged on the last day, and one of them was not fetched for long."""
+    other = await create_account(conn, person.user_id, await create_connection(conn, person.user_id))
+    await pay(conn, person, monthly(12, 14), -1_549)
+    await create_transaction(
+        conn, person.user_id, other, posted_on=date(2026, 11, 12), amount_minor=-1_549, merchant="Netflix",
+        category_id=category("tv-and-streaming"),
+    )  # fmt: skip
+    await examine(conn, person)
+    later = datetime(2027, 3, 15, tzinfo=UTC)
+    await conn.execute("UPDATE recurring_looks SET whole_at = $1", later)
+    await conn.execute(
+        "UPDATE connections SET last_success_at = $1 WHERE connection_id = $2", later, person.connection_id
+    )
+    (asked,) = await examine(conn, person, later)
+    assert asked[-1] == ["netflix"]
+    assert await conn.fetchval("SELECT ended FROM recurring_series")
 
 
 async def test_more_changes_than_are_told_apart_are_a_look_at_all(conn, person, monkeypatch):

@@ -245,7 +245,39 @@ async def test_of_a_seller_with_many_rows_amounts_are_read_that_came_in_three_mo
     followed = recurring_store.Followed((), ())
     for only in (None, ["market"]):
         for rows_max, amounts in ((12, [1_000, 2_000, 3_000, 4_000]), (5, [1_000, 4_000])):
-            bounds = recurring_store.Bounds(rows_max=rows_max, whole_rows_max=100, sellers_max=10)
-            first = TODAY - timedelta(days=800)
-            (found,) = await recurring_store.history(conn, person.user_id, first, TODAY, (), followed, bounds, only)
+            bounds = recurring_store.Bounds(rows_max=rows_max, seldom_max=12, whole_rows_max=100, sellers_max=10)
+            days = TODAY - timedelta(days=800), TODAY
+            (found,) = await recurring_store.history(conn, person.user_id, days, (), followed, bounds, only)
             assert sorted({row.amount_minor for row in found.rows}) == amounts
+
+
+async def test_a_few_sellers_are_read_as_among_all_unless_they_have_many_rows_and_no_series(conn, person):
+    await pay(conn, person, monthly(12, 14), -1_549)
+    await pay(conn, person, [date(2026, 11, 13)], 1_549)
+    await pay(conn, person, monthly(3, 7), -500, merchant="Gym")
+    await pay(conn, person, monthly(3, 2), 500, merchant="Gym")
+    await pay(conn, person, monthly(3, 1), -500, merchant="Once")
+    await pay(conn, person, monthly(4, 20), *[-700 - number for number in range(20)], merchant="Market")
+    await pay(conn, person, [date(2023, 1, 2)] * 30, -900, merchant="Gym")
+    days, only = (TODAY - timedelta(days=800), TODAY), ["gym", "market", "netflix", "once"]
+
+    async def read(known, rows_max=25, seldom_max=25, whole_rows_max=100):
+        bounds = recurring_store.Bounds(rows_max, seldom_max, whole_rows_max, sellers_max=10)
+        followed = recurring_store.Followed(known, ())
+        of_few = await recurring_store.history_of(conn, person.user_id, days, (), followed, bounds, only)
+        return of_few, await recurring_store.history(conn, person.user_id, days, (), followed, bounds)
+
+    of_few, everything = await read(())
+    assert of_few == everything
+    assert [(one.merchant_key, one.outgoing, len(one.rows)) for one in of_few] == [
+        ("gym", False, 2), ("gym", True, 7), ("netflix", True, 14), ("market", True, 20),
+    ]  # fmt: skip
+    of_few, everything = await read((), seldom_max=14)
+    assert of_few == [one for one in everything if one.merchant_key == "gym"]
+    of_few, everything = await read(["market", "netflix"], seldom_max=14)
+    assert of_few == everything
+    of_few, everything = await read(["market", "netflix"], rows_max=13, seldom_max=14)
+    assert of_few == everything
+    assert {(one.merchant_key, len(one.rows)) for one in of_few} == {("gym", 2), ("gym", 7)}
+    of_few, everything = await read((), whole_rows_max=10)
+    assert of_few == everything

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mintql.domain import recurring_detection
+from mintql.domain import recurring_detection, recurring_fits
 from mintql.domain.ids import AccountId, CategoryId, TransactionId
 from mintql.domain.months import add_months, first_day
 from mintql.domain.recurring_amounts import amounts_of
-from mintql.domain.recurring_cycles import Cycle, Frequency, Weekend
-from mintql.domain.recurring_detection import Leaning, Occurrence, confidence, confidence_at_most, find_series
-from mintql.domain.recurring_fits import best_fit, members_at_most, paces_of
+from mintql.domain.recurring_cycles import PACES, Cycle, Frequency, Weekend
+from mintql.domain.recurring_detection import (
+    OCCURRENCES_MIN,
+    RARE,
+    Leaning,
+    Occurrence,
+    confidence,
+    confidence_at_most,
+    confidence_of_near,
+    find_series,
+)
+from mintql.domain.recurring_fits import (
+    ANCHORS_MAX,
+    MONTH_END_DAY,
+    best_fit,
+    fit,
+    members_at_most,
+    near_at_most,
+    paces_of,
+)
 
 FIRST = date(2024, 9, 1)
 DAYS = st.integers(0, 800).map(lambda days: FIRST + timedelta(days=days))
@@ -61,15 +79,54 @@ def occurrence(number, day, amount_minor):
     return Occurrence(TransactionId(number), day, amount_minor, AccountId(1), CategoryId(601))
 
 
-@given(CYCLES, st.lists(DAYS, max_size=20))
-def test_the_nearest_due_days_of_many_days_are_those_of_each(cycle, days):
-    assert cycle.nearest_of(days) == [cycle.nearest(day) for day in days]
+def laid_one_by_one(days, cycle):
+    """A cycle laid over days by what is nearest to each day: the numbers, members and how far off they are."""
+    near = {}
+    for place, day in enumerate(days):
+        number, off = cycle.nearest(day)
+        if abs(off) <= cycle.pace.tolerance_days:
+            near.setdefault(number, []).append((abs(off), place))
+    members = {number: min(found)[1] for number, found in near.items()}
+    extras = sum(len(found) - 1 for found in near.values())
+    return members, extras, sum(min(found)[0] for found in near.values())
+
+
+@given(CYCLES, st.lists(DAYS, max_size=30).map(sorted))
+def test_a_cycle_is_laid_over_many_days_as_over_each(cycle, days):
+    laid = fit(days, cycle)
+    members, extras, off_days = laid_one_by_one(days, cycle)
+    if len(members) < 2:
+        assert laid is None
+        return
+    assert dict(zip(laid.numbers, laid.members, strict=True)) == members
+    assert (len(laid.extras), laid.off_days) == (extras, off_days / len(members))
+    assert sorted([*laid.members, *laid.extras, *laid.strays]) == list(range(len(days)))
+
+
+@given(st.lists(DAYS, min_size=2, max_size=60).map(sorted))
+def test_of_all_pairs_of_days_twice_a_month_the_one_that_costs_least_is_laid(days):
+    pace = PACES[Frequency.SEMIMONTHLY]
+    found = [day for day, _ in Counter(day.day for day in days).most_common(2 * ANCHORS_MAX)]
+    if any(day >= MONTH_END_DAY for day in found):
+        found.append(31)
+    cycles = [
+        Cycle(Frequency.SEMIMONTHLY, first_day(days[0]), anchor_day=one, second_day=other)
+        for one in found
+        for other in found
+        if 12 <= other - one <= 18
+    ]
+    fits = [laid for cycle in cycles if (laid := fit(days, cycle)) is not None]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recurring_fits, "_off_weekends", lambda _, laid: laid)
+        laid = best_fit(days, pace)
+    assert laid == (min(fits, key=lambda one: one.cost) if fits else None)
 
 
 @given(sellers(), LEANINGS)
 def test_what_is_found_is_the_same_as_when_everything_is_tried(rows, leaning):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recurring_detection, "confidence_at_most", lambda *_: 10_000)
+        patch.setattr(recurring_detection, "near_at_most", lambda *_: None)
         everything = find_series(rows, leaning)
     assert find_series(rows, leaning) == everything
 
@@ -85,6 +142,14 @@ def test_nothing_is_surer_than_it_was_said_to_be_at_most(rows, share, leaning):
             assert len(laid.members) <= members
             most = confidence_at_most(pace, len(rows), members, share, leaning)
             assert confidence(laid, amounts, share, leaning) <= most
+            near = near_at_most(days, pace)
+            if near is None:
+                continue
+            assert len(laid.members) <= near[-1]
+            enough = len(laid.members) >= OCCURRENCES_MIN or leaning.bill or pace.frequency in RARE
+            if enough:
+                sure = confidence_of_near(pace, len(rows), near, min(near[-1], members), share, leaning)
+                assert confidence(laid, amounts, share, leaning) <= sure
 
 
 def test_of_very_many_amounts_those_that_came_three_times_are_not_looked_at(monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -16,6 +16,9 @@ MONTHS_PER_YEAR = 12
 DAYS_PER_YEAR = 365.2425
 MONTH_DAYS_MAX = 31
 HALF_MONTH_DAYS = 15
+DAYS_PER_WEEK = 7
+_BEFORE_WEEKENDS, _AFTER_WEEKENDS = (-2, 0, 0, 0, 0, 0, -1), (1, 0, 0, 0, 0, 0, 2)
+"""How many days a due day moves off a weekend, by its ordinal modulo 7: that of a Sunday is 0."""
 LAST_WEEK_DAY = 28
 """Twice a month from here on means the 15th and the last day."""
 
@@ -124,25 +127,30 @@ class Cycle:
         off, number = min(offs, key=lambda found: abs(found[0]))
         return number, off
 
-    def nearest_of(self, days: Iterable[date]) -> list[tuple[int, int]]:
-        """Return `nearest` for each of some days: each due day is worked out once, which is what costs."""
-        if self.step_days and self.weekend is Weekend.STAYS:
-            step, anchor = self.step_days, self.anchor_on.toordinal()
-            # A day halfway between two is taken for the first of them.
-            passed = [divmod(day.toordinal() - anchor, step) for day in days]
-            return [(number, over) if 2 * over <= step else (number + 1, over - step) for number, over in passed]
-        due: dict[int, int] = {}
-        found = []
-        for day in days:
-            guess, at, best = self._guess(day), day.toordinal(), None
-            for number in (guess - 1, guess, guess + 1):
-                if number not in due:
-                    due[number] = self.due_on(number).toordinal()
-                off = at - due[number]
-                if best is None or abs(off) < abs(best[1]):
-                    best = number, off
-            found.append(best or (guess, 0))
-        return found
+    def dues(self, first: date, last: date) -> tuple[int, Sequence[int]]:
+        """Return the due days that any day from one to another can be nearest to, as ordinals, and the first's number.
+
+        One by one, by `due_on`, they would take most of the time that laying a cycle over days takes.
+        """
+        start, end = self._guess(first) - 1, self._guess(last) + 2
+        if self.step_days:
+            anchor = self.anchor_on.toordinal()
+            nominal: Sequence[int] = range(
+                anchor + self.step_days * start, anchor + self.step_days * end, self.step_days
+            )
+        else:
+            origin = MONTHS_PER_YEAR * self.anchor_on.year + self.anchor_on.month - 1
+            if self.second_day:
+                days = self.anchor_day, self.second_day
+                nominal = [_ordinal_of(origin + number // 2, days[number % 2]) for number in range(start, end)]
+            else:
+                step = self.pace.step_months
+                months = range(origin + step * start, origin + step * end, step)
+                nominal = [_ordinal_of(month, self.anchor_day) for month in months]
+        if self.weekend is Weekend.STAYS:
+            return start, nominal
+        moves = _BEFORE_WEEKENDS if self.weekend is Weekend.BEFORE else _AFTER_WEEKENDS
+        return start, [due + moves[due % DAYS_PER_WEEK] for due in nominal]
 
     def _guess(self, day: date) -> int:
         if self.step_days:
@@ -169,6 +177,11 @@ def _day_of(month: int, day: int) -> date:
     """Return a day of a month, counted from the year 0; its last one where it is shorter. Most are asked for again."""
     year, place = divmod(month, MONTHS_PER_YEAR)
     return date(year, place + 1, min(day, monthrange(year, place + 1)[1]))
+
+
+@lru_cache(4_096)
+def _ordinal_of(month: int, day: int) -> int:
+    return _day_of(month, day).toordinal()
 
 
 def cycle_from(frequency: Frequency, day: date) -> Cycle:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from mintql.domain.ids import AccountId, CategoryId, TransactionId
 from mintql.domain.recurring_amounts import Amounts, AmountsKind, amounts_of
 from mintql.domain.recurring_cycles import Cycle, Frequency, Pace
-from mintql.domain.recurring_fits import Fit, best_fit, members_at_most, paces_of
+from mintql.domain.recurring_fits import Fit, best_fit, members_at_most, near_at_most, paces_of
 
 SERIES_PER_SELLER_MAX = 6
 SUGGESTED_FROM = 50
@@ -28,6 +28,8 @@ STEP_MOST = 1.6
 """A price that steps by more than this is taken for another series."""
 OCCURRENCES_MIN = 3
 OCCURRENCES_MIN_RARE = 2
+NEAR_STEPS = 16
+"""How sure many days can be is worked out for so many numbers of them."""
 RANDOM_BITS = 1.2
 """So much closer than chance, in powers of two, do the best of random days come to a cycle that is laid over them."""
 AMOUNTS_BEST = 1.5
@@ -112,12 +114,49 @@ class _Try:
         """What the score comes to at most."""
         return _score(self.confidence, self.members)
 
+    def looked_at(self, seller_rows: int, leaning: Leaning) -> _Try:
+        """Return it with what its days tell: how near to due days they can be at most."""
+        near = near_at_most([row.day for row in self.part], self.pace)
+        if near is None:
+            return self
+        members, share = min(self.members, near[-1]), len(self.part) / seller_rows
+        sure = confidence_of_near(self.pace, len(self.part), near, members, share, leaning)
+        return replace(self, members=members, confidence=min(self.confidence, sure))
+
+
+@dataclass(slots=True)
+class _Best:
+    """The best series so far of those that were laid, by score, the first one of several."""
+
+    seller_rows: int
+    leaning: Leaning
+    found: Found | None = None
+    score: float = -math.inf
+    place: int = 0
+
+    @property
+    def sure(self) -> Found | None:
+        """It, where it is sure enough."""
+        return None if self.found is None or self.found.confidence < SUGGESTED_FROM else self.found
+
+    def lay(self, one: _Try) -> None:
+        """Lay cycles over days, unless that cannot come to more than the best."""
+        if self.score > one.score:
+            return
+        laid = best_fit([row.day for row in one.part], one.pace)
+        series = None if laid is None else _series(one.part, laid, self.seller_rows, self.leaning)
+        if series is None:
+            return
+        score = _score(series.confidence, len(series.members))
+        if (score, -one.place) > (self.score, -self.place):
+            self.found, self.score, self.place = series, score, one.place
+
 
 def _best(rows: list[Occurrence], seller_rows: int, leaning: Leaning) -> Found | None:
     """Return the series of the highest score, the first one of several; None where that is not sure enough.
 
     To lay cycles over days is what costs. So what can be sure is tried first, and of that what can score most; what
-    cannot score more than the best is not tried at all.
+    cannot score more than the best is not tried at all, and what cannot be sure only where something is.
     """
     tries: list[_Try] = []
     for part in _parts(rows):
@@ -126,20 +165,20 @@ def _best(rows: list[Occurrence], seller_rows: int, leaning: Leaning) -> Found |
             members = members_at_most(days, pace)
             sure = confidence_at_most(pace, len(part), members, len(part) / seller_rows, leaning)
             tries.append(_Try(len(tries), part, pace, members, sure))
-    best: tuple[float, int, Found] | None = None
-    for one in sorted(tries, key=lambda one: (one.confidence < SUGGESTED_FROM, -one.score)):
-        if one.confidence < SUGGESTED_FROM and (best is None or best[2].confidence < SUGGESTED_FROM):
-            return None
-        if best is not None and best[0] > one.score:
-            continue
-        laid = best_fit([row.day for row in one.part], one.pace)
-        series = None if laid is None else _series(one.part, laid, seller_rows, leaning)
-        if series is None:
-            continue
-        score = _score(series.confidence, len(series.members))
-        if best is None or (score, -one.place) > (best[0], -best[1]):
-            best = score, one.place, series
-    return None if best is None or best[2].confidence < SUGGESTED_FROM else best[2]
+    best = _Best(seller_rows, leaning)
+    unsure: list[_Try] = []
+    for one in sorted(tries, key=lambda one: -one.score):
+        known = one
+        if one.confidence >= SUGGESTED_FROM and one.score >= best.score:
+            known = one.looked_at(seller_rows, leaning)
+        if known.confidence < SUGGESTED_FROM:
+            unsure.append(known)
+        else:
+            best.lay(known)
+    if best.sure is not None:
+        for one in unsure:
+            best.lay(one)
+    return best.sure
 
 
 def _score(confidence: int, members: int) -> float:
@@ -211,6 +250,26 @@ def confidence(laid: Fit, amounts: Amounts, share: float, leaning: Leaning) -> i
 def confidence_at_most(pace: Pace, rows: int, members: int, share: float, leaning: Leaning) -> int:
     """Return what `confidence` comes to where so many of the rows are on their days and nothing else is wrong."""
     return _percent(_odds(pace, members, 0, share, leaning) + _loose_odds(rows - members, rows) + AMOUNTS_BEST)
+
+
+def confidence_of_near(pace: Pace, rows: int, near: Sequence[int], members: int, share: float, leaning: Leaning) -> int:
+    """Return what `confidence` comes to at most where so many of the rows are none, one, two days from their due days.
+
+    `near` counts them up, and `members` of them stand for a due day each at most.
+    """
+    step = max(1, rows // NEAR_STEPS)
+    most, count, off_days = -math.inf, 0, 0
+    for distance, until in enumerate(near):
+        while count < min(until, members):
+            more = min(step, until - count, members - count)
+            # Of so many and one to so many and more, all that are nearest: these are off by least.
+            off_least = (off_days + distance) / (count + 1)
+            if count + more >= OCCURRENCES_MIN or leaning.bill or pace.frequency in RARE:
+                odds = _odds(pace, count + more, off_least, share, leaning) + _loose_odds(rows - count - more, rows)
+                most = max(most, odds)
+            off_days += distance * more
+            count += more
+    return _percent(most + AMOUNTS_BEST) if most > -math.inf else 0
 
 
 def _loose_odds(loose: int, rows: int) -> float:

@@ -7,10 +7,11 @@ are not changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from mintql.domain.ids import AccountId, RecurringId, TransactionId
 from mintql.domain.money import exponent
@@ -119,6 +120,13 @@ class Seller:
         return self.merchant_key, self.currency, self.outgoing
 
 
+class AccountDay(NamedTuple):
+    """On which account and day a transaction was."""
+
+    account_id: AccountId
+    day: date
+
+
 @dataclass(slots=True)
 class Settled:
     """What is to be written: series that are new or changed, and ids of those that are gone.
@@ -135,7 +143,7 @@ def settle(
     stored: Sequence[Series],
     sellers: Sequence[Seller],
     known: Mapping[AccountId, date],
-    there: frozenset[TransactionId],
+    there: Collection[TransactionId],
     since: date,
 ) -> Settled:
     """Let stored series follow a person's transactions.
@@ -177,10 +185,10 @@ def settle(
     return settled
 
 
-def _note(settled: Settled, before: Series, after: Series | None, there: frozenset[TransactionId]) -> None:
+def _note(settled: Settled, before: Series, after: Series | None, there: Collection[TransactionId]) -> None:
     if after is not None:
         (settled.same if after == before else settled.written).append(after)
-    elif not there & set(before.transaction_ids):
+    elif not any(one in there for one in before.transaction_ids):
         settled.gone.append(_id(before))
 
 
@@ -244,7 +252,7 @@ def series_of(seller: Seller, found: Found, known: Mapping[AccountId, date]) -> 
         first_on=found.members[0].day,
         last_on=found.last.day,
         next_on=found.next_on,
-        ended=_ended(found.cycle, found.last, known),
+        ended=_ended(found.cycle, found.last.day, found.last.account_id, known),
         amounts_kind=found.amounts.kind,
         mean_minor=found.amounts.mean_minor,
         last_minor=found.amounts.last_minor,
@@ -280,7 +288,7 @@ def follow(
         first_on=members[0].day,
         last_on=members[-1].day,
         next_on=series.cycle.next_after(members[-1].day),
-        ended=_ended(series.cycle, members[-1], known),
+        ended=_ended(series.cycle, members[-1].day, members[-1].account_id, known),
         amounts_kind=amounts.kind,
         mean_minor=amounts.mean_minor,
         last_minor=amounts.last_minor,
@@ -309,6 +317,20 @@ def _newest(members: Sequence[Occurrence], extras: Sequence[Occurrence]) -> tupl
     return tuple(row.transaction_id for row in ordered[:TRANSACTIONS_MAX])
 
 
-def _ended(cycle: Cycle, last: Occurrence, known: Mapping[AccountId, date]) -> bool:
-    until = known.get(last.account_id, last.day)
-    return cycle.next_after(last.day) + timedelta(days=cycle.pace.grace_days) < until
+def waited(series: Series, there: Mapping[TransactionId, AccountDay], known: Mapping[AccountId, date]) -> Series | None:
+    """Return a series whose transactions are what they were, as it is now that its accounts are known until these days.
+
+    None where that does not follow from what is kept: transactions of several accounts came on its last day, or none is
+    left of it.
+    """
+    accounts = {
+        there[one].account_id for one in series.transaction_ids if one in there and there[one].day == series.last_on
+    }
+    if len(accounts) != 1:
+        return None
+    return replace(series, ended=_ended(series.cycle, series.last_on, accounts.pop(), known))
+
+
+def _ended(cycle: Cycle, last_on: date, account_id: AccountId, known: Mapping[AccountId, date]) -> bool:
+    until = known.get(account_id, last_on)
+    return cycle.next_after(last_on) + timedelta(days=cycle.pace.grace_days) < until

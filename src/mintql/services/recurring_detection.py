@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from mintql.domain.categories import CategoryTree
-from mintql.domain.ids import AccountId, ChangeSeq, UserId
+from mintql.domain.ids import AccountId, ChangeSeq, TransactionId, UserId
 from mintql.domain.months import local_date
 from mintql.domain.recurring_categories import leaning, left_out
-from mintql.domain.recurring_series import Seller, Series, Settled, settle
+from mintql.domain.recurring_series import AccountDay, Seller, Series, Settled, settle, waited
 from mintql.services.effects import Effects
 from mintql.services.paychecks import note_income
 from mintql.services.personal_categories import tree_of
@@ -26,9 +26,9 @@ HISTORY_DAYS = 800
 """What is looked through: 26 months, so that a yearly charge is seen three times at best and twice mostly."""
 AHEAD_DAYS = 31
 """Rows that an institution books ahead belong to what is known."""
-BOUNDS = store.Bounds(rows_max=125, whole_rows_max=5_000, sellers_max=2_000)
-"""A weekly charge comes 114 times in these days. So many rows in all are a second or two of work; of sellers beyond
-them, and of those with more rows, only amounts that repeat are read."""
+BOUNDS = store.Bounds(rows_max=125, seldom_max=52, whole_rows_max=5_000, sellers_max=2_000)
+"""A weekly charge comes 114 times in these days, one that comes twice a month 52 times. So many rows in all are a
+second or two of work; of sellers beyond them, and of those with more rows, only amounts that repeat are read."""
 CHANGES_MAX = 5_000
 """Of more changed transactions, all sellers are looked at and not those of the changed ones."""
 SERIES_MAX = 500
@@ -70,11 +70,16 @@ async def look(
     since = today - timedelta(days=HISTORY_DAYS)
     tree = await tree_of(conn, user_id)
     stored = await store.stored(conn, user_id)
-    before = stored if only is None else _may_change(stored, only, today)
-    sellers = await _looked_at(conn, user_id, before, tree, today, only, ahead)
     known = await known_until(conn, user_id, user.time_zone, today)
-    there = await store.there(conn, user_id, {one for series in before for one in series.transaction_ids})
+    before, waiting = (stored, []) if only is None else _may_change(stored, only, today)
+    keys = {series.merchant_key for series in (*before, *waiting)}
+    at_stake = {one for series in stored if series.merchant_key in keys for one in series.transaction_ids}
+    there = await store.there(conn, user_id, at_stake)
+    waited_for, unknown = _waited(waiting, there, known)
+    before = [*before, *(series for series in stored if series.merchant_key in unknown)]
+    sellers = await _looked_at(conn, user_id, before, tree, today, only, ahead)
     settled = settle(before, sellers, known, there, since)
+    settled.written += waited_for
     fresh = await _write(conn, user_id, settled, len(stored), now)
     effects = Effects(changed={user_id} if settled.written or settled.gone else set())
     seq = await changes.latest_seq(conn, user_id)
@@ -87,17 +92,25 @@ async def look(
     return effects
 
 
-def _may_change(stored: Sequence[Series], only: Collection[str], today: date) -> list[Series]:
-    """Return the series that may be others than they were written, when transactions of the sellers `only` changed.
+def _may_change(stored: Sequence[Series], only: Collection[str], today: date) -> tuple[list[Series], list[Series]]:
+    """Return which series to look for when the sellers `only` have changes, and which others wait for a payment.
 
-    Of others, those that wait for a payment may have ended. Money in is looked at in any case: what it came to in a
-    year is the person's income, and is not written.
+    Money in is looked at in any case: what it came to in a year is the person's income, and is not written.
     """
-    keys = {
-        *only,
-        *(one.merchant_key for one in stored if not one.outgoing or (not one.ended and one.next_on <= today)),
-    }
-    return [one for one in stored if one.merchant_key in keys]
+    keys = {*only, *(one.merchant_key for one in stored if not one.outgoing)}
+    read = [one for one in stored if one.merchant_key in keys]
+    waiting = [one for one in stored if one.merchant_key not in keys and not one.ended and one.next_on <= today]
+    return read, waiting
+
+
+def _waited(
+    waiting: Sequence[Series], there: Mapping[TransactionId, AccountDay], known: Mapping[AccountId, date]
+) -> tuple[list[Series], set[str]]:
+    """Return the series that have ended by waiting, and keys of sellers that have to be read to tell."""
+    after = [(series, waited(series, there, known)) for series in waiting]
+    unknown = {series.merchant_key for series, now_is in after if now_is is None}
+    ended = [now_is for series, now_is in after if now_is is not None and now_is.ended]
+    return [series for series in ended if series.merchant_key not in unknown], unknown
 
 
 async def _looked_at(
@@ -111,7 +124,8 @@ async def _looked_at(
 ) -> list[Seller]:
     """Return the sellers to look at: those with changes and those of series, or all, most of them read ahead."""
     if only is not None:
-        return await _sellers(conn, user_id, before, tree, today, {*only, *(one.merchant_key for one in before)})
+        keys = {*only, *(one.merchant_key for one in before)}
+        return await _sellers(conn, user_id, before, tree, today, keys, seldom=True)
     changed = None if ahead is None else await changed_sellers(conn, user_id, ahead.seq, CHANGES_MAX)
     if ahead is None or changed is None:
         return await _sellers(conn, user_id, before, tree, today)
@@ -126,12 +140,18 @@ async def _sellers(
     tree: CategoryTree,
     today: date,
     only: Collection[str] | None = None,
+    *,
+    seldom: bool = False,
 ) -> list[Seller]:
-    first, last = today - timedelta(days=HISTORY_DAYS), today + timedelta(days=AHEAD_DAYS)
+    """Return the sellers, or those of `only`, with series or few enough transactions where `seldom`."""
+    days = today - timedelta(days=HISTORY_DAYS), today + timedelta(days=AHEAD_DAYS)
     followed = store.Followed(
         {series.merchant_key for series in before}, {series.merchant_key for series in before if series.is_marked}
     )
-    found = await store.history(conn, user_id, first, last, left_out(tree), followed, BOUNDS, only)
+    if seldom and only is not None:
+        found = await store.history_of(conn, user_id, days, left_out(tree), followed, BOUNDS, only)
+    else:
+        found = await store.history(conn, user_id, days, left_out(tree), followed, BOUNDS, only)
     return [Seller(*item, leaning=leaning(tree, (row.category_id for row in item.rows))) for item in found]
 
 

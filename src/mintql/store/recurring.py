@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -13,7 +14,7 @@ from mintql.domain.ids import AccountId, CategoryId, ChangeSeq, RecurringId, Tra
 from mintql.domain.recurring_amounts import AmountsKind
 from mintql.domain.recurring_cycles import Cycle, Frequency, Weekend
 from mintql.domain.recurring_detection import Occurrence
-from mintql.domain.recurring_series import Series, SeriesState
+from mintql.domain.recurring_series import AccountDay, Series, SeriesState
 from mintql.store.queries import Conn, load
 
 SQL = load("recurring")
@@ -54,10 +55,12 @@ class LastLook(NamedTuple):
 class Bounds:
     """How much of a history is read: `rows_max` of a seller or of one of its amounts, `sellers_max` sellers.
 
-    `whole_rows_max` rows in all of sellers that are read whole.
+    `whole_rows_max` rows in all of sellers that are read whole. Between looks at everything, sellers without series who
+    have more than `seldom_max` rows are left alone.
     """
 
     rows_max: int
+    seldom_max: int
     whole_rows_max: int
     sellers_max: int
 
@@ -65,19 +68,17 @@ class Bounds:
 async def history(
     conn: Conn,
     user_id: UserId,
-    first: date,
-    last: date,
+    days: tuple[date, date],
     left_out: Collection[CategoryId],
     followed: Followed,
     bounds: Bounds,
     only: Collection[str] | None = None,
 ) -> list[SellerRows]:
-    """Return a person's transactions by seller, of the sellers `only` where they are given; see the query."""
+    """Return a person's transactions from one day to another by seller; see the query."""
     rows = await conn.fetch(
         SQL.history,
         user_id,
-        first,
-        last,
+        *days,
         sorted(left_out),
         bounds.rows_max,
         sorted(followed.whole),
@@ -87,6 +88,38 @@ async def history(
         None if only is None else sorted(only),
     )
     return [SellerRows(row["merchant_key"], row["currency"], row["outgoing"], _occurrences(row)) for row in rows]
+
+
+async def history_of(
+    conn: Conn,
+    user_id: UserId,
+    days: tuple[date, date],
+    left_out: Collection[CategoryId],
+    followed: Followed,
+    bounds: Bounds,
+    only: Collection[str],
+) -> list[SellerRows]:
+    """Return what `history` does of the sellers `only`, but nothing of those who have many rows and no series."""
+    keys = sorted(only)
+    most = [2 * bounds.rows_max if key in followed.known else bounds.seldom_max for key in keys]
+    # One more tells whether that is all.
+    rows = await conn.fetch(SQL.history_of, user_id, *days, sorted(left_out), [limit + 1 for limit in most], keys)
+    counts = Counter[str]()
+    for row in rows:
+        counts[row["merchant_key"]] += len(row["days"])
+    too_many = {key for key, limit in zip(keys, most, strict=True) if counts[key] > limit}
+    too_many |= {row["merchant_key"] for row in rows if len(row["days"]) > bounds.rows_max}
+    found = [
+        SellerRows(row["merchant_key"], row["currency"], row["outgoing"], _occurrences(row))
+        for row in rows
+        if row["merchant_key"] not in too_many and (len(row["days"]) > 1 or row["merchant_key"] in followed.whole)
+    ]
+    if sum(len(seller.rows) for seller in found) > bounds.whole_rows_max:
+        return await history(conn, user_id, days, left_out, followed, bounds, only)
+    found.sort(key=lambda seller: (len(seller.rows), seller.merchant_key))
+    if large := too_many & {*followed.known}:
+        found += await history(conn, user_id, days, left_out, followed, bounds, large)
+    return found[: bounds.sellers_max]
 
 
 async def of_seller(
@@ -192,9 +225,12 @@ def _columns(series: Series) -> tuple[object, ...]:
     )
 
 
-async def there(conn: Conn, user_id: UserId, ids: Iterable[TransactionId]) -> frozenset[TransactionId]:
-    """Return which of these transactions still count."""
-    return frozenset(TransactionId(row["transaction_id"]) for row in await conn.fetch(SQL.there, user_id, list(ids)))
+async def there(conn: Conn, user_id: UserId, ids: Iterable[TransactionId]) -> dict[TransactionId, AccountDay]:
+    """Return which of these transactions still count, with their accounts and days."""
+    return {
+        TransactionId(row["transaction_id"]): AccountDay(AccountId(row["account_id"]), row["posted_on"])
+        for row in await conn.fetch(SQL.there, user_id, list(ids))
+    }
 
 
 async def insert(conn: Conn, user_id: UserId, series: Series, now: datetime) -> RecurringId:

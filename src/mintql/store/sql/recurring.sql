@@ -58,6 +58,29 @@ GROUP BY merchant_key, currency, outgoing
 ORDER BY count(*), merchant_key
 LIMIT $7
 
+-- name: history_of
+-- A person's transactions of $2 to $3 with the sellers $6, by their index, as `history` has them, but of each seller no more
+-- than so many ($5), whichever; $4: categories left out.
+SELECT asked.key AS merchant_key, of_seller.* FROM unnest($5::int[], $6::text[]) AS asked (most, key) CROSS JOIN LATERAL (
+    SELECT currency, outgoing,
+        array_agg(transaction_id ORDER BY posted_on, transaction_id) AS transaction_ids,
+        array_agg(posted_on ORDER BY posted_on, transaction_id) AS days,
+        array_agg(amount_minor ORDER BY posted_on, transaction_id) AS amounts_minor,
+        array_agg(account_id ORDER BY posted_on, transaction_id) AS account_ids,
+        array_agg(category_id ORDER BY posted_on, transaction_id) AS category_ids,
+        array_agg(pending ORDER BY posted_on, transaction_id) AS pending
+    FROM (
+        SELECT currency, amount_minor < 0 AS outgoing, abs(amount_minor) AS amount_minor, posted_on, transaction_id,
+            account_id, category_id, pending
+        FROM transactions
+        WHERE user_id = $1 AND merchant_key = asked.key AND successor_id IS NULL AND removed_at IS NULL
+          AND posted_on BETWEEN $2 AND $3 AND amount_minor <> 0 AND merchant_key <> ''
+          AND category_id <> ALL ($4::int[])
+        LIMIT asked.most
+    ) AS read
+    GROUP BY currency, outgoing
+) AS of_seller
+
 -- name: accounts_known
 -- Until when each account of a person is known; null where nothing more comes, because it was disconnected.
 SELECT account.account_id, CASE WHEN connection.status <> 'disconnected' THEN connection.last_success_at END AS known_at
@@ -73,8 +96,8 @@ SELECT recurring_id, merchant_key, currency, outgoing, state, transaction_ids, f
 FROM recurring_series WHERE user_id = $1 ORDER BY recurring_id
 
 -- name: there
--- Which of these transactions of a person still count.
-SELECT transaction_id FROM transactions
+-- Which of these transactions of a person still count, with their accounts and days.
+SELECT transaction_id, account_id, posted_on FROM transactions
 WHERE user_id = $1 AND transaction_id = ANY ($2::bigint[]) AND successor_id IS NULL AND removed_at IS NULL
 
 -- name: insert

@@ -37,10 +37,22 @@ async def redis(redis_url):
 
 
 @pytest.fixture
-async def cache(redis):
-    opened = Cache(redis, 60)
-    yield opened
-    await opened.close()
+async def open_cache(redis):
+    """What opens caches that are closed at the end, before their clients."""
+    opened = []
+
+    def open_one(*how):
+        opened.append(Cache(*how))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        await one.close()
+
+
+@pytest.fixture
+async def cache(redis, open_cache):
+    return open_cache(redis, 60)
 
 
 @pytest.fixture
@@ -85,9 +97,9 @@ async def test_a_version_that_was_lost_does_not_come_back(cache, redis):
     assert await cache.version(ADA) != version
 
 
-async def test_two_readers_at_once_agree_on_a_version(redis_url):
+async def test_two_readers_at_once_agree_on_a_version(redis_url, open_cache):
     clients = [redis_at(redis_url) for _ in range(8)]
-    caches = [Cache(client, 60) for client in clients]
+    caches = [open_cache(client, 60) for client in clients]
     versions = await asyncio.gather(*(cache.version(ADA) for cache in caches))
     assert len(set(versions)) == 1
     for client in clients:
@@ -107,8 +119,8 @@ async def test_an_answer_that_is_too_large_is_not_kept(cache):
     assert await cache.get(ADA, version, "digest") is None
 
 
-async def test_a_life_of_nothing_keeps_no_answers_and_versions_all_the_same(redis):
-    cache = Cache(redis, 0)
+async def test_a_life_of_nothing_keeps_no_answers_and_versions_all_the_same(redis, open_cache):
+    cache = open_cache(redis, 0)
     version = (await cache.find(ADA, "digest")).version
     await cache.put(ADA, version, "digest", b"answer")
     assert await cache.find(ADA, "digest") == Found(version, None)
@@ -117,8 +129,8 @@ async def test_a_life_of_nothing_keeps_no_answers_and_versions_all_the_same(redi
     assert await redis.keys() == [b"version:1"]
 
 
-async def test_a_redis_that_never_answers_is_waited_for_once_and_not_by_each_reader(silent_url):
-    cache = Cache(redis_at(silent_url), 60)
+async def test_a_redis_that_never_answers_is_waited_for_once_and_not_by_each_reader(silent_url, open_cache):
+    cache = open_cache(redis_at(silent_url), 60)
     begun = time.monotonic()
     for _ in range(50):
         assert await cache.version(ADA) is None
@@ -126,10 +138,12 @@ async def test_a_redis_that_never_answers_is_waited_for_once_and_not_by_each_rea
     await cache.close()
 
 
-async def test_after_a_failed_bump_the_person_is_served_uncached_until_it_succeeds(redis_url, silent_url, monkeypatch):
+async def test_after_a_failed_bump_the_person_is_served_uncached_until_it_succeeds(
+    redis_url, silent_url, monkeypatch, open_cache
+):
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.05)
     away, back = redis_at(silent_url), redis_at(redis_url)
-    cache = Cache(back, 60)
+    cache = open_cache(back, 60)
     version = await cache.version(ADA)
     await cache.put(ADA, version, "digest", b"soon stale")
     other = await cache.version(BOB)
@@ -146,10 +160,10 @@ async def test_after_a_failed_bump_the_person_is_served_uncached_until_it_succee
     await back.aclose()
 
 
-async def test_a_bump_whose_caller_is_cancelled_is_made_all_the_same(redis_url, silent_url, monkeypatch):
+async def test_a_bump_whose_caller_is_cancelled_is_made_all_the_same(redis_url, silent_url, monkeypatch, open_cache):
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.05)
     away, back = redis_at(silent_url), redis_at(redis_url)
-    cache = Cache(back, 60)
+    cache = open_cache(back, 60)
     version = await cache.version(ADA)
     cache._redis = away
     bump = asyncio.create_task(cache.bump({ADA}))
@@ -165,18 +179,18 @@ async def test_a_bump_whose_caller_is_cancelled_is_made_all_the_same(redis_url, 
     await back.aclose()
 
 
-async def test_failed_bumps_are_forgotten_once_nothing_stale_can_be_left(silent_url, monkeypatch):
+async def test_failed_bumps_are_forgotten_once_nothing_stale_can_be_left(silent_url, monkeypatch, open_cache):
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(module, "BUMP_MEMORY_MARGIN_SECONDS", -1)
-    cache = Cache(redis_at(silent_url), 1)
+    cache = open_cache(redis_at(silent_url), 1)
     await cache.bump(UserId(number) for number in range(1000))
     await eventually(lambda: not cache._unbumped)
     await cache.close()
 
 
-async def test_two_processes_find_each_others_answers_and_each_sees_the_others_bump(redis_url):
+async def test_two_processes_find_each_others_answers_and_each_sees_the_others_bump(redis_url, open_cache):
     clients = [redis_at(redis_url) for _ in range(2)]
-    one, other = (Cache(client, 60) for client in clients)
+    one, other = (open_cache(client, 60) for client in clients)
     version = (await one.find(ADA, "digest")).version
     await one.put(ADA, version, "digest", b"answer")
     assert await other.find(ADA, "digest") == Found(version, b"answer")
@@ -190,12 +204,12 @@ async def test_two_processes_find_each_others_answers_and_each_sees_the_others_b
         await client.aclose()
 
 
-async def test_what_is_asked_for_at_once_is_one_command_and_each_gets_its_own(cache, redis):
+async def test_what_is_asked_for_at_once_is_one_command_and_each_gets_its_own(cache, redis, open_cache):
     for number in range(1, 4):
         user_id = UserId(number)
         await cache.put(user_id, await cache.version(user_id), "digest", b"answer of %d" % number)
     before = (await redis.info("commandstats"))["cmdstat_mget"]["calls"]
-    other = Cache(redis, 60)
+    other = open_cache(redis, 60)
     found = await asyncio.gather(*(other.find(UserId(number), "digest") for number in range(1, 4)))
     assert [answer.body for answer in found] == [b"answer of 1", b"answer of 2", b"answer of 3"]
     assert (await redis.info("commandstats"))["cmdstat_mget"]["calls"] == before + 1
@@ -223,7 +237,7 @@ async def test_an_answer_goes_to_redis_when_the_same_is_asked_for_again(cache, r
     assert await cache.get(ADA, renewed, "digest") == b"second"
 
 
-async def test_a_version_is_placed_after_what_was_asked_and_only_while_it_holds(redis):
+async def test_a_version_is_placed_after_what_was_asked_and_only_while_it_holds(redis, open_cache):
     """A bump that comes between the asking and the placing lets the position go: it may be too old by then."""
     asked, answered = asyncio.Event(), asyncio.Event()
 
@@ -233,12 +247,12 @@ async def test_a_version_is_placed_after_what_was_asked_and_only_while_it_holds(
         return Position(1, 0x16)
 
     placing = Placing(redis, ask)
-    cache = Cache(redis, 60, placing)
+    cache = open_cache(redis, 60, placing)
     first = await cache.find(ADA, "digest")
     assert first.position is None
     await asked.wait()
     await cache.bump({ADA})
-    plain = Cache(redis, 60)  # Of a process that knows of no replicas.
+    plain = open_cache(redis, 60)  # Of a process that knows of no replicas.
     second = await plain.find(ADA, "digest")
     answered.set()
     await placing.finish()
@@ -253,12 +267,12 @@ async def test_a_version_is_placed_after_what_was_asked_and_only_while_it_holds(
     await plain.close()
 
 
-async def test_an_answer_is_kept_under_its_version_before_and_after_that_is_placed(redis):
+async def test_an_answer_is_kept_under_its_version_before_and_after_that_is_placed(redis, open_cache):
     async def ask():
         return Position(2, 0xABC0)
 
     placing = Placing(redis, ask)
-    cache, other = Cache(redis, 60, placing), Cache(redis, 60, placing)
+    cache, other = open_cache(redis, 60, placing), open_cache(redis, 60, placing)
     version = (await cache.find(ADA, "digest")).version
     await cache.put(ADA, version, "digest", b"answer")
     await placing.finish()
@@ -268,13 +282,20 @@ async def test_an_answer_is_kept_under_its_version_before_and_after_that_is_plac
     await other.close()
 
 
-async def test_a_version_stays_unplaced_while_the_database_does_not_answer(redis):
+async def test_a_version_stays_unplaced_while_the_database_does_not_answer(redis, open_cache):
     async def ask():
         raise ConnectionRefusedError
 
     placing = Placing(redis, ask)
-    cache = Cache(redis, 60, placing)
+    cache = open_cache(redis, 60, placing)
     version = (await cache.find(ADA, "digest")).version
     await placing.finish()
     assert await cache.find(ADA, "digest") == Found(version, None, None)
     await cache.close()
+
+
+async def test_a_connection_that_redis_has_closed_is_opened_anew(redis_url, redis, open_cache):
+    cache = open_cache(redis_at(redis_url), 60)
+    version = await cache.version(ADA)
+    assert await redis.client_kill_filter(_id=await cache._reader.client_id()) == 1
+    assert await cache.version(ADA) == version

@@ -74,6 +74,7 @@ async def test_all_that_redis_carries_goes_on_when_the_primary_dies(settings, wa
             await one.cache.put(ADA, version, "digest", b"answer")
             assert (await other.cache.find(ADA, "digest")).body == b"answer"
             await eventually(lambda: one.wakeups.connected)
+            assert one.cache._reader is one.redis  # Whose connections to a primary of before are given up.
             watched.kill_primary()
             killed = time.monotonic()
             assert (await other.cache.find(ADA, "another")).body is None  # Without waiting for whoever takes over.

@@ -22,14 +22,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError
 
 from mintql.domain.ids import UserId
 from mintql.gateways.answers import NOTHING, Found, KeptAnswer, LocalAnswers
 from mintql.gateways.placing import Placing, split, version_key
+from mintql.gateways.redis_servers import reader_of
 from mintql.observing import metrics
 from mintql.observing.instruments import Counter
 
@@ -77,6 +79,7 @@ class Cache:
 
     def __init__(self, redis: Redis, ttl_seconds: int, placing: Placing | None = None) -> None:
         self._redis = redis
+        self._reader = reader_of(redis)
         self._placing = placing
         self._ttl_seconds = ttl_seconds
         self._paused_until = 0.0
@@ -212,7 +215,7 @@ class Cache:
         try:
             while self._asked:
                 some, self._asked = self._asked[:READS_PER_COMMAND], self._asked[READS_PER_COMMAND:]
-                values = await self._ask(partial(self._redis.mget, [key.encode() for keys, _ in some for key in keys]))
+                values = await self._ask(partial(self._mget, [key.encode() for keys, _ in some for key in keys]))
                 left = iter(values or ())
                 for keys, future in some:
                     if not future.done():
@@ -225,6 +228,12 @@ class Cache:
             raise
         finally:
             self._reading = None
+
+    async def _mget(self, keys: list[bytes]) -> Any:
+        try:
+            return await self._reader.mget(keys)
+        except ConnectionLost:  # The server has closed the connection since: a pool would have noticed.
+            return await self._reader.mget(keys)
 
     async def bump(self, user_ids: Iterable[UserId]) -> None:
         """Make all cached answers of these persons stale. Never fails: what cannot be told now is retried.
@@ -278,6 +287,8 @@ class Cache:
             self._retrying.cancel()
         under_way = [task for task in (self._retrying, self._reading, self._sending) if task is not None]
         await asyncio.gather(*under_way, return_exceptions=True)
+        if self._reader is not self._redis:
+            await self._reader.aclose()
 
     async def _flush(self, user_ids: list[UserId]) -> bool:
         for start in range(0, len(user_ids), BUMPS_PER_COMMAND):

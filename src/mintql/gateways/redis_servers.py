@@ -17,7 +17,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from arq.connections import ArqRedis, RedisSettings
-from redis.asyncio import BlockingConnectionPool, ConnectionPool, Sentinel
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis, Sentinel
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
@@ -136,6 +136,18 @@ def _pool_by(sentinels: Sentinels, sockets: dict[str, Any], options: dict[str, A
         password=sentinels.password,
         **options,
     )
+
+
+def reader_of(redis: Redis) -> Redis:
+    """Return a client of the same server that keeps one connection to itself, for who asks one thing after the other.
+
+    A pool looks at a connection before it lends it, which takes a turn of the loop and as long as the command. To be
+    closed after its last use. Through Sentinels it is the client itself: only connections of a pool's are given up
+    when another server becomes the primary.
+    """
+    if isinstance(redis.connection_pool, SentinelPool):
+        return redis
+    return Redis(connection_pool=redis.connection_pool, single_connection_client=True)
 
 
 def call_on_new_primary(redis: ArqRedis, action: Callable[[], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from urllib.parse import urlsplit
 
@@ -12,6 +13,9 @@ import pytest
 from mintql import app
 from mintql.api import requests
 from mintql.api.exchange import written
+from mintql.observing import metrics
+from support.clients import eventually
+from support.metrics import Moves
 from support.servers import serving
 
 ORIGIN = "https://budget.example.org"
@@ -75,6 +79,13 @@ async def test_a_body_that_comes_in_pieces_is_put_together(line):
     assert json.loads((await line.answer())[2]) == WHOLE
 
 
+async def test_a_head_that_begins_behind_a_large_body_is_not_too_large_by_that(line):
+    after = request({"query": "{ after: __typename }"})
+    await line.send(request({"query": "{ __typename }" + " " * 100_000}) + after[:20], after[20:], pause=0.02)
+    found = [json.loads((await line.answer())[2])["data"] for _ in range(2)]
+    assert found == [{"__typename": "Query"}, {"after": "Query"}]
+
+
 async def test_a_client_that_waits_to_be_told_to_go_on_is_told(line):
     head, _, content = request(expect="100-continue").partition(b"\r\n\r\n")
     await line.send(head + b"\r\n\r\n")
@@ -104,6 +115,24 @@ async def test_a_head_is_answered_without_a_body(line):
     status, headers, _ = await line.answer(with_body=False)
     assert (status, headers["allow"]) == ("HTTP/1.1 405 Method Not Allowed", "GET, POST")
     assert json.loads((await line.answer())[2]) == WHOLE
+
+
+async def test_a_client_that_leaves_before_all_its_answers_is_no_fault(line, owner, monkeypatch, caplog):
+    async def waits():
+        return await owner.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+
+    monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)
+    answers = Moves(metrics.RESPONSES)
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE sessions")
+        await line.send(request() + request(authorization="Bearer nobody's") + request())
+        await eventually(waits)
+        line.writer.transport.abort()
+        await asyncio.sleep(0.1)
+    await eventually(lambda: answers(metrics.RESPONSES, "200") == 2)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("body", [TYPENAME, {"query": "{"}, {"query": "{ viewer { id } }"}, ["no object"]])

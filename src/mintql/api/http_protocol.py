@@ -26,6 +26,7 @@ class HttpProtocol(HttpToolsProtocol):
     _unread_timer: asyncio.TimerHandle | None = None
     _in_head = True
     _head_bytes = 0
+    _is_after_another = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request, but not forever."""
@@ -52,12 +53,19 @@ class HttpProtocol(HttpToolsProtocol):
         if self.cycle is not before:  # A WebSocket has none.
             self.scope["extensions"] = {EXTENSION: Exchange(self.cycle)}  # type: ignore[dict-item]
 
+    def on_message_complete(self) -> None:
+        """End to read a request."""
+        super().on_message_complete()
+        self._is_after_another = True
+
     def data_received(self, data: bytes) -> None:
         """Read on; look after a head that does not come in at once."""
+        self._is_after_another = False
         super().data_received(data)
         if not self._in_head or self.transport.is_closing():
             return
-        self._head_bytes += len(data)
+        if not self._is_after_another:  # Else nobody knows how much of it belongs to this one.
+            self._head_bytes += len(data)
         if self._head_bytes > HEAD_BYTES_MAX:
             self.send_400_response("The head of the request is too large.")
         elif self._head_timer is None:

@@ -421,10 +421,10 @@ async def over_socket_and_completed(client):
 
 
 @asynccontextmanager
-async def over_events(client):
+async def over_events(client, query=CHANGE):
     async def follow():
         headers = {"accept": "text/event-stream"} | client.headers()
-        async with client.http.stream("POST", client.url, json={"query": CHANGE}, headers=headers) as response:
+        async with client.http.stream("POST", client.url, json={"query": query}, headers=headers) as response:
             await response.aread()
 
     asking = asyncio.create_task(follow())
@@ -436,11 +436,6 @@ async def over_events(client):
 
 @pytest.mark.parametrize("leaving", [over_socket, over_socket_and_completed, over_events])
 async def test_a_change_whose_client_leaves_is_made_and_shown_everywhere(settings, database_url, client, leaving):
-    async def waits():
-        return await owner.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-
     async def is_made():
         return await owner.fetchval("SELECT name = 'Grace' FROM users")
 
@@ -451,12 +446,34 @@ async def test_a_change_whose_client_leaves_is_made_and_shown_everywhere(setting
         async with owner.transaction():
             await owner.execute("SELECT FROM users FOR UPDATE")
             async with leaving(client):
-                await eventually(waits)
+                await eventually(lambda: _waits(owner))
             assert not await is_made()
         await eventually(is_made)
         await eventually(lambda: _shows(other, "Grace"))
         await eventually(lambda: _shows(client, "Grace"))
     await owner.close()
+
+
+@pytest.mark.parametrize("query", [NAME, ALERTS])
+async def test_a_client_that_leaves_while_its_stream_reads_is_no_fault(
+    client, database_url, monkeypatch, caplog, query
+):
+    monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)
+    owner = await asyncpg.connect(database_url)
+    count = len(asyncio.all_tasks())
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE users, alerts")
+        async with over_events(client, query):
+            await eventually(lambda: _waits(owner))
+    await eventually(lambda: len(asyncio.all_tasks()) <= count)
+    assert not [record for record in caplog.records if record.exc_info]
+    await owner.close()
+
+
+async def _waits(owner):
+    return await owner.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
 
 
 async def _shows(client, name):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TypeVar
 
@@ -48,7 +48,9 @@ class Stopping:
                 finally:
                     if not coming.done():
                         coming.cancel()
-                        await asyncio.wait((coming,))
+                    while not coming.done():  # However often this is cancelled meanwhile: what runs cannot be closed.
+                        with suppress(asyncio.CancelledError):
+                            await asyncio.wait((coming,))
                 if coming.cancelled() or (item := coming.result()) is None:
                     return
                 yield item

@@ -216,12 +216,13 @@ async def test_what_is_asked_for_at_once_is_one_command_and_each_gets_its_own(ca
 
 
 async def test_a_reader_that_goes_away_takes_nobody_elses_answer_along(cache):
-    version = await cache.version(ADA)
-    await cache.put(ADA, version, "digest", b"answer")
-    readers = [asyncio.create_task(cache.get(ADA, version, "digest")) for _ in range(2)]
+    versions = {user: await cache.version(user) for user in (ADA, BOB)}
+    for user, version in versions.items():
+        await cache.put(user, version, "digest", b"answer of %d" % user)
+    readers = [asyncio.create_task(cache.get(user, versions[user], "digest")) for user in (ADA, BOB)]
     await asyncio.sleep(0)
     readers[0].cancel()
-    assert await readers[1] == b"answer"
+    assert await readers[1] == b"answer of 2"
 
 
 async def test_an_answer_goes_to_redis_when_the_same_is_asked_for_again(cache, redis):

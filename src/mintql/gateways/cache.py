@@ -218,8 +218,9 @@ class Cache:
                 values = await self._ask(partial(self._mget, [key.encode() for keys, _ in some for key in keys]))
                 left = iter(values or ())
                 for keys, future in some:
-                    if not future.done():
-                        future.set_result(None if values is None else [next(left) for _ in keys])
+                    own = None if values is None else [next(left) for _ in keys]
+                    if not future.done():  # Whoever is cancelled takes their own away, or the next would be given it.
+                        future.set_result(own)
         except BaseException as error:
             for _, future in [*some, *self._asked]:
                 if not future.done():

@@ -82,6 +82,16 @@ def test_many_places_take_a_bit_for_each_text_and_few_take_two_bytes_each(share)
     assert having(texts, "word") == list(range(0, 65_536, share))
 
 
+@given(st.frozensets(st.integers(0, 3_999), max_size=20), st.frozensets(st.integers(0, 3_999), max_size=200))
+def test_few_places_are_looked_for_among_packed_ones_as_among_unpacked(few, many):
+    texts = ["" for _ in range(4_000)]
+    for place in many:
+        texts[place] = "word"
+    packed = places_of(texts).get("wor", b"")
+    assert narrowed(few, packed, len(texts)) == few & many
+    assert narrowed(many, packed, len(texts)) == many
+
+
 @given(NUMBERS, NUMBERS)
 def test_few_and_many_places_go_together(one, other):
     texts = [" ".join(["one"] * (number in one) + ["other"] * (number in other)) for number in range(64)]

@@ -21,6 +21,8 @@ amount is of one kind by each of two counts."""
 ASKED_MAX: Final = 8
 """So many stretches of a text are looked up. Most of those of a word with a typo stand where the right word does: it is
 the others that tell that nothing has it."""
+FEW_MAX: Final = 8
+"""So few places are looked for among packed ones, which takes less than to unpack these."""
 TEXTS_MAX: Final = 65_536
 """The number of a text has to fit into two bytes."""
 
@@ -44,7 +46,8 @@ def telling(text: str) -> list[str] | None:
     if len(numbers) > 1:
         # Three of the same digits would tell hardly more.
         spread = [one for one in spread if not one.isdigit()]
-    return list(dict.fromkeys([*numbers[:1], *numbers[-1:], *spread]))[:ASKED_MAX]
+    few = [numbers[0], numbers[-1], numbers[len(numbers) // 2]] if numbers else []
+    return list(dict.fromkeys([*few, *spread]))[:ASKED_MAX]
 
 
 def alike_least(word: str) -> int:
@@ -125,7 +128,21 @@ def narrowed(places: Places | None, packed: bytes, size: int) -> Places:
         )
     if len(packed) == _bitmap_length(size):
         return _of_bits(places, packed)
+    if len(places) <= FEW_MAX:
+        return frozenset([place for place in places if _has_number(packed, place)])
     return places.intersection(struct.unpack(f"<{len(packed) // 2}H", packed))
+
+
+def _has_number(packed: bytes, number: int) -> bool:
+    """Tell whether a number is among packed ones, which are in order, without unpacking them."""
+    first, end = 0, len(packed) // 2
+    while first < end:
+        middle = (first + end) // 2
+        if (packed[2 * middle] | packed[2 * middle + 1] << 8) < number:
+            first = middle + 1
+        else:
+            end = middle
+    return packed[2 * first : 2 * first + 2] == number.to_bytes(2, "little")
 
 
 def _of_bits(few: frozenset[int], bits: bytes) -> frozenset[int]:

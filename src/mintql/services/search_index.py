@@ -32,8 +32,6 @@ WALKED_ONE_IN: Final = 40
 """Where more transactions of a slice may have the words, the slice is walked: a page is full before long."""
 SINGLE_MAX: Final = 100
 """So few are looked at one by one in any case."""
-FEW_MAX: Final = 2
-"""So few of a slice are looked at without reading where more of the stretches of letters stand, which costs as much."""
 LOT_MAX: Final = 200
 SLICES_MAX: Final = 2**31 - 1
 """All there are."""
@@ -75,7 +73,7 @@ async def lots(
     if above and newest_first:
         yield above
     asked = _asked(words)
-    changed = await store.changed(conn, user_id, head.seq, CHANGES_MAX) if asked else None
+    changed = await store.changed_with(conn, user_id, head.seq, words, CHANGES_MAX) if asked else None
     if changed is None:
         yield [below]
     else:
@@ -210,8 +208,9 @@ def _having(one: Slice, asked: Asked) -> Places:
 def _having_all(one: Slice, grams: Sequence[str], having: Places | None) -> Places:
     """Return which of some transactions of a slice, of all for None, may have these stretches; rare ones come first."""
     for places in sorted([one.places.get(gram, b"") for gram in grams], key=len):
-        if having is None or count(having) > FEW_MAX:
-            having = narrowed(having, places, one.size)
+        having = narrowed(having, places, one.size)
+        if not having:
+            break
     return frozenset() if having is None else having
 
 

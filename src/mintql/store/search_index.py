@@ -13,6 +13,7 @@ import asyncpg
 from mintql.domain.ids import ChangeSeq, UserId
 from mintql.store.queries import Conn, load
 from mintql.store.transactions_read import MINOR_PER_UNIT, Key
+from mintql.store.transactions_search import Words, patterns
 
 SQL = load("search_index")
 BUILD = load("search_index_build")
@@ -72,11 +73,20 @@ async def head(conn: Conn, user_id: UserId, days_max: int) -> Head | None:
 
 async def changed(conn: Conn, user_id: UserId, seq: ChangeSeq, limit: int) -> Changed | None:
     """Return what changed after a seq; None where the log mentions more than `limit`."""
-    row = await conn.fetchrow(SQL.changed, user_id, seq, limit + 1)
+    return _changed(await conn.fetchrow(SQL.changed, user_id, seq, limit + 1), limit)
+
+
+def _changed(row: asyncpg.Record | None, limit: int) -> Changed | None:
     if row is None or row["mentions"] > limit:
         return None
     keys = zip(row["days"] or (), row["ids"] or (), strict=True)
     return Changed(frozenset(keys), row["archived_until"])
+
+
+async def changed_with(conn: Conn, user_id: UserId, seq: ChangeSeq, words: Words, limit: int) -> Changed | None:
+    """Return which transactions changed after a seq and may have the words; None where the log mentions more."""
+    asked = user_id, seq, limit + 1, *patterns(words), words.amounts, MINOR_PER_UNIT
+    return _changed(await conn.fetchrow(SQL.changed_with, *asked), limit)
 
 
 async def slices(

@@ -99,10 +99,15 @@ async def seller_words(conn: Conn, user_id: UserId) -> set[str]:
     }
 
 
+def patterns(words: Words) -> list[list[str] | None]:
+    """Return what texts are compared with: for each word patterns of which any will do, None where there is no word."""
+    found = [[f"%{escape_like(text)}%" for text in texts] for texts in words.any_of]
+    return [*found, *[None] * (WORDS_MAX - len(found))]
+
+
 def _arguments(
     user_id: UserId, stretches: Sequence[Stretch], limit: int, wanted: TransactionFilter, words: Words
 ) -> list[object]:
-    patterns = [[f"%{escape_like(text)}%" for text in texts] for texts in words.any_of]
     return [
         user_id,
         [stretch.newest[0] for stretch in stretches],
@@ -111,8 +116,7 @@ def _arguments(
         [stretch.oldest[1] for stretch in stretches],
         limit,
         *filter_arguments(wanted),
-        *patterns,
-        *[None] * (WORDS_MAX - len(patterns)),
+        *patterns(words),
         words.alike,
         words.amounts,
     ]

@@ -26,9 +26,9 @@ HISTORY_DAYS = 800
 """What is looked through: 26 months, so that a yearly charge is seen three times at best and twice mostly."""
 AHEAD_DAYS = 31
 """Rows that an institution books ahead belong to what is known."""
-BOUNDS = store.Bounds(rows_max=125, seldom_max=52, whole_rows_max=5_000, sellers_max=2_000)
-"""A weekly charge comes 114 times in these days, one that comes twice a month 52 times. So many rows in all are a
-second or two of work; of sellers beyond them, and of those with more rows, only amounts that repeat are read."""
+BOUNDS = store.Bounds(rows_max=125, seldom_max=26, whole_rows_max=5_000, sellers_max=2_000)
+"""A weekly charge comes 114 times in these days, a monthly one 26 times. So many rows in all are a second or two
+of work; of sellers beyond them, and of those with more rows, only amounts that repeat are read."""
 CHANGES_MAX = 5_000
 """Of more changed transactions, all sellers are looked at and not those of the changed ones."""
 SERIES_MAX = 500

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
 from mintql.api import viewers as module
+from mintql.api.context import find_viewer
 from mintql.api.viewers import Viewers
+from mintql.api.whose import Whose
 from mintql.domain.audit import Origin
 from mintql.gateways.answers import Found
 from mintql.services.identity import begin_session, hash_token
@@ -100,3 +103,16 @@ async def test_an_answer_comes_with_the_viewer(runtime, signed_in):
     viewer, found = await viewers.find(runtime, token, "digest")
     assert (viewer.user_id, found) == (user_id, Found(version, b"answer"))
     assert (await viewers.find(runtime, token, "another"))[1] == Found(version, None)
+
+
+async def test_who_could_not_be_marked_as_active_is_with_the_next_request(conn, api_runtime, signed_in):
+    user_id, token = signed_in
+    await conn.execute("UPDATE users SET last_active_on = last_active_on - 1")
+    viewer = await find_viewer(api_runtime, token)
+    whose = Whose(())
+    await conn.execute("ALTER TABLE users RENAME TO away")
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await whose.note(api_runtime, viewer)
+    await conn.execute("ALTER TABLE away RENAME TO users")
+    await whose.note(api_runtime, viewer)
+    assert await conn.fetchval("SELECT last_active_on FROM users WHERE user_id = $1", user_id) >= NOW.date()

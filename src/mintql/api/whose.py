@@ -112,6 +112,10 @@ class Whose:
         day = int(now.timestamp()) // DAY_SECONDS
         if self._active_day != day or len(self._active) > ACTIVE_REMEMBERED_MAX:
             self._active, self._active_day = set(), day
-        self._active.add(viewer.user_id)
-        async with runtime.person(viewer.user_id) as conn:
-            await users.mark_active(conn, viewer.user_id, now.date())
+        self._active.add(viewer.user_id)  # Before it is so, for all that ask meanwhile.
+        try:
+            async with runtime.person(viewer.user_id) as conn:
+                await users.mark_active(conn, viewer.user_id, now.date())
+        except BaseException:
+            self._active.discard(viewer.user_id)
+            raise

@@ -42,8 +42,6 @@ class Exchange:
         the headers only.
         """
         cycle = self._cycle
-        if cycle.transport.is_closing():
-            cycle.disconnected = True  # Of several requests that wait for answers uvicorn tells the last alone.
         if cycle.disconnected:
             return True
         if not cycle.keep_alive or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from mintql.api.exchange import EXTENSION, Exchange
 
@@ -27,6 +28,8 @@ class HttpProtocol(HttpToolsProtocol):
     _in_head = True
     _head_bytes = 0
     _is_after_another = False
+    _answered: RequestResponseCycle | None = None
+    """The request that is being answered, behind which others may wait."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request, but not forever."""
@@ -37,6 +40,10 @@ class HttpProtocol(HttpToolsProtocol):
         """Forget the connection."""
         self._stop_head_timer()
         self._stop_unread_timer()
+        if self._answered is not None and not self._answered.response_complete:
+            # uvicorn tells only the last of several requests.
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -57,6 +64,10 @@ class HttpProtocol(HttpToolsProtocol):
         """End to read a request."""
         super().on_message_complete()
         self._is_after_another = True
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """Read on; look after a head that does not come in at once."""

@@ -10,12 +10,14 @@ import pytest
 
 from mintql.store import lending
 from mintql.store.lending import Lender, is_gone
+from mintql.store.pools import Database
 from support.clients import eventually
 
 SIZE = 2
 WAIT_SECONDS = 5.0
 SOON_SECONDS = 0.2
 TASKS = 300
+LOSSES = 60
 
 
 @pytest.fixture
@@ -155,6 +157,18 @@ async def test_one_that_was_lost_is_not_passed_on_to_who_waits(pool, lender):
     assert await pid(found) != lost
     for item in (found, other):
         await lender.give_back(item)
+
+
+async def test_what_begins_while_connections_are_lost_begins_on_others(pool, database_url):
+    database = Database(pool, WAIT_SECONDS, "test")
+    owner = await asyncpg.connect(database_url)
+    others = "pid <> pg_backend_pid() AND datname = current_database()"
+    for _ in range(LOSSES):
+        losing = owner.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+        found = await asyncio.gather(losing, *(database.ask(pid) for _ in range(SIZE)))
+        assert all(found)
+    await owner.close()
+    await database.lender.close()
 
 
 async def test_the_pool_can_end_with_connections_at_hand(database_url):

@@ -32,6 +32,7 @@ _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # As asyncpg says where a server has said goodbye and the end is not there yet.
     asyncpg.ReadOnlySQLTransactionError,
 )
 _TOOK_TOO_LONG = (TimeoutError, asyncpg.QueryCanceledError)

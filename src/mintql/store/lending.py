@@ -65,7 +65,7 @@ class Lender:
         """Give a connection back to the pool, a lost one too."""
         self._back_by.pop(conn, None)
         try:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
                 await self._pool.release(conn)  # type: ignore[arg-type]  # what `acquire` gave
         finally:  # Whoever is not waited for any more is given back all the same.
             self._place_is_free()

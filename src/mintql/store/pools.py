@@ -183,5 +183,5 @@ class _Fenced:
 
 async def _roll_back(conn: Conn, transaction: Any) -> None:
     if not is_gone(conn):
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             await transaction.rollback()

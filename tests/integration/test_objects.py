@@ -236,3 +236,20 @@ async def test_objects_that_come_and_go_in_one_folder_at_once_are_all_kept(tmp_p
 
     await asyncio.gather(*(come_and_go(number) for number in range(8)))
     assert len([key async for key in store.list("raw/7/")]) == 8 * 5
+
+
+async def test_s3_is_sent_an_object_at_once_by_our_name(s3_endpoint):
+    heads = []
+
+    async def answer(reader, writer):
+        heads.append((await reader.readuntil(b"\r\n\r\n")).lower())
+        assert await reader.readexactly(4) == b"page"
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        settings = Settings(object_store="s3://bucket", s3_endpoint_url=f"http://127.0.0.1:{port}")
+        async with asyncio.timeout(20), open_object_store(settings) as store:
+            await store.put(KEY, b"page", "application/json")
+    assert b"\r\nuser-agent: mintql/" in heads[0]
+    assert b"\r\nexpect:" not in heads[0]

@@ -126,7 +126,13 @@ async def open_s3(url: str, *, endpoint_url: str | None = None) -> AsyncIterator
     if prefix:
         check_key(prefix)
     async with aioboto3.Session().client("s3", endpoint_url=endpoint_url, config=config) as client:
+        client.meta.events.register_last("before-call.s3", _send_at_once)
         yield S3ObjectStore(client, place.netloc, prefix)
+
+
+def _send_at_once(params: dict[str, Any], **_: object) -> None:
+    """Let a body go with its head: to wait until the server asks for it would be another way there and back."""
+    params["headers"].pop("Expect", None)
 
 
 @asynccontextmanager

@@ -73,12 +73,13 @@ async def lots(
     if above and newest_first:
         yield above
     asked = _asked(words)
-    changed = await store.changed_with(conn, user_id, head.seq, words, CHANGES_MAX) if asked else None
-    if changed is None:
+    at_first = SLICES_MAX if not newest_first else SLICES_AT_FIRST * SLICES_GROW if is_rare() else SLICES_AT_FIRST
+    first = store.AskedSlices(below.newest, below.oldest, _grams(asked), at_first)
+    known = await store.changed_and_slices(conn, user_id, head.seq, CHANGES_MAX, words, first) if asked else None
+    if known is None:
         yield [below]
     else:
-        look = _Look(conn, user_id, asked, changed, newest_first)
-        async for lot in look.lots(below, SLICES_AT_FIRST * SLICES_GROW if is_rare() else SLICES_AT_FIRST):
+        async for lot in _Look(conn, user_id, asked, known[0], newest_first, first, known[1]).lots(below):
             yield lot
     if above and not newest_first:
         yield above
@@ -99,9 +100,12 @@ class _Look:
     asked: Asked
     changed: store.Changed
     newest_first: bool
+    first: store.AskedSlices
+    """What was asked for beside what changed, and in `known` what it had."""
+    known: Sequence[Slice]
 
-    async def lots(self, whole: Stretch, at_first: int) -> AsyncIterator[list[Stretch]]:
-        """Give what may have the words; where the newest come first, from so many slices at first."""
+    async def lots(self, whole: Stretch) -> AsyncIterator[list[Stretch]]:
+        """Give what may have the words; where the newest come first, from the slices that are known at first."""
         archived, written = [], whole
         if (until := self.changed.archived_until) is not None:
             archived = [Stretch(min(whole.newest, (until, KEY_NEWEST[1])), whole.oldest)]
@@ -109,13 +113,13 @@ class _Look:
         archived = [one for one in archived if one.newest >= one.oldest]
         if archived and not self.newest_first:
             yield archived
-        async for lot in self._newest(written, at_first) if self.newest_first else self._oldest(written):
+        async for lot in self._newest(written) if self.newest_first else self._oldest(written):
             yield lot
         if archived and self.newest_first:
             yield archived
 
-    async def _newest(self, whole: Stretch, at_first: int) -> AsyncIterator[list[Stretch]]:
-        left, limit = whole.newest, at_first
+    async def _newest(self, whole: Stretch) -> AsyncIterator[list[Stretch]]:
+        left, limit = whole.newest, self.first.limit
         while left >= whole.oldest and left > KEY_OLDEST:
             slices = await self._slices(Stretch(left, whole.oldest), limit)
             # Where all of it is being written anew, what was at the top may not be there again.
@@ -138,9 +142,9 @@ class _Look:
         if top < whole.newest:
             yield [Stretch(whole.newest, _next(top))]
 
-    async def _slices(self, within: Stretch, limit: int) -> list[Slice]:
-        grams = {gram for texts, _ in self.asked for text in texts for gram in text}
-        return await store.slices(self.conn, self.user_id, within.newest, within.oldest, grams, limit)
+    async def _slices(self, within: Stretch, limit: int) -> Sequence[Slice]:
+        asked = store.AskedSlices(within.newest, within.oldest, self.first.grams, limit)
+        return self.known if asked == self.first else await store.slices(self.conn, self.user_id, asked)
 
     async def _narrowed(self, slices: Sequence[Slice], left: Stretch) -> AsyncIterator[list[Stretch]]:
         """Give what may have the words of slices that have all of a stretch, and what changed there."""
@@ -189,6 +193,10 @@ class _Look:
         """Return these keys and those of what changed, in order, as far as they are within a stretch."""
         found = {key for key in (*keys, *self.changed.keys) if within.oldest <= key <= within.newest}
         return [Stretch(key, key) for key in sorted(found, reverse=self.newest_first)]
+
+
+def _grams(asked: Asked) -> frozenset[str]:
+    return frozenset(gram for texts, _ in asked for text in texts for gram in text)
 
 
 def _having(one: Slice, asked: Asked) -> Places:

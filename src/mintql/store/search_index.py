@@ -50,6 +50,15 @@ class Changed(NamedTuple):
     archived_until: date | None
 
 
+class AskedSlices(NamedTuple):
+    """Which slices are asked for: `limit` of those that have keys between two, both included; and of which grams."""
+
+    newest: Key
+    oldest: Key
+    grams: Collection[str]
+    limit: int
+
+
 class Begun(NamedTuple):
     """Up to where the slices of a person are known and when that was, None for nowhere; and how far the log goes."""
 
@@ -83,18 +92,30 @@ def _changed(row: asyncpg.Record | None, limit: int) -> Changed | None:
     return Changed(frozenset(keys), row["archived_until"])
 
 
-async def changed_with(conn: Conn, user_id: UserId, seq: ChangeSeq, words: Words, limit: int) -> Changed | None:
-    """Return which transactions changed after a seq and may have the words; None where the log mentions more."""
-    asked = user_id, seq, limit + 1, *patterns(words), words.amounts, MINOR_PER_UNIT
-    return _changed(await conn.fetchrow(SQL.changed_with, *asked), limit)
+async def changed_and_slices(
+    conn: Conn, user_id: UserId, seq: ChangeSeq, limit: int, words: Words, asked: AskedSlices
+) -> tuple[Changed, list[Slice]] | None:
+    """Return which transactions changed after a seq and have the words, and the slices that `slices` returns.
+
+    None where the log mentions more than `limit`.
+    """
+    texts = *patterns(words), words.amounts, MINOR_PER_UNIT
+    rows = await conn.fetch(SQL.changed_and_slices, user_id, seq, limit + 1, *texts, *_columns(asked))
+    changed = _changed(rows[0], limit)
+    return None if changed is None else (changed, [_with_places(row) for row in rows if row["slice_id"] is not None])
 
 
-async def slices(
-    conn: Conn, user_id: UserId, newest: Key, oldest: Key, grams: Collection[str], limit: int
-) -> list[Slice]:
-    """Return the next slices that have keys between two, both included, newest first, with the places of `grams`."""
-    rows = await conn.fetch(SQL.slices, user_id, *newest, *oldest, limit, sorted(grams))
-    return [_slice(row, dict(zip(row["grams"] or (), row["places"] or (), strict=True))) for row in rows]
+async def slices(conn: Conn, user_id: UserId, asked: AskedSlices) -> list[Slice]:
+    """Return the next slices that have keys between two, newest first, with the places of stretches of text."""
+    return [_with_places(row) for row in await conn.fetch(SQL.slices, user_id, *_columns(asked))]
+
+
+def _columns(asked: AskedSlices) -> tuple[object, ...]:
+    return *asked.newest, *asked.oldest, asked.limit, sorted(asked.grams)
+
+
+def _with_places(row: asyncpg.Record) -> Slice:
+    return _slice(row, dict(zip(row["grams"] or (), row["places"] or (), strict=True)))
 
 
 async def keys(conn: Conn, user_id: UserId, places: Sequence[tuple[int, int]]) -> list[Key] | None:

@@ -122,6 +122,31 @@ async def test_after_expiry_all_connections_are_new_ones_those_in_use_too(lender
         await lender.give_back(conn)
 
 
+async def test_one_that_is_being_made_at_expiry_is_not_passed_on(database_url, made):
+    begun, told = asyncio.Event(), asyncio.Event()
+
+    async def wait(conn):
+        made.append(conn)
+        begun.set()
+        await told.wait()
+
+    pool = await asyncpg.create_pool(database_url, min_size=0, max_size=1, init=wait)
+    try:
+        lender = Lender(pool, WAIT_SECONDS)
+        lending = asyncio.create_task(lender.lend())
+        await begun.wait()
+        await lender.expire()
+        told.set()
+        conn = await lending
+        assert not lender.pass_on(conn)
+        await lender.give_back(conn)
+        assert lender.pass_on(await lender.lend())
+        assert len(made) == 2
+        await lender.close()
+    finally:
+        pool.terminate()
+
+
 async def test_all_are_back_in_the_pool_in_time_whether_used_or_not(pool, lender, monkeypatch):
     monkeypatch.setattr(lending, "KEPT_SECONDS", SOON_SECONDS)
     busy, idle = [await lender.lend() for _ in range(SIZE)]

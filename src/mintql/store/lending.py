@@ -34,6 +34,7 @@ class Lender:
         self._waiters: deque[_Waiter] = deque()
         self._sweep: asyncio.TimerHandle | None = None
         self._giving_back: set[asyncio.Task[None]] = set()
+        self._expiries = 0
         self._is_closing = False
 
     @property
@@ -86,6 +87,7 @@ class Lender:
 
     async def expire(self) -> None:
         """Have all connections made anew before they are used again."""
+        self._expiries += 1
         await self._pool.expire_connections()
         self._back_by = dict.fromkeys(self._back_by, 0.0)
         self._give_back_idle()
@@ -98,12 +100,14 @@ class Lender:
 
     async def _from_pool(self, seconds: float) -> Conn:
         """Take a connection of the pool, for which a place was taken before."""
+        expiries = self._expiries
         try:
             conn: Conn = await self._pool.acquire(timeout=seconds)
         except BaseException:
             self._place_is_free()
             raise
-        self._back_by[conn] = asyncio.get_running_loop().time() + KEPT_SECONDS
+        is_fresh = expiries == self._expiries  # Else it was being made then.
+        self._back_by[conn] = asyncio.get_running_loop().time() + KEPT_SECONDS if is_fresh else 0.0
         return conn
 
     async def _turn(self) -> Conn | None:

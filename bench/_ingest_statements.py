@@ -80,7 +80,7 @@ async def print_statements(
         persons = iter(
             dice.sample(range(1, rows // ROWS_EACH // ACCOUNTS_EACH + 1), batches * accounts // ACCOUNTS_EACH)
         )
-        asked = [_batch(dice, persons, accounts, each) for _ in range(batches)]
+        asked = [batch_of(dice, persons, accounts, each) for _ in range(batches)]
         count = sum(batch.count() for batch in asked)
         before, python = backend_us(conn), time.process_time()
         for batch in asked:
@@ -106,7 +106,8 @@ async def print_statements(
     await conn.close()
 
 
-def _batch(dice: random.Random, persons: Iterator[int], accounts: int, each: int) -> Batch:
+def batch_of(dice: random.Random, persons: Iterator[int], accounts: int, each: int) -> Batch:
+    """Rows that nobody has seen, of the next persons."""
     wanted: list[Account] = []
     while len(wanted) < accounts:
         user_id = next(persons)

@@ -23,6 +23,7 @@ from mintql.services import ingest as ingestion
 from mintql.services.pages import Work
 from mintql.services.refresh import refresh
 from mintql.services.row_plan import Slice
+from mintql.settings import Settings
 from mintql.store import ingest as store
 from mintql.store.sync import Ingestion, RunKey
 
@@ -145,6 +146,11 @@ def page_of(account: Account, rows: Sequence[ProviderTransaction]) -> bytes:
             ],
         }
     )
+
+
+def settings_for(urls: dict[str, str]) -> Settings:
+    """Settings of a worker on these servers."""
+    return Settings(DATABASE_URL=urls["database"], REDIS_URL=urls["redis"], object_store=f"file:{urls['objects']}")  # type: ignore[call-arg]
 
 
 class Worker:

@@ -1,7 +1,7 @@
 """How fast rows go in, against plain COPY of the same rows by the same number of writers in the same run.
 
     ./dev bench ingest [--rows 1000000] [--writers 2] [--accounts 60] [--each 40] [--batches 10] [--repeat 3]
-                       [--ways sql,worker] [--indexes] [--statements] [--short] [--fresh]
+                       [--ways sql,worker] [--indexes] [--statements] [--wal] [--short] [--fresh]
                        [--peer-folder FOLDER] [--without-peer]
 
 The database holds `--rows` rows before it begins (kept under `.mintql/bench` for the next run): persons with three
@@ -21,7 +21,7 @@ Each writer is a process with a connection of its own (`worker`: with the pool o
 the rounds: rows a second as ratios to both, with the lowest and highest; the same by processor time, of the writers and
 of all of PostgreSQL's processes together, which others on the machine disturb less; processor time a row of each of the
 two; and WAL bytes a row. `--indexes` tells what each index of `transactions`, and each trigger, adds to COPY,
-`--statements` what each statement of a batch takes.
+`--statements` what each statement of a batch takes, `--wal` what writes the log, by table and index.
 
 Where node is, Actual's `importTransactions` (`_ingest_actual.py`) imports rows of the same kind in one process, and is
 compared with what mintql's writers do with as much processor time, and with what one of them does by the clock.
@@ -51,14 +51,14 @@ from _ingest_categorizing import categorizing
 from _ingest_indexes import print_indexes
 from _ingest_people import ACCOUNTS_EACH, ROWS_EACH, Account, Batch, fill, first_rows, home_of, next_day
 from _ingest_statements import print_statements
-from _ingest_ways import Worker, copy, folded, post, transact
+from _ingest_wal import print_wal
+from _ingest_ways import Worker, copy, folded, post, settings_for, transact
 from _processes import cpu_seconds
 
 from mintql.embedded.postgres import running_postgres
 from mintql.embedded.valkey import running_valkey
 from mintql.runtime import open_runtime
 from mintql.services.heap import settle_heap
-from mintql.settings import Settings
 
 CACHE = Path(".mintql/bench")
 WORKER_SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off", "timezone": "UTC"}
@@ -139,11 +139,8 @@ class Writer:
         """All rounds; the first warms up and is not counted."""
         conn = await asyncpg.connect(urls["database"], server_settings=WORKER_SETTINGS, statement_cache_size=512)
         plain = await asyncpg.connect(urls["database"], server_settings={"session_replication_role": "replica"})
-        settings = Settings(
-            DATABASE_URL=urls["database"], REDIS_URL=urls["redis"], object_store=f"file:{urls['objects']}"
-        )  # type: ignore[call-arg]
         settle_heap()
-        async with open_runtime(settings, role="worker") as runtime:
+        async with open_runtime(settings_for(urls), role="worker") as runtime:
             worker = Worker(runtime)
             for number in range(self.options.repeat + 1):
                 self.round = number
@@ -340,6 +337,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--ways", type=lambda text: text.split(","), default=["sql", "worker"], help="sql, worker")
     parser.add_argument("--indexes", action="store_true", help="what each index and trigger adds to COPY, nothing else")
     parser.add_argument("--statements", action="store_true", help="what each statement takes, nothing else; on Linux")
+    parser.add_argument("--wal", action="store_true", help="what writes the log, nothing else")
     parser.add_argument("--short", action="store_true", help="about a minute")
     parser.add_argument("--peer-folder", type=Path, default=Path(".mintql/bench/actual"),
                         help="where Actual is installed, or is to be")  # fmt: skip
@@ -381,6 +379,10 @@ def main() -> None:
             return
         objects = home.resolve() / "objects"  # On the disk that the database is on, not in memory.
         urls = {"database": server.url("postgres"), "redis": valkey.url, "objects": str(objects)}
+        if options.wal:
+            asyncio.run(print_wal(urls, options.rows, options.accounts, options.each, options.batches, WORKER_SETTINGS))
+            shutil.rmtree(objects, ignore_errors=True)
+            return
         found = measure(options, urls, server.process.pid)
         shutil.rmtree(objects, ignore_errors=True)
     print(

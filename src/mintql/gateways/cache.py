@@ -112,7 +112,7 @@ class Cache:
     async def _still_holds(self, user_id: UserId, kept: KeptAnswer) -> Found:
         """Return an answer that this process keeps if it was made from the version that holds; else that version."""
         read = await self._read(version_key(user_id))
-        if read is not None and read[0] == kept.written and user_id not in self._unbumped:
+        if read is not None and read[0] is not None and read[0] == kept.written and user_id not in self._unbumped:
             _LOCAL.value += 1
             return kept.found
         found = await self._known(user_id, read)

@@ -8,6 +8,7 @@ files, so that new ones are looked at without being named here.
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -43,6 +44,7 @@ SORTS_ALLOWED = {
 }
 """Sorts for a limit of which nothing but the person bounds the rows, with the reason."""
 
+PERSON_AND_ID = 2
 NO_READS = (asyncpg.PostgresSyntaxError, asyncpg.FeatureNotSupportedError)
 """What changes something is no subquery, as which the reads of plans are sent."""
 
@@ -155,6 +157,20 @@ def sorted_out_of_all_rows_of_a_person(planned: Planned) -> set[str]:
     }
 
 
+def looked_up_by_id_in_all_rows_of_a_person(planned: Planned) -> set[str]:
+    """An index that has the id behind other columns is read for the whole person where nothing is said of these."""
+    return {
+        f"{query}, {scan}"
+        for found in planned.scans.values()
+        for query, scan in found
+        for index, said in scan.entries
+        if scan.table == "transactions"
+        and index != "transactions_pkey"
+        and len(said) <= PERSON_AND_ID
+        and any(re.search(r"\btransaction_id\)? = ", condition) for condition in said)
+    }
+
+
 def found_by_less_than_their_reference(planned: Planned) -> set[str]:
     """What PostgreSQL looks for when a row that others refer to is deleted."""
     return {
@@ -184,6 +200,7 @@ async def test_every_query_finds_its_rows_by_an_index(database_url):
     assert read_from_end_to_end(planned) == set()
     assert entered_without_the_person(planned) == set()
     assert sorted_out_of_all_rows_of_a_person(planned) == set()
+    assert looked_up_by_id_in_all_rows_of_a_person(planned) == set()
     assert found_by_less_than_their_reference(planned) == set()
     assert allowed_without_need(planned) == set()
     assert planned.unfenced == set()

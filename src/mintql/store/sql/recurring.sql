@@ -97,8 +97,10 @@ FROM recurring_series WHERE user_id = $1 ORDER BY recurring_id
 
 -- name: there
 -- Which of these transactions of a person still count, with their accounts and days.
-SELECT transaction_id, account_id, posted_on FROM transactions
-WHERE user_id = $1 AND transaction_id = ANY ($2::bigint[]) AND successor_id IS NULL AND removed_at IS NULL
+SELECT row.* FROM unnest($2::bigint[]) AS asked (id) CROSS JOIN LATERAL (
+    SELECT transaction_id, account_id, posted_on FROM transactions
+    WHERE user_id = $1 AND transaction_id = asked.id AND successor_id IS NULL AND removed_at IS NULL OFFSET 0
+) AS row
 
 -- name: insert
 -- Adds a series and gives its id.

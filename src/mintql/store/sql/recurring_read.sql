@@ -10,11 +10,13 @@ SELECT series.recurring_id, series.merchant_key, series.currency, series.outgoin
     series.created_at, series.decided_at, newest.account_id, newest.category_id, newest.merchant
 FROM recurring_series AS series
 CROSS JOIN LATERAL (
-    SELECT account_id, category_id, coalesce(display_name, merchant) AS merchant
-    FROM transactions
-    WHERE user_id = series.user_id AND transaction_id = ANY (series.transaction_ids)
-      AND successor_id IS NULL AND removed_at IS NULL
-    ORDER BY posted_on DESC, transaction_id DESC LIMIT 1
+    SELECT row.account_id, row.category_id, row.merchant
+    FROM unnest(series.transaction_ids) AS own (id) CROSS JOIN LATERAL (
+        SELECT transaction_id, posted_on, account_id, category_id, coalesce(display_name, merchant) AS merchant
+        FROM transactions
+        WHERE user_id = series.user_id AND transaction_id = own.id AND successor_id IS NULL AND removed_at IS NULL OFFSET 0
+    ) AS row
+    ORDER BY row.posted_on DESC, row.transaction_id DESC LIMIT 1
 ) AS newest
 WHERE series.user_id = $1 AND ($2::bigint[] IS NULL OR series.recurring_id = ANY ($2::bigint[]))
   AND series.state = ANY ($3::text[]) AND ($4::boolean IS NULL OR series.ended = $4::boolean)

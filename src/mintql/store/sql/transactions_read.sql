@@ -246,12 +246,14 @@ WHERE row.successor_id IS NULL AND row.removed_at IS NULL
 
 -- name: by_ids
 -- Transactions by exactly these ids, as far as they count.
-SELECT transaction_id, account_id, posted_on, amount_minor, currency, pending, category_id, category_source,
-    category_detail, institution_code, description, merchant, merchant_key, note, tags, part_category_ids,
-    part_amounts_minor, part_notes, display_name, excluded_from_budgets, created_at, updated_at
-FROM transactions
-WHERE user_id = $1 AND transaction_id = ANY ($2::bigint[]) AND successor_id IS NULL AND removed_at IS NULL
-ORDER BY transaction_id
+SELECT row.* FROM (SELECT DISTINCT unnest($2::bigint[]) AS id) AS asked CROSS JOIN LATERAL (
+    SELECT transaction_id, account_id, posted_on, amount_minor, currency, pending, category_id, category_source,
+        category_detail, institution_code, description, merchant, merchant_key, note, tags, part_category_ids,
+        part_amounts_minor, part_notes, display_name, excluded_from_budgets, created_at, updated_at
+    FROM transactions
+    WHERE user_id = $1 AND transaction_id = asked.id AND successor_id IS NULL AND removed_at IS NULL OFFSET 0
+) AS row
+ORDER BY row.transaction_id
 
 -- name: by_id_after
 -- The next transactions after an id, in the order of their ids.

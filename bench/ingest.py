@@ -55,6 +55,7 @@ from _ingest_wal import print_wal
 from _ingest_ways import Worker, copy, folded, post, settings_for, transact
 from _processes import cpu_seconds
 
+from mintql.embedded.places import remove_home
 from mintql.embedded.postgres import running_postgres
 from mintql.embedded.valkey import running_valkey
 from mintql.runtime import open_runtime
@@ -360,7 +361,7 @@ def main() -> None:
     if options.indexes:
         home = home.with_name(f"{home.name}-indexes")  # Many tables as large: they would be in the way of the other.
     if options.fresh:
-        shutil.rmtree(home, ignore_errors=True)
+        remove_home(home)
     home.mkdir(parents=True, exist_ok=True)
     with (
         running_postgres(home) as server,

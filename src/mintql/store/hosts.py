@@ -27,6 +27,8 @@ SILENCE_SECONDS: Final = 5
 KEEPALIVE_PROBES: Final = 2
 PORT: Final = 5432
 
+OUTAGES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What fails with a connection, or with what is asked by it, whatever was the reason."""
 _LOST = (
     OSError,
     asyncpg.PostgresConnectionError,

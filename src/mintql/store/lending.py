@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 import asyncpg
 
+from mintql.store.hosts import OUTAGES
 from mintql.store.queries import Conn
 
 KEPT_SECONDS: Final = 1.0
@@ -66,7 +67,7 @@ class Lender:
         """Give a connection back to the pool, a lost one too."""
         self._back_by.pop(conn, None)
         try:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            with suppress(*OUTAGES):
                 await self._pool.release(conn)  # type: ignore[arg-type]  # what `acquire` gave
         finally:  # Whoever is not waited for any more is given back all the same.
             self._place_is_free()

@@ -16,7 +16,7 @@ import asyncpg
 from mintql.domain.ids import UserId
 from mintql.observing.waiting import Waits
 from mintql.store.fenced import begin_reading, fence
-from mintql.store.hosts import is_lost
+from mintql.store.hosts import OUTAGES, is_lost
 from mintql.store.lending import Lender, is_gone
 from mintql.store.queries import Conn
 
@@ -183,5 +183,5 @@ class _Fenced:
 
 async def _roll_back(conn: Conn, transaction: Any) -> None:
     if not is_gone(conn):
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        with suppress(*OUTAGES):
             await transaction.rollback()

@@ -25,7 +25,7 @@ from mintql.domain.ids import UserId
 from mintql.domain.positions import Position
 from mintql.store import positions
 from mintql.store.fenced import begin_reading
-from mintql.store.hosts import Connection, Host, connect_to
+from mintql.store.hosts import OUTAGES, Connection, Host, connect_to
 from mintql.store.pools import Database
 from mintql.store.queries import Conn
 
@@ -38,7 +38,6 @@ PAUSE_SECONDS_MAX: Final = 30.0
 """How long a replica that failed a read is left alone, whatever the poll says of it: longer each time in a row."""
 CATCH_UP_SECONDS: Final = 2.0
 """How long a long read waits for a replica to have what was written before it."""
-OUTAGES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 BEHIND: Final = "SELECT 0"
 """What the check of a transaction that begins on a replica says where the replica is behind: no row."""

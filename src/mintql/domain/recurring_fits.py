@@ -248,6 +248,7 @@ def _cost_of_two(
     numbers = [2 * one[place][0] for place in (0, -1) if one] + [2 * other[place][0] + 1 for place in (0, -1) if other]
     missed = max(numbers) - min(numbers) + 1 - count
     off_days = sum([off for _, off in one]) + sum([off for _, off in other])
+    # Divided and multiplied as there, to be rounded alike.
     return off_days / count * count + (tolerance + 1) * (rows - count + missed)
 
 

@@ -40,6 +40,11 @@ def fingerprints_of(said: AccountRows) -> Mapping[str, tuple[int, int]]:
     return said.fingerprints
 
 
+def says_what_is_known(said: AccountRows, known: Mapping[int, int]) -> bool:
+    """Tell whether a run says of an account what is known (content by id), all of it and nothing else, as most do."""
+    return known == dict(fingerprints_of(said).values())
+
+
 def pack(pairs: Iterable[tuple[int, int]]) -> bytes:
     """Write pairs of hashes as little-endian 64-bit numbers."""
     return array("Q", chain.from_iterable(pairs)).tobytes()

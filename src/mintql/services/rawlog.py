@@ -33,7 +33,7 @@ from mintql.domain.money import to_decimal_text
 from mintql.domain.months import first_day, month_text
 from mintql.gateways.objects import ObjectConflict
 from mintql.services.extract import Workplace
-from mintql.services.fingerprints import fingerprints_of, unpack
+from mintql.services.fingerprints import fingerprints_of, says_what_is_known, unpack
 from mintql.services.pages import Work
 from mintql.services.raw_pages import GZIP_LEVEL
 from mintql.store import ingest as store
@@ -62,8 +62,7 @@ async def write(place: Workplace, works: Sequence[Work]) -> None:
         for external_id, account in work.folded.by_account.items():
             known = seen.get((run.key.user_id, run.connection_id, external_id), {})
             prints = fingerprints_of(account)
-            # Most accounts of a refresh say what is known, and nothing else.
-            for row in () if known == dict(prints.values()) else account.rows.values():
+            for row in () if says_what_is_known(account, known) else account.rows.values():
                 id_hash, content_hash = prints[row.external_id]
                 if known.get(id_hash) != content_hash:
                     line = _line(run, row, work.bound.get(external_id))

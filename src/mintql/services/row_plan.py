@@ -127,6 +127,11 @@ class AccountWork:
     is_as_seen: bool = False
     candidates: dict[str, Candidate] = field(default_factory=dict)
 
+    @property
+    def new_posted(self) -> list[ProviderTransaction]:
+        """The rows that are new to us and are no pending ones."""
+        return [item.row for item in self.candidates.values() if not item.row.pending]
+
 
 @dataclass(slots=True)
 class Known:

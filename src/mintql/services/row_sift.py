@@ -9,7 +9,7 @@ from operator import attrgetter
 from mintql.domain.ingest import AccountRows, Folded
 from mintql.domain.institutions import ProviderTransaction, RejectedRow
 from mintql.domain.merchant_memory import remembered
-from mintql.services.fingerprints import fingerprints_of, unpack
+from mintql.services.fingerprints import fingerprints_of, says_what_is_known, unpack
 from mintql.services.row_plan import AccountWork, Candidate, Slice
 from mintql.store.ingest import KnownAccount
 from mintql.store.sync import RunKey
@@ -43,7 +43,7 @@ def sift(slices: Sequence[Slice], known: Mapping[tuple[RunKey, str], KnownAccoun
 def _find(part: Slice, work: AccountWork, seen: bytes, rows: Iterable[ProviderTransaction]) -> None:
     """Add the candidates among the rows of one account."""
     contents, prints = unpack(seen), fingerprints_of(work.said)
-    work.is_as_seen = contents == dict(prints.values())
+    work.is_as_seen = says_what_is_known(work.said, contents)
     if work.is_as_seen:
         return
     run, account, candidates = part.run.key, work.account, work.candidates

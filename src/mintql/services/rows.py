@@ -158,11 +158,9 @@ class RowWriter:
         near = await store.near_rows(
             self._conn,
             [
-                NearAsked(work.account, posted, _told(work.said), work.said.rows)
+                NearAsked(work.account, work.new_posted, _told(work.said), work.said.rows)
                 for work in works
                 if not work.is_new
-                for posted in [[item.row for item in work.candidates.values() if not item.row.pending]]
-                if posted
             ],
         )
         # Days count only where a file and the connection, or two files, may have told of the same purchase.

@@ -118,6 +118,12 @@ class Runtime:
             return self.servers.database.fenced(user_id)
         return self._reading_from(replica, user_id, position)
 
+    def fenced_from(
+        self, user_id: UserId, begin: Callable[[Conn], Awaitable[T]]
+    ) -> AbstractAsyncContextManager[tuple[Conn, T]]:
+        """Open a connection as `fenced`, with what `begin` has read on it first."""
+        return self.servers.database.fenced_from(user_id, begin)
+
     @asynccontextmanager
     async def snapshot(self, user_id: UserId) -> AsyncIterator[Conn]:
         """Open a transaction that sees this person's rows as they are at one moment, and writes nothing.

@@ -47,7 +47,7 @@ _PLACE = re.compile(r"%(\w+):(\d+)%")
 
 @dataclass
 class Operation:
-    """A query with its variables."""
+    """A query or subscription with its variables."""
 
     text: str
     variables: dict[str, Any] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Operation:
 
 
 class Writer:
-    """Writes one query by the dice, about days around `today`; `roots` are the fields it begins with."""
+    """Writes one query or subscription by the dice, about days around `today`; `roots` are the fields it begins with."""
 
     def __init__(self, schema: GraphQLSchema, dice: random.Random, today: date, roots: Sequence[str]) -> None:
         self.schema = schema
@@ -82,8 +82,20 @@ class Writer:
         names = self.dice.sample(self.roots, self.dice.randint(1, min(3, len(self.roots))))
         body = " ".join(self.field(self.schema.query_type, name, 1) for name in names)
         declared = f"({', '.join(self.declared)})" if self.declared else ""
-        fragments = " ".join(f"fragment {name} on {on} {body}" for name, (on, body) in self.fragments.items())
-        return Operation(f"query Random{declared} {{ {body} }} {fragments}".strip(), self.variables)
+        return Operation(f"query Random{declared} {{ {body} }} {self._fragments()}".strip(), self.variables)
+
+    def subscription(self) -> Operation:
+        """Write one that begins after the cursor `$after`, which is declared and not given."""
+        assert self.schema.subscription_type is not None
+        name = self.dice.choice(self.roots)
+        key = f"x{self.number()}: {name}" if self.chance(20) else name
+        type_ = get_named_type(self.schema.subscription_type.fields[name].type)
+        body = f"{{ {key}(after: $after) {self.selection(type_, 1)} }}"
+        declared = ", ".join(["$after: Cursor", *self.declared])
+        return Operation(f"subscription Random({declared}) {body} {self._fragments()}".strip(), self.variables)
+
+    def _fragments(self) -> str:
+        return " ".join(f"fragment {name} on {on} {body}" for name, (on, body) in self.fragments.items())
 
     def chance(self, percent: int) -> bool:
         return self.dice.randint(1, 100) <= percent

@@ -10,8 +10,6 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import NamedTuple
 
-from graphql import OperationType
-
 from mintql.api.caching import digest_of, may_be_kept
 from mintql.api.documents import Operation
 from mintql.api.plan_run import Asked
@@ -36,7 +34,7 @@ class ReadAsk(NamedTuple):
     def query(self) -> Operation | None:
         """What it would run if that is a query; None for anything else."""
         found = self.operation
-        return found if found is not None and found.kind is OperationType.QUERY else None
+        return found if found is not None and found.is_query else None
 
 
 class KnownAsks:
@@ -59,7 +57,7 @@ class KnownAsks:
         prepared = self._schema.prepared(ask.query, ask.variables)
         operation = None if prepared is None else prepared.operation(ask.operation_name)
         price = price_of(prepared, operation)
-        if operation is None or operation.kind is not OperationType.QUERY:
+        if operation is None or not operation.is_query:
             return ReadAsk(ask, operation, None, price)
         ask = replace(ask, variables=Asked(ask.variables or {}))
         return ReadAsk(ask, operation, digest_of(ask) if may_be_kept(operation) else None, price)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import strawberry
+from graphql.execution.values import VariableValues
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
@@ -31,7 +32,7 @@ from mintql.services.archive_reading import Finder, kept_for_sure
 from mintql.services.budgets import Limits, limits_of
 from mintql.services.effects import Effects
 from mintql.services.identity import find_session
-from mintql.services.personal_categories import tree_of
+from mintql.services.personal_categories import standard_tree, tree_of
 from mintql.store import streams
 from mintql.store.queries import Conn
 
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+AnswerEvent: TypeAlias = Callable[[Any, VariableValues, "Context"], Awaitable[dict[str, Any] | None]]
+"""Gives the data of a subscription's event without any error; None when graphql-core has to answer it."""
 
 EVER = Period(date.min, date.max)
 BATCH_SIZE_MAX = 500
@@ -79,6 +83,8 @@ class Context:
     of the fields that are asked for of each node of a page while a plan calls its resolver, which may read it until it
     first waits; None where nobody knows.
 
+    `answer_event` is there for a subscription, and answers its events by their plan.
+
     `keyed` is the run of a mutation with an idempotency key while its resolver runs; `replayed` names those that were
     answered as they were before.
     """
@@ -97,6 +103,7 @@ class Context:
     known: Known | None = None
     asked: frozenset[str] | None = None
     shows_old: bool = False
+    answer_event: AnswerEvent | None = None
     keyed: KeyedRun | None = None
     replayed: list[str] = field(default_factory=list)
     together: OneConnection | None = field(default=None, init=False, repr=False)
@@ -167,7 +174,7 @@ class Context:
 
     @asynccontextmanager
     async def following(self, listener: Listener) -> AsyncIterator[Conn]:
-        """Open a transaction in which a stream reads what is new, once it is its turn; the listener notes how new.
+        """Open a connection on which a stream reads what is new, once it is its turn; the listener notes how new.
 
         Raises:
             NotSignedIn: The session has ended or run out.
@@ -175,12 +182,14 @@ class Context:
         """
         viewer = self.signed_in()
         async with self.runtime.stream_turns:
-            async with self.runtime.reading(viewer.user_id) as conn:
-                seen = await streams.begin_reading(conn, viewer.user_id, viewer.session_id, self.now())
-                if seen is None:
+            begin = partial(streams.begin_reading, user_id=viewer.user_id, session_id=viewer.session_id, now=self.now())
+            async with self.runtime.fenced_from(viewer.user_id, begin) as (conn, begun):
+                if begun is None:
                     raise NotSignedIn("The session has ended. Sign in again, then go on after the last cursor.")
-                listener.seen = seen
+                listener.seen = begun.event_seq
                 if self.share is None:
+                    if not begun.has_own_categories:
+                        self.tree = standard_tree()
                     yield conn
                     return
             async with self.person() as conn:

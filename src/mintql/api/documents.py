@@ -61,6 +61,21 @@ class Operation:
         """Whether it is a query, a mutation or a subscription."""
         return self.node.operation
 
+    @property
+    def is_query(self) -> bool:
+        """Whether it reads, once."""
+        return self.kind is OperationType.QUERY
+
+    @property
+    def is_subscription(self) -> bool:
+        """Whether it gives many answers over time."""
+        return self.kind is OperationType.SUBSCRIPTION
+
+    @property
+    def is_mutation(self) -> bool:
+        """Whether it changes something."""
+        return self.kind is OperationType.MUTATION
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -92,17 +107,7 @@ class Prepared:
     def query(self, operation_name: str | None) -> Operation | None:
         """Return the operation that would run if it is a query."""
         found = self.operation(operation_name)
-        return found if found is not None and found.kind is OperationType.QUERY else None
-
-    def runs_subscription(self, operation_name: str | None) -> bool:
-        """Tell whether the operation that would run is a subscription."""
-        found = self.operation(operation_name)
-        return found is not None and found.kind is OperationType.SUBSCRIPTION
-
-    def runs_mutation(self, operation_name: str | None) -> bool:
-        """Tell whether the operation that would run is a mutation."""
-        found = self.operation(operation_name)
-        return found is not None and found.kind is OperationType.MUTATION
+        return found if found is not None and found.is_query else None
 
     def _find(self, operation_name: str | None) -> Operation | None:
         nodes = [

@@ -211,9 +211,8 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def _respond_to(self, request: GraphQLRequest, read: ReadAsk, accepted: Accepted, asker: Asker) -> Response:
         ask, context = read.ask, await self._context(request, asker, reading=read.query is not None)
-        if accepted.json is None or (
-            accepted.events and self.schema.runs_subscription(ask.query, ask.variables, ask.operation_name)
-        ):
+        follows = read.operation is not None and read.operation.is_subscription
+        if accepted.json is None or (accepted.events and follows):
             return await self._stream(request, ask, context)
         media, place = accepted.json, asker.place
         result = await self._execute(request.method, ask, context)

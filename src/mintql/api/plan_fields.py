@@ -136,6 +136,8 @@ class Compiler:
 
     def _read(self, declared: StrawberryField) -> ReadAll | None:
         """Return what reads a field from its sources alone: a column, or a function of the row; None for others."""
+        if declared.is_subscription:
+            return _itself  # The source is the event.
         reader = reader_of(declared)
         if reader is not None:
             return reader
@@ -335,6 +337,10 @@ class Compiler:
 def _later(sources: Sequence[Any], _run: Run) -> Sequence[None]:
     """Keep a field's place in the answers until it is settled."""
     return [None] * len(sources)
+
+
+def _itself(sources: Sequence[Any]) -> Sequence[Any]:
+    return sources
 
 
 def _read_field(read: ReadAll, complete: Complete) -> Complete:

@@ -1,4 +1,4 @@
-"""Validated queries, each compiled once into a plan that answers it without walking the document again.
+"""Validated queries and subscriptions, each compiled once into a plan that answers it without walking it again.
 
 graphql-core decides for every field of every row anew what it is, how it is resolved and how its value is
 written. All of that depends on the document alone, so it is decided once (`api/plan_fields.py`) and kept with the
@@ -7,13 +7,15 @@ plan calls its resolvers, and coerces variables, arguments and values by graphql
 
 A plan knows success only. Whatever is not plain (an error, a null where none may be, a value that is not what its type
 says) raises, and the operation runs again on graphql-core, from whose answer nothing is left out. That is no loss:
-queries change nothing. docs/decisions/compiled-plans.md has the reasons and the figures.
+queries change nothing, nor does an event. docs/decisions/compiled-plans.md has the reasons and the figures.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,7 +39,7 @@ ROOT: Final = object()
 
 @dataclass(slots=True)
 class PlanCounts:
-    """How many queries were answered by plans, began as a plan and ran again on graphql-core, or have no plan."""
+    """How many queries and events plans answered, began and left to graphql-core, and how many have no plan."""
 
     answered: int = 0
     repeated: int = 0
@@ -64,19 +66,42 @@ class Plans:
         if plan is None or coerced is None:
             self.counts.unplanned += 1
             return None
+        run = Run(context, coerced, asked.arguments)
+        data = await self._carried_out(plan, run, ROOT)
+        if data is not None and asked.arguments is None:
+            asked.arguments = run.arguments
+        return data
+
+    async def answer_event(
+        self, operation: Operation, event: Any, variables: VariableValues, context: Context
+    ) -> dict[str, Any] | None:
+        """Return the data of a subscription's event without any error; None when graphql-core has to answer it.
+
+        A stream takes its turn before it reads, as when it looks for events: a burst of them waits for itself.
+        """
+        if not self.enabled:
+            return None
+        plan = self._plan(operation, variables)
+        if plan is None:
+            self.counts.unplanned += 1
+            return None
+        return await self._carried_out(plan, Run(context, variables), event, context.runtime.stream_turns)
+
+    async def _carried_out(
+        self, plan: Complete, run: Run, source: Any, turns: asyncio.Semaphore | None = None
+    ) -> dict[str, Any] | None:
         try:
-            async with context.one_connection():
-                run = Run(context, coerced, asked.arguments)
-                data: dict[str, Any] = plan([ROOT], run)[0]
-                await run.finish()
+            async with run.context.one_connection():
+                data: dict[str, Any] = plan([source], run)[0]
+                if run.waiting:
+                    async with turns or nullcontext():
+                        await run.finish()
         except Exception as error:  # noqa: BLE001 - whatever it is, graphql-core finds it again and says it well
             log.debug("a plan gave up: %r", error)
             self.counts.repeated += 1
-            context.forget()
+            run.context.forget()
             return None
         self.counts.answered += 1
-        if asked.arguments is None:
-            asked.arguments = run.arguments
         return data
 
     def _coerced(self, operation: Operation, asked: Asked) -> VariableValues | None:
@@ -97,8 +122,8 @@ class Plans:
 
     def _compile(self, operation: Operation, variables: VariableValues) -> Complete | None:
         """Return what makes the data of the answer from the root value; None where a plan does not cover the query."""
-        root = self._schema.query_type
-        if root is None:
+        root = self._schema.get_root_type(operation.kind)
+        if root is None or operation.is_mutation:
             return None
         fragments = {name: FragmentDetails(node) for name, node in operation.fragments.items()}
         compiler = Compiler(self._schema, operation.node, fragments, variables)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from graphql import OperationType
-
 from mintql.api.documents import Operation, Prepared
 
 REQUEST_COST = 100
@@ -52,7 +50,7 @@ def price_of(prepared: Prepared | None, operation: Operation | None) -> Price:
     """Return the price of what would run; None stands for a text that is no GraphQL, or nothing that can run."""
     if prepared is None or operation is None:
         return FAULTY
-    if operation.kind is not OperationType.MUTATION:
+    if not operation.is_mutation:
         return Price(prepared.cost)
     names = [node.name.value for node in operation.root_nodes]
     passwords = sum(name in PASSWORD_FIELDS for name in names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import strawberry
@@ -33,10 +33,11 @@ from mintql.api.context import Context
 from mintql.api.deletion import DeletionMutation, DeletionQuery
 from mintql.api.digests import DigestsQuery
 from mintql.api.documents import Documents, Operation, Prepared, Preparing
-from mintql.api.errors import HANDLERS, DressErrors
+from mintql.api.errors import HANDLERS, QUERY_CODES, DressErrors
+from mintql.api.executor import Executor
 from mintql.api.exports import ExportsMutation
 from mintql.api.household import HouseholdMutation, HouseholdQuery
-from mintql.api.idempotency import KeyedExecutor, TellReplays, with_keys
+from mintql.api.idempotency import TellReplays, with_keys
 from mintql.api.identity import IdentityMutation, IdentityQuery
 from mintql.api.imports import ImportsMutation, ImportsQuery
 from mintql.api.imports_inputs import IMPORT_SCALARS
@@ -67,7 +68,7 @@ from mintql.api.subscriptions import SubscriptionsSubscription
 from mintql.api.transactions import TransactionsQuery
 from mintql.api.transfers import TransfersMutation, TransfersQuery
 from mintql.api.watching import watch_root_fields
-from mintql.domain.errors import NotShared
+from mintql.domain.errors import NotShared, NotSignedIn
 
 
 @strawberry.type(description="What can be read.")
@@ -168,15 +169,19 @@ class Schema(strawberry.Schema):
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> AsyncGenerator[Any, None]:
         """Execute an operation of a long-lived connection in a context of its own."""
+        operation = self.operation_of(query, variable_values, operation_name)
         if isinstance(context_value, Context):
+            following = operation is not None and operation.is_subscription
             try:
-                following = self.runs_subscription(query, variable_values, operation_name)
                 context_value = await context_value.for_operation(following=following)
-            except NotShared as failure:
-                return _only(GraphQLError(failure.message, extensions={"code": failure.code}))
+            except (NotShared, NotSignedIn) as failure:
+                code = QUERY_CODES.get(failure.code, failure.code)
+                return _only(GraphQLError(failure.message, extensions={"code": code}))
             refused = await self._refusal(query, variable_values, context_value, operation_name)
             if refused is not None:
                 return _only(refused)
+            if operation is not None and operation.is_subscription:
+                context_value.answer_event = partial(self.plans.answer_event, operation)
         found = await super().stream(
             query,
             variable_values,
@@ -186,7 +191,7 @@ class Schema(strawberry.Schema):
             operation_extensions,
             allowed_operation_types,
         )
-        if isinstance(context_value, Context) and self._runs_mutation(query, variable_values, operation_name):
+        if isinstance(context_value, Context) and operation is not None and operation.is_mutation:
             return _to_its_end(context_value, found)
         return found
 
@@ -232,16 +237,12 @@ class Schema(strawberry.Schema):
         except (GraphQLError, RecursionError):
             return None
 
-    def runs_subscription(
+    def operation_of(
         self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None
-    ) -> bool:
-        """Tell whether the operation that would run is a subscription."""
+    ) -> Operation | None:
+        """Return the operation that would run; None when that is not clear, or nothing would."""
         prepared = self.prepared(query, variables)
-        return prepared is not None and prepared.runs_subscription(operation_name)
-
-    def _runs_mutation(self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None) -> bool:
-        prepared = self.prepared(query, variables)
-        return prepared is not None and prepared.runs_mutation(operation_name)
+        return None if prepared is None else prepared.operation(operation_name)
 
     async def _refusal(
         self, query: str | None, variables: dict[str, Any] | None, context: Any, operation_name: str | None
@@ -286,7 +287,7 @@ def build_schema() -> Schema:
         mutation=with_keys(Mutation),
         subscription=Subscription,
         extensions=[DressErrors, prepare, TellReplays],
-        execution_context_class=KeyedExecutor,
+        execution_context_class=Executor,
         config=StrawberryConfig(scalar_map={**SCALARS, **IMPORT_SCALARS}),
         exception_handlers=(*HANDLERS, *IMPORT_HANDLERS, *CATEGORY_HANDLERS),
     )

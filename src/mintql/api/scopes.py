@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from graphql import GraphQLError, OperationType
+from graphql import GraphQLError
 
 from mintql.api.context import Viewer
 from mintql.api.documents import Documents, Operation
@@ -132,9 +132,9 @@ def refusal(
 
 def _wanted(operation: Operation, field: str) -> frozenset[Scope] | None:
     """Return the scopes of which one is needed for a root field; none for what is open, None where no token may."""
-    if operation.kind is OperationType.MUTATION:
+    if operation.is_mutation:
         return _FOR_MUTATIONS.get(field)
-    if operation.kind is OperationType.QUERY:
+    if operation.is_query:
         return _FOR_QUERIES.get(field, _FOR_REST)
     return _FOR_REST
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from graphql import GraphQLError, GraphQLSchema, OperationType
+from graphql import GraphQLError, GraphQLSchema
 from graphql.execution.values import get_argument_values, get_variable_values
 
 from mintql.api.categories import decode_category_id
@@ -82,7 +82,7 @@ async def refusal(
     if operation is None:
         return None
     try:
-        if operation.kind is OperationType.MUTATION:
+        if operation.is_mutation:
             await _admit_changes(schema, context, context.share, operation, variables or {})
         else:
             _admit_reads(context.share, operation)
@@ -92,7 +92,7 @@ async def refusal(
 
 
 def _admit_reads(entered: Entered, operation: Operation) -> None:
-    if operation.kind is OperationType.SUBSCRIPTION:
+    if operation.is_subscription:
         allowed = OPEN_SUBSCRIPTIONS
     else:
         allowed = OPEN_QUERIES | WHOLE_QUERIES if entered.extent.is_whole else OPEN_QUERIES

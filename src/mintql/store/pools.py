@@ -97,6 +97,26 @@ class Database:
         """Lend a connection on which each read of a person's rows is one way to the database and back."""
         return _Fenced(self, user_id)
 
+    @asynccontextmanager
+    async def fenced_from(
+        self, user_id: UserId, begin: Callable[[Conn], Awaitable[T]]
+    ) -> AsyncIterator[tuple[Conn, T]]:
+        """Lend a connection as `fenced`, with what `begin` read on it; where it was lost by then, another."""
+
+        async def read(conn: Conn) -> tuple[Conn, T]:
+            fenced = fence(conn, user_id)
+            return fenced, await begin(fenced)
+
+        conn, begun = await self.opened(read)
+        try:
+            yield begun
+        except BaseException as error:
+            self.count(error, conn)
+            await self.give_back(conn)
+            raise
+        if not self.lender.pass_on(conn):
+            await self.give_back(conn)
+
     async def acquire(self) -> Conn:
         """Return a connection of the pool, to be given back."""
         since = self._waits.begin()

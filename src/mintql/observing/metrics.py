@@ -30,7 +30,9 @@ ERRORS = ALL.counter("mintql_errors_total", "Errors in answers, members of resul
 RATE_LIMITED = ALL.counter(
     "mintql_rate_limited_total", "Requests that were refused for having asked too much, by what was used up.", "limit"
 )
-PLANS = ALL.gauge("mintql_plans", "Queries and events by whether a plan answered them (answered, repeated, unplanned).", "outcome")
+PLANS = ALL.gauge(
+    "mintql_plans", "Queries and events by whether a plan answered them: answered, repeated, unplanned.", "outcome"
+)
 CACHE_LOOKUPS = ALL.counter(
     "mintql_cache_lookups_total", "Answers looked for in the cache: local, redis, or miss.", "outcome"
 )

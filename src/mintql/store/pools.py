@@ -114,8 +114,7 @@ class Database:
             self.count(error, conn)
             await self.give_back(conn)
             raise
-        if not self.lender.pass_on(conn):
-            await self.give_back(conn)
+        await self._pass_on(conn)
 
     async def acquire(self) -> Conn:
         """Return a connection of the pool, to be given back."""
@@ -159,7 +158,7 @@ class Database:
     async def ask(self, read: Callable[[Conn], Awaitable[T]]) -> T:
         """Return what one statement reads that is a transaction by itself; it is sent again where a server is lost."""
         conn, found = await self.opened(read)
-        await self.give_back(conn)
+        await self._pass_on(conn)
         return found
 
     async def note(self, error: BaseException, conn: Conn) -> None:
@@ -178,6 +177,10 @@ class Database:
     async def give_back(self, conn: Conn) -> None:
         """Give a connection back to the pool, a lost one too."""
         await self.lender.give_back(conn)
+
+    async def _pass_on(self, conn: Conn) -> None:
+        if not self.lender.pass_on(conn):
+            await self.give_back(conn)
 
 
 class _Fenced:

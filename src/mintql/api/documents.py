@@ -64,17 +64,17 @@ class Operation:
     @property
     def is_query(self) -> bool:
         """Whether it reads, once."""
-        return self.kind is OperationType.QUERY
+        return self.node.operation is OperationType.QUERY
 
     @property
     def is_subscription(self) -> bool:
         """Whether it gives many answers over time."""
-        return self.kind is OperationType.SUBSCRIPTION
+        return self.node.operation is OperationType.SUBSCRIPTION
 
     @property
     def is_mutation(self) -> bool:
         """Whether it changes something."""
-        return self.kind is OperationType.MUTATION
+        return self.node.operation is OperationType.MUTATION
 
 
 @dataclass(frozen=True, slots=True)

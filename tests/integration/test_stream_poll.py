@@ -19,6 +19,7 @@ from mintql.store import sessions, streams
 from mintql.store.locks import lock_users
 from support.clients import eventually
 from support.factories import create_user
+from support.statements import CountingRuntime
 
 EVENT = "transactions_changed"
 
@@ -124,6 +125,35 @@ async def test_more_streams_than_connections_begin_at_once_and_requests_still_fi
     await poll_once(api_runtime)
     await asyncio.wait_for(asyncio.gather(*tasks), 10)
     assert seen == [1] * len(tasks)
+
+
+async def test_what_a_stream_reads_takes_two_ways_to_the_database(runtime, api_runtime, ada):
+    counting = CountingRuntime(api_runtime)
+    stream = follow_events(Context(counting, ada), None, EVENT)
+    first = asyncio.create_task(anext(stream))
+    await eventually(lambda: len(counting.statements) == 2)  # Where it begins, and the newest event, which it has.
+    await tell(runtime, ada)
+    await poll_once(api_runtime)
+    assert (await first).seq == 1
+    assert len(counting.statements) == 4
+    await stream.aclose()
+
+
+async def test_a_stream_whose_connections_were_cut_while_it_waited_reads_on_by_others(runtime, api_runtime, ada):
+    stream = follow_events(Context(api_runtime, ada), None, EVENT)
+    first = asyncio.create_task(anext(stream))
+    await eventually(lambda: api_runtime.wakeups.listening() and not api_runtime.stream_turns.locked())
+    async with runtime.system() as conn:
+        cut = await conn.fetchval(
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'mintql-api'"
+        )
+    assert cut
+    await tell(runtime, ada)
+    for listener in api_runtime.wakeups.listening():
+        listener.wake()
+    assert (await asyncio.wait_for(first, 10)).seq == 1
+    await stream.aclose()
 
 
 async def test_a_stream_keeps_no_page_it_has_sent(runtime, api_runtime, ada):

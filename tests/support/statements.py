@@ -26,8 +26,24 @@ class CountingRuntime:
         return self._counted(self.runtime.fenced(user_id, position))
 
     @asynccontextmanager
+    async def fenced_from(self, user_id, begin):
+        async def counted(conn):
+            with self._noting(conn):
+                found = await begin(conn)
+                await asyncio.sleep(0)
+            return found
+
+        async with self.runtime.fenced_from(user_id, counted) as (conn, begun):
+            with self._noting(conn):
+                yield conn, begun
+                await asyncio.sleep(0)
+
+    @asynccontextmanager
     async def _counted(self, opened):
         async with opened as conn:
-            with getattr(conn, "conn", conn).query_logger(lambda record: self.statements.append(record.query)):
+            with self._noting(conn):
                 yield conn
                 await asyncio.sleep(0)  # The driver tells of a statement in the turn after it.
+
+    def _noting(self, conn):
+        return getattr(conn, "conn", conn).query_logger(lambda record: self.statements.append(record.query))

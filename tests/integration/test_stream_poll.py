@@ -139,20 +139,23 @@ async def test_what_a_stream_reads_takes_two_ways_to_the_database(runtime, api_r
     await stream.aclose()
 
 
-async def test_a_stream_whose_connections_were_cut_while_it_waited_reads_on_by_others(runtime, api_runtime, ada):
-    stream = follow_events(Context(api_runtime, ada), None, EVENT)
-    first = asyncio.create_task(anext(stream))
-    await eventually(lambda: api_runtime.wakeups.listening() and not api_runtime.stream_turns.locked())
-    async with runtime.system() as conn:
-        cut = await conn.fetchval(
-            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND application_name = 'mintql-api'"
-        )
-    assert cut
+async def test_a_stream_whose_connection_is_lost_as_it_begins_to_read_takes_another(
+    runtime, api_runtime, ada, monkeypatch
+):
+    begin_reading, cut = streams.begin_reading, []
+
+    async def cut_once(conn, **asked):
+        if not cut:
+            cut.append(await conn.fetchval("SELECT pg_backend_pid()"))
+            async with runtime.system() as other:
+                assert await other.fetchval("SELECT pg_terminate_backend($1, 5000)", cut[0])
+        return await begin_reading(conn, **asked)
+
+    monkeypatch.setattr(streams, "begin_reading", cut_once)
     await tell(runtime, ada)
-    for listener in api_runtime.wakeups.listening():
-        listener.wake()
-    assert (await asyncio.wait_for(first, 10)).seq == 1
+    stream = follow_events(Context(api_runtime, ada), 0, EVENT)
+    assert (await asyncio.wait_for(anext(stream), 10)).seq == 1
+    assert len(cut) == 1
     await stream.aclose()
 
 

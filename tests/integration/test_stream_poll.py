@@ -69,6 +69,24 @@ async def test_who_has_news_is_woken_and_nobody_else(runtime, api_runtime, ada, 
         assert (first.is_woken(), second.is_woken()) == (False, False)
 
 
+async def test_kept_answers_of_whoever_missed_a_wake_up_are_stale_before_they_hear_of_it(
+    runtime, api_runtime, ada, bob
+):
+    cache, wakeups = api_runtime.cache, api_runtime.wakeups
+    with wakeups.listen(ada.user_id, ada.session_id) as first, wakeups.listen(bob.user_id, bob.session_id) as second:
+        await read(api_runtime, ada, first)
+        await read(api_runtime, bob, second)
+        before = [await cache.version(viewer.user_id) for viewer in (ada, bob)]
+        await tell(runtime, ada)
+        await tell(runtime, bob)
+        second.wake()  # Bob has heard of it, by who made his answers stale as well.
+        await poll_once(api_runtime)
+        assert first.is_woken()
+    after = [await cache.version(viewer.user_id) for viewer in (ada, bob)]
+    assert after[0] not in (before[0], None)
+    assert after[1] == before[1]
+
+
 async def test_who_has_no_session_any_more_is_woken_and_refused(runtime, api_runtime, ada):
     with api_runtime.wakeups.listen(ada.user_id, ada.session_id) as listener:
         await read(api_runtime, ada, listener)

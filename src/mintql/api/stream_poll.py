@@ -1,7 +1,7 @@
 """The poll that backs the wake-ups of all streams of a process: one look into the database for all of them.
 
 A wake-up may be lost, and a session may run out without one. Who has news is woken as if told of it, and finds out
-itself what there is and whether it may still be read.
+itself what there is and whether it may still be read; what they ask for then is answered anew.
 """
 
 from __future__ import annotations
@@ -61,5 +61,8 @@ async def _wake_those_with_news(runtime: Runtime, batch: Sequence[tuple[Listener
     ]
     async with runtime.statement() as conn:
         places = await streams.with_news(conn, asked, Context.now())
-    for place in places:
-        batch[place][0].wake()
+    missed = [batch[place][0] for place in places if not batch[place][0].is_woken()]
+    # Who wrote may have ended between its commit and what it says after that: kept answers do not know of it either.
+    await runtime.cache.bump({listener.user_id for listener in missed})
+    for listener in missed:
+        listener.wake()

@@ -31,6 +31,8 @@ HISTORY_DAYS = 60
 """Enough to see months and budgets; two years are read where a test says that it is about them."""
 EVENT_POLL_SECONDS = 0.5
 SWEEP_SECONDS = 1
+REDIS_TIMEOUT_SECONDS = 10
+"""Nobody waits for it where Redis answers or is not there, and a machine that is busy stands still for a while."""
 CHEAP_PASSWORDS = argon2.Parameters(
     type=argon2.Type.ID,
     version=argon2.low_level.ARGON2_VERSION,
@@ -146,6 +148,7 @@ def settings(
         history_days=730 if request.node.get_closest_marker("two_years") else HISTORY_DAYS,
         event_poll_seconds=EVENT_POLL_SECONDS,
         sweep_seconds=SWEEP_SECONDS,
+        redis_timeout_seconds=REDIS_TIMEOUT_SECONDS,
         database_pool_size=5,
     )
 

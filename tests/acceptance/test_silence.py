@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from mintql import app
 from mintql.api import health
-from mintql.gateways import objects_s3
+from mintql.gateways import cache, objects_s3, rate_limits, redis_pause
 from mintql.gateways.objects import ObjectStoreDown
 from mintql.store import servers
 from support.blackhole import line_to
@@ -19,8 +19,9 @@ from support.servers import serving
 ADD = 'mutation Add { addCategory(name: "%s", kind: EXPENSE) { __typename } }'
 SHORT_SECONDS = 0.5
 """What the bounds of the API are here, which are longer in earnest."""
-MARGIN_SECONDS = 2.0
+MARGIN_SECONDS = 5.0
 """For a machine that is busy with other tests."""
+REDIS_SECONDS = 1.0
 
 
 async def timed(answering):
@@ -55,19 +56,22 @@ async def _is_ready(client, server):
     return (await client.http.get(f"{server.url}/readyz")).status_code == 200
 
 
-async def test_with_a_redis_that_falls_silent_one_request_waits_for_it_and_the_others_do_not(settings):
+async def test_with_a_redis_that_falls_silent_one_request_waits_for_it_and_the_others_do_not(settings, monkeypatch):
+    for module in (cache, rate_limits, redis_pause):
+        monkeypatch.setattr(module, "PAUSE_SECONDS", 60)  # Or each pause that ends meanwhile lets one more wait.
     async with line_to(settings.redis_url.get_secret_value()) as (line, url):
-        over_line = settings.model_copy(update={"redis_url": SecretStr(url)})
+        changed = {"redis_url": SecretStr(url), "redis_timeout_seconds": REDIS_SECONDS}
+        over_line = settings.model_copy(update=changed)
         async with serving(app.create_app(over_line)) as server, client_of(server) as client:
             await client.sign_up()
             line.silent = True
             _, seconds = await timed(client.ask("{ viewer { email } }"))
-            assert seconds < 2 * settings.redis_timeout_seconds + MARGIN_SECONDS
+            assert seconds < 2 * REDIS_SECONDS + MARGIN_SECONDS
             _, seconds = await timed(client.ask(ADD % "First"))
-            assert seconds < 3 * settings.redis_timeout_seconds + MARGIN_SECONDS
+            assert seconds < 3 * REDIS_SECONDS + MARGIN_SECONDS
             answers = [await timed(client.ask(ADD % f"Boat {number}")) for number in range(10)]
             assert [answer["addCategory"]["__typename"] for answer, _ in answers] == ["AddCategorySuccess"] * 10
-            quick = [seconds for _, seconds in answers if seconds < settings.redis_timeout_seconds]
+            quick = [seconds for _, seconds in answers if seconds < REDIS_SECONDS]
             assert len(quick) >= 8, answers
             ready, _ = await timed(client.http.get(f"{server.url}/readyz"))
             assert (ready.status_code, ready.json()["status"]) == (200, "degraded")

@@ -8,6 +8,7 @@ from mintql.api.nodes import encode_id
 from support.clients import client_of, socket_of
 from support.factories import create_transaction
 from support.people import category
+from support.streams import begun
 
 TODAY = datetime.now(UTC).date()
 GROCERIES, RENT = (encode_id("Category", category(slug)) for slug in ("groceries", "rent"))
@@ -154,6 +155,7 @@ async def test_a_split_that_fills_a_budget_is_told_live(conn, client, person):
     bought = await buy(conn, person, -20_000)
     async with socket_of(client) as socket:
         await socket.subscribe(ALERTS)
+        await begun(client)
         await client.ask(SPLIT, id=bought, parts=[part(RENT, "-85.00")])
         assert (await socket.next())["budgetAlerts"] == {
             "category": {"slug": "rent"}, "spent": {"amount": "85.00"}, "thresholdPercent": 80,
@@ -165,6 +167,7 @@ async def test_what_is_written_is_told_live_and_read_back_at_once(conn, client, 
     assert await nodes(client, tags=["trip"]) == await nodes(client, tags=["trip"]) == []
     async with socket_of(client) as socket:
         await socket.subscribe(CHANGES)
+        await begun(client)
         answer = (await client.ask(TAG, ids=[first, second], add=["Trip"]))["tagTransactions"]
         assert answer["transactions"] == [{"id": first, "tags": ["Trip"]}, {"id": second, "tags": ["Trip"]}]
         told = (await socket.next())["transactionsChanged"]

@@ -14,6 +14,7 @@ from mintql.services.category_changes import NewCategory
 from support.clients import client_of, socket_of
 from support.factories import create_person, create_transaction
 from support.people import acting_as, category
+from support.streams import begun
 
 TODAY = datetime.now(UTC).date()
 FOOD, COFFEE, GROCERIES = (encode_id("Category", category(slug)) for slug in ("food-and-dining", "coffee", "groceries"))
@@ -181,6 +182,7 @@ async def test_own_categories_are_carried_filtered_by_budgeted_and_told_of(conn,
     async with socket_of(client) as changes, socket_of(client) as alerts:
         await changes.subscribe(CHANGES)
         await alerts.subscribe(ALERTS)
+        await begun(client, 2)
         budget = (await client.ask(LIMIT, categoryId=lunch, month=f"{TODAY:%Y-%m}"))["setBudgetOverride"]["budget"]
         assert budget["category"] == {"name": "Lunch at work", "isOwn": True}
         put = (await client.ask(RECATEGORIZE, ids=[bought], categoryId=lunch))["recategorize"]

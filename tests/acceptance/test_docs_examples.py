@@ -8,6 +8,7 @@ import re
 import shutil
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import orjson
@@ -24,16 +25,17 @@ from mintql.services import alerts, category_changes, connections, sync, transac
 from mintql.services.choices import RECATEGORIZED_MAX
 from mintql.services.purging import EVENTS_KEPT_DAYS
 from mintql.settings import Settings
-from support.clients import Client, client_of
+from support.clients import Client, client_of, eventually
 from support.examples import Example, fill, matching, read_examples
 from support.local import local_client
 from support.people import category
 from support.repository import ROOT
+from support.streams import has_begun, streams
 
 PAGE = (ROOT / "docs" / "api.md").read_text()
 EXAMPLES = read_examples(PAGE)
 PATIENCE_SECONDS = 60
-SHELL_SECONDS = 20
+SHELL_SECONDS = 60
 
 
 class Reader:
@@ -64,12 +66,18 @@ class Reader:
         if example.kind == "sh":
             await self.run_shell(example)
         elif example.kind == "subscription":
-            self.following.append(asyncio.create_task(self.follow(example, fill(example.variables, self.known))))
-            await asyncio.sleep(0.2)  # The page opens a subscription before it makes something happen.
+            earlier = streams(self.server)
+            following = asyncio.create_task(self.follow(example, fill(example.variables, self.known)))
+            self.following.append(following)
+            # The page opens a subscription before it makes something happen.
+            await eventually(lambda: following.done() or any(map(has_begun, self.streams_since(earlier))))
         else:
             if example.kind == "query":
                 await asyncio.gather(*self.following)
             await self.ask(example)
+
+    def streams_since(self, earlier: list[Any]) -> list[Any]:
+        return [stream for stream in streams(self.server) if stream not in earlier]
 
     async def ask(self, example: Example) -> None:
         body = {"query": example.text, "variables": fill(example.variables, self.known)}

@@ -14,6 +14,7 @@ from mintql.api.schema import build_schema
 from support.clients import client_of, raw_socket
 from support.factories import create_account, create_transaction
 from support.people import category
+from support.streams import begun
 
 TODAY = datetime.now(UTC).date()
 MONTH = f"{TODAY:%Y-%m}"
@@ -287,7 +288,7 @@ async def test_revoking_holds_from_the_next_request_on_and_ends_open_streams(cli
         await socket.send({"type": "connection_init", "payload": payload})
         assert await socket.receive() == {"type": "connection_ack"}
         await socket.subscribe("subscription { budgetAlerts { message } }")
-        assert await socket.is_silent(0.3)
+        await begun(bob)
         revoked = (await client.ask(REVOKE, id=share))["revokeHouseholdShare"]
         assert revoked["share"] == {"state": "REVOKED"}
         ended = await socket.receive()
@@ -304,7 +305,7 @@ async def test_alerts_of_shared_budgets_reach_the_member_live_without_what_is_no
         await socket.send({"type": "connection_init", "payload": payload})
         await socket.receive()
         await socket.subscribe("subscription { budgetAlerts { category { slug } transactions { merchant } } }")
-        await socket.is_silent(0.3)
+        await begun(bob)
         await client.ask(LIMIT, categoryId=GROCERIES, month=MONTH)
         await client.ask(LIMIT, categoryId=COFFEE, month=MONTH)
         told = (await socket.next())["budgetAlerts"]

@@ -10,6 +10,7 @@ import pytest
 from mintql.observing import metrics
 from support.clients import eventually, socket_of
 from support.metrics import Moves, samples, scrape
+from support.streams import begun
 
 ACCOUNTS = "{ accounts { name } }"
 CHANGES = "subscription { transactionsChanged { addedCount } }"
@@ -59,6 +60,7 @@ async def test_a_sync_is_counted_from_the_queue_to_the_socket(client, worker, ba
     moves = Moves(*metrics.ALL)
     async with socket_of(client) as socket:
         await socket.subscribe(CHANGES)
+        await begun(client)
         await client.connect()
         told = await socket.next()
         by_address = [await scrape(address) for address in addresses(caplog)]

@@ -58,7 +58,9 @@ async def test_at_a_signal_requests_end_streams_are_closed_and_the_status_is_0(c
             async with raw_socket(other.ws_url) as live:
                 await live.send({"type": "connection_init", "payload": {"authorization": f"Bearer {other.token}"}})
                 assert (await live.receive())["type"] == "connection_ack"
-                streamed = asyncio.create_task(_stream(other))
+                following = asyncio.Event()
+                streamed = asyncio.create_task(_stream(other, following))
+                await following.wait()
                 await conn.execute("BEGIN; LOCK TABLE personal_categories IN EXCLUSIVE MODE")
                 changing = asyncio.create_task(other.post(ADD))
                 await eventually(lambda: _waits(conn))
@@ -80,9 +82,10 @@ async def _answers(client, server):
         return False
 
 
-async def _stream(client):
+async def _stream(client, following):
     headers = client.headers() | {"accept": "text/event-stream"}
     async with client.http.stream("POST", client.url, json={"query": FOLLOW}, headers=headers) as response:
+        following.set()
         return (await response.aread()).decode()
 
 

@@ -55,10 +55,11 @@ async def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_SEC
 
 
 class Client:
-    """A GraphQL client of one person, or of nobody while `token` is None."""
+    """A GraphQL client of one person, or of nobody while `token` is None; `app` is what it asks, as `HttpServer` has it."""
 
-    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, url: str, app: Any = None) -> None:
         self.http = http
+        self.app = app
         self.url = url + "/graphql"
         self.ws_url = self.url.replace("http://", "ws://", 1)
         self.token: str | None = None
@@ -98,7 +99,7 @@ class Client:
 @asynccontextmanager
 async def client_of(server: Any):
     async with local_client() as http:
-        yield Client(http, server.url)
+        yield Client(http, server.url, server.app)
 
 
 class Socket:

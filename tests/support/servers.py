@@ -46,9 +46,10 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class HttpServer:
-    """An ASGI app that answers on loopback."""
+    """An ASGI app that answers on loopback; `app` is there where it runs in the loop of the test."""
 
     url: str
+    app: Any = None
 
     @property
     def ws_url(self) -> str:
@@ -168,7 +169,7 @@ async def serving(app: Any) -> AsyncIterator[HttpServer]:
                     await task
                     raise RuntimeError("the app ended before it answered")
                 await asyncio.sleep(POLL_SECONDS)
-        yield HttpServer(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        yield HttpServer(f"http://127.0.0.1:{listener.getsockname()[1]}", app)
     finally:
         server.told_to_stop.set()
         await asyncio.wait([task], timeout=APP_START_TIMEOUT_SECONDS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from mintql.api import scopes
@@ -31,6 +29,12 @@ EXPORT = "mutation { createExport(kind: EVERYTHING_JSON) { __typename } }"
 IMPORTS = "{ imports { __typename } }"
 FOLLOW = "subscription { notifications { id } }"
 ALL = ["READ", "WRITE", "IMPORT", "TRANSACTIONS_READ"]
+
+
+@pytest.fixture
+def settings(settings):
+    """Whatever ends within the patience of a test ends by a wake-up: by itself the API looks far too seldom."""
+    return settings.model_copy(update={"event_poll_seconds": 60})
 
 
 @pytest.fixture
@@ -166,11 +170,9 @@ async def test_a_revoked_token_is_cut_off_at_once_and_nothing_else_is(client, pr
         await socket.subscribe(FOLLOW)
         program.token = other["token"]
         async with socket_of(program) as others:
-            begun = time.monotonic()
             revoked = await client.ask(REVOKE, id=made["accessToken"]["id"])
             assert revoked["revokeAccessToken"]["__typename"] == "RevokeAccessTokenSuccess"
             assert await socket.closed() == 4403
-            assert time.monotonic() - begun < 1
             for still in (mine, others):
                 await still.subscribe(VIEWER)
                 assert (await still.next())["viewer"]["name"] == "Ada"

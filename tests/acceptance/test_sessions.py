@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import AsyncExitStack
 
 import pytest
@@ -31,7 +30,12 @@ mutation Change($old: String!, $new: String!) {
 """
 FOLLOW = "subscription { notifications { id } }"
 VIEWER = "{ viewer { email } }"
-AT_ONCE_SECONDS = 1.0
+
+
+@pytest.fixture
+def settings(settings):
+    """Whatever ends within the patience of a test ends by a wake-up: by itself the API looks far too seldom."""
+    return settings.model_copy(update={"event_poll_seconds": 60})
 
 
 @pytest.fixture
@@ -54,11 +58,9 @@ class Connected:
         self.client, self.follows, self.quiet, self.events = client, follows, quiet, events
 
     async def is_cut_off(self):
-        """Tell whether all of it ends within a moment, and how."""
-        begun = time.monotonic()
+        """Tell whether all of it ends, and how."""
         codes = [await self.follows.closed(), await self.quiet.closed()]
         last = [line async for line in self.events.aiter_lines() if line.startswith("data: {")][-1]
-        assert time.monotonic() - begun < AT_ONCE_SECONDS
         refused = (await self.client.refusal(VIEWER))["extensions"]["code"]
         return codes == [4403, 4403] and "UNAUTHENTICATED" in last and refused == "UNAUTHENTICATED"
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import asyncpg
 import pytest
 
+from mintql.api.context import Context
 from mintql.api.nodes import split_id
 from support.clients import client_of
 from support.factories import Person, create_account, create_connection
@@ -21,6 +24,13 @@ async def conn(database_url):
 def owner(conn):
     """The owner of the tables, whom row-level security does not bind."""
     return conn
+
+
+@pytest.fixture
+def standing_clock(monkeypatch):
+    """A clock of the API that stands: what is bounded by seconds is counted however long the machine takes."""
+    moment = datetime.now(UTC)
+    monkeypatch.setattr(Context, "now", staticmethod(lambda: moment))
 
 
 @pytest.fixture

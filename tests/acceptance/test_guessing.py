@@ -40,6 +40,8 @@ WRONG = "a wrong password"
 BEFORE_WAITS = HERE.free + 1
 """The first guess beyond the free ones is taken too, and the wait begins with it."""
 
+pytestmark = pytest.mark.usefixtures("standing_clock")
+
 
 @pytest.fixture
 async def client(server):

@@ -14,6 +14,7 @@ from mintql.domain.errors import InstitutionDown, InvalidInput, ProtocolError
 from mintql.gateways.http import Bounds, Surroundings, open_http
 from mintql.gateways.http_retries import Retries
 from mintql.settings import Settings
+from support.clients import eventually
 from support.http_server import (
     PUBLIC_ADDRESS,
     Rerouted,
@@ -196,8 +197,8 @@ async def test_a_longer_wait_is_the_callers_to_know(status, headers):
 
 async def test_no_attempt_is_begun_that_the_deadline_would_not_let_begin():
     time = Time(die=0.0)
-    async with asking(time, out_of_order(503, retry_after="2"), OK) as (server, client):
-        answer = await client.request("GET", f"{server.url}/", deadline_seconds=1.5)
+    async with asking(time, out_of_order(503, retry_after="5"), OK) as (server, client):
+        answer = await client.request("GET", f"{server.url}/", deadline_seconds=4.5)
     assert answer.status == 503
     assert len(server.seen) == 1
 
@@ -215,6 +216,7 @@ async def test_a_slow_server_a_wrong_certificate_and_a_refused_answer_are_not_as
         async with open_http(Settings(sandbox_url=local(port)), bounds=bounds, surroundings=around) as client:
             with pytest.raises(InstitutionDown, match=r"silent for 0\.1 seconds"):
                 await client.request("GET", f"{local(port)}/")
+        await eventually(lambda: seen)
     assert len(seen) == 1
     async with serve(OK, tls=certified("other.example")) as server:
         network = Rerouted(server.port)
@@ -240,13 +242,13 @@ async def test_a_refused_address_is_not_looked_up_again():
 
 
 async def test_a_closed_port_is_tried_again():
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port = held.getsockname()[1]
     time = Time()
-    async with open_http(Settings(sandbox_url=local(port)), surroundings=time.surroundings()) as client:
-        with pytest.raises(InstitutionDown, match=r"127\.0\.0\.1 cannot be reached\."):
-            await client.request("GET", f"{local(port)}/")
+    with socket.socket() as held:  # So that nobody else listens there.
+        held.bind(("127.0.0.1", 0))
+        url = local(held.getsockname()[1])
+        async with open_http(Settings(sandbox_url=url), surroundings=time.surroundings()) as client:
+            with pytest.raises(InstitutionDown, match=r"127\.0\.0\.1 cannot be reached\."):
+                await client.request("GET", f"{url}/")
     assert len(time.slept) == ATTEMPTS - 1
 
 

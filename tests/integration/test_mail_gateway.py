@@ -100,11 +100,11 @@ async def test_a_server_without_tls_gets_nothing_where_tls_is_required():
 
 async def test_a_server_that_is_away_or_silent_costs_bounded_time():
     async with running_mail_host() as host:
-        host.slow_seconds = 5
+        host.slow_seconds = 60
         started = time.monotonic()
         with pytest.raises(MailDelayed):
             await mailer_to(host, seconds=0.2).send(LETTER)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 20
     with pytest.raises(MailDelayed):
         await mailer_to(host).send(LETTER)
 

@@ -54,6 +54,10 @@ class Pipeline:
             clock=lambda: self.now,
         )
 
+    def go_far(self) -> None:
+        """Let a year go by, from what the database takes for now too: what it has written down of itself is past."""
+        self.now = max(self.now, datetime.now(UTC)) + timedelta(days=365)
+
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Any]:
         async with self.pool.acquire() as conn, conn.transaction():

@@ -8,7 +8,6 @@ import hmac
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -51,7 +50,7 @@ async def hooked(bank: Pipeline, url: str, **wish: Any) -> tuple[UserId, Endpoin
     """A person with an endpoint, at a moment after everything there is so far."""
     user_id, _ = await bank.person()
     made, secret = await endpoint(bank, user_id, url, **wish)
-    bank.now += timedelta(days=365)
+    bank.go_far()
     return user_id, made, secret
 
 

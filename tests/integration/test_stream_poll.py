@@ -17,7 +17,7 @@ from mintql.services.events import NewEvent, append_events
 from mintql.services.identity import hash_token
 from mintql.store import sessions, streams
 from mintql.store.locks import lock_users
-from support.clients import eventually
+from support.clients import PATIENCE_SECONDS, eventually
 from support.factories import create_user
 from support.statements import CountingRuntime
 
@@ -134,14 +134,14 @@ async def test_more_streams_than_connections_begin_at_once_and_requests_still_fi
 
     tasks = [asyncio.create_task(follow_one()) for _ in range(20 * api_runtime.settings.database_pool_size)]
     await asyncio.sleep(0)
-    async with asyncio.timeout(2), api_runtime.system() as conn:
+    async with asyncio.timeout(PATIENCE_SECONDS), api_runtime.system() as conn:
         assert await conn.fetchval("SELECT 1") == 1
     listening = api_runtime.wakeups.listening
     await eventually(lambda: len(listening()) == len(tasks) and all(item.seen == 0 for item in listening()))
     await eventually(lambda: not api_runtime.stream_turns.locked())
     await tell(runtime, ada)
     await poll_once(api_runtime)
-    await asyncio.wait_for(asyncio.gather(*tasks), 10)
+    await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE_SECONDS)
     assert seen == [1] * len(tasks)
 
 

@@ -131,10 +131,11 @@ async def test_a_loop_that_stands_still_is_said_aloud_with_where_it_stands(monke
     time.sleep(0.4)  # noqa: ASYNC251 - it is to stand still
     assert watch.is_stuck
     await eventually(lambda: moves(metrics.LOOP_LAG_SECONDS))
-    assert not watch.is_stuck
+    await eventually(lambda: not watch.is_stuck)
     watch.stop()
-    assert moves(metrics.LOOP_BLOCKED) == 1
-    assert "time.sleep(0.4)" in caplog.text
+    # A machine that is busy may hold the loop up once more, somewhere else.
+    assert moves(metrics.LOOP_BLOCKED) == caplog.text.count("the event loop has stood still") >= 1
+    assert caplog.text.count("time.sleep(0.4)") == 1
 
 
 async def test_processes_that_are_told_the_same_port_take_one_after_another():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from starlette.applications import Starlette
 
 from mintql.api.stopping import DRAIN_SECONDS_MAX, Server
 from support.clients import client_of, eventually, raw_socket
+from support.ports import free_port
 from support.servers import HttpServer
 
 ADD = 'mutation { addCategory(name: "Boats", kind: EXPENSE) { __typename } }'
@@ -31,9 +31,7 @@ MARGIN_SECONDS = 4
 @contextmanager
 def api(settings, folder):
     """`mintql api` in a process of its own; its log is `api.log` in the folder."""
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    port = free_port()
     environment = os.environ | {
         "DATABASE_URL": settings.database_url.get_secret_value(),
         "REDIS_URL": settings.redis_url.get_secret_value(),

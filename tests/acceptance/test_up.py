@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from mintql.embedded.places import remove_home
+from support.ports import free_port
 
 READY_WITHIN_SECONDS = 90
 PATIENCE_SECONDS = 30
@@ -94,11 +95,6 @@ def running(folder: Path, *options: str) -> Iterator[Up]:
         up.process.wait(GONE_WITHIN_SECONDS * 2)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 def assert_gone(family: dict[int, str]) -> None:
     def left() -> dict[int, str]:
         return {pid: text for pid, text in family.items() if is_running(pid)}
@@ -145,8 +141,8 @@ def wait_until_ready_again(up: Up) -> None:
         time.sleep(0.1)
 
 
-def wait_for(path: Path, text: str, *, within_seconds: float = READY_WITHIN_SECONDS) -> None:
-    deadline = time.monotonic() + within_seconds
+def wait_for(path: Path, text: str) -> None:
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
     while text not in path.read_text():
         assert time.monotonic() < deadline, path.read_text()
         time.sleep(0.05)
@@ -268,7 +264,7 @@ def kill_child(up: Up, part_of_command: str) -> int:
 def test_a_valkey_that_is_killed_is_named_and_started_again_and_refreshes_go_on(demo, folder):
     workers = {pid for pid, command in demo.family().items() if " worker" in command}
     killed = kill_child(demo, "-server ")
-    wait_for(folder / "output.txt", "Valkey ended, killed by SIGKILL; it is started again in 0.5 s", within_seconds=2)
+    wait_for(folder / "output.txt", "Valkey ended, killed by SIGKILL; it is started again in 0.5 s")
     first = refresh(demo)
     kill_child(demo, "-server ")
     assert refresh(demo) != first
@@ -280,7 +276,7 @@ def test_a_valkey_that_is_killed_is_named_and_started_again_and_refreshes_go_on(
 def test_a_database_that_is_killed_is_named_and_started_again_and_refreshes_go_on(demo, folder):
     before = newest_transactions(demo)
     kill_child(demo, "/postgres -D ")
-    wait_for(folder / "output.txt", "PostgreSQL ended, killed by SIGKILL", within_seconds=2)
+    wait_for(folder / "output.txt", "PostgreSQL ended, killed by SIGKILL")
     wait_until_ready_again(demo)
     refresh(demo)
     assert newest_transactions(demo) == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,10 +13,6 @@ CHUNK_BYTES = 64 * 1024
 DELAY_SECONDS = 0.25
 """By which a slow link holds back each piece, in either direction."""
 
-PORTS = (10_000, 32_000)
-"""Below those that the system gives to connections that go out, which could take one before its server is started."""
-PORT_TRIES_MAX = 100
-_given: set[int] = set()
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -141,15 +136,3 @@ def _reset(writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
     writer.transport.abort()
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody has at the moment, and that no connection is given by itself."""
-    for _ in range(PORT_TRIES_MAX):
-        port = random.randrange(*PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if port not in _given and probe.connect_ex(("127.0.0.1", port)) != 0:
-                _given.add(port)
-                return port
-    raise OSError("there is no free port")

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import asyncpg
 import httpx
 
-from faults.proxy import Link, Place, free_port
+from faults.proxy import Link, Place
 from faults.schedule import Shape, links
 from faults.volumes import Volume
 from mintql.embedded import processes
@@ -25,6 +25,7 @@ from mintql.embedded.postgres import SUPERUSER, PostgresServer, running_postgres
 from mintql.embedded.processes import EmbeddedError
 from mintql.embedded.valkey import ValkeyServer, running_valkey
 from mintql.store.migrate import migrate
+from support.ports import free_port
 
 DATABASE = "faults"
 RESTART_SECONDS = 0.3

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from faults.proxy import DELAY_SECONDS, Link, Place, free_port
+from faults.proxy import DELAY_SECONDS, Link, Place
+from support.ports import free_port
 
 SOON_SECONDS = 0.1
 

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 
 import asyncpg
 import pytest
@@ -17,6 +16,7 @@ from mintql.embedded import processes
 from mintql.runtime import open_runtime
 from support.clients import client_of, eventually
 from support.factories import create_user
+from support.ports import free_port
 from support.repository import ROOT
 from support.servers import serving
 
@@ -65,8 +65,7 @@ async def pgbouncer(database_url, login, tmp_path):
         pytest.skip("there is no pgbouncer on this machine")
     folder = re.search(r"host=([^&]+)", database_url)[1].replace("%2F", "/")
     database = re.search(r"@/(\w+)", database_url)[1]
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     config = tmp_path / "pgbouncer.ini"
     config.write_text(
         f"[databases]\n{database} = host={folder} dbname={database}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"

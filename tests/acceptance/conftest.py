@@ -31,6 +31,13 @@ def standing_clock(monkeypatch):
     """A clock of the API that stands: what is bounded by seconds is counted however long the machine takes."""
     moment = datetime.now(UTC)
     monkeypatch.setattr(Context, "now", staticmethod(lambda: moment))
+    return moment
+
+
+@pytest.fixture
+def today(standing_clock):
+    """The day it is for the API, also when midnight goes by."""
+    return standing_clock.date()
 
 
 @pytest.fixture

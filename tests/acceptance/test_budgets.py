@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 
 import pytest
@@ -12,7 +12,6 @@ from mintql.data import load_categories
 from support.clients import client_of, eventually
 from support.people import category
 
-TODAY = datetime.now(UTC).date()
 FOOD = encode_id("Category", category("food-and-dining"))
 FIELDS = """
   name everything category { slug } period { first last days unit every name schedule }
@@ -46,7 +45,10 @@ WHERE category_id = ANY ($1::int[]) AND posted_on BETWEEN $2 AND $3 AND successo
 
 
 @pytest.fixture
-async def ada(bank, server, worker, owner):
+async def ada(today, bank, server, worker, owner):
+    # Something is spent today in any case, be it the first day of a month or of a year.
+    purchase = {"amount": "-284.20", "description": "WHOLEFDS MDF 10380"}
+    (await bank.control.post("/control/ada/purchases", json=purchase)).raise_for_status()
     async with client_of(server) as client:
         await client.sign_up()
         await client.connect()
@@ -73,11 +75,11 @@ def whole(item):
     return item["spent"]["amountMinor"] + item["pending"]["amountMinor"]
 
 
-async def test_a_person_of_the_sandbox_bank_keeps_budgets_of_every_kind(ada, owner):
+async def test_a_person_of_the_sandbox_bank_keeps_budgets_of_every_kind(ada, owner, today):
     # Without a word of theirs they have the template's, of this month, and own no row.
     (month,) = await food(ada)
     assert (month["period"]["first"], month["rollover"]) == (
-        f"{TODAY:%Y-%m}-01",
+        f"{today:%Y-%m}-01",
         {"surplus": False, "overspend": False},
     )
     assert whole(month) == await food_between(owner, month["period"]["first"], month["period"]["last"])
@@ -86,26 +88,26 @@ async def test_a_person_of_the_sandbox_bank_keeps_budgets_of_every_kind(ada, own
     assert await owner.fetchval("SELECT count(*) FROM budget_overrides") == 0
 
     # By the week from the day it was eight weeks ago, with everything going over.
-    start = TODAY - timedelta(weeks=8)
+    start = today - timedelta(weeks=8)
     wish = {"categoryId": FOOD, "scope": "FROM_THIS_MONTH", "on": f"{start}", "period": {"unit": "WEEK", "start": f"{start}"},
             "limit": {"amount": "150.00", "currency": "USD"}, "rollover": {"surplus": True, "overspend": True}}  # fmt: skip
     assert (await ada.ask(SET, **wish))["setBudgetOverride"]["__typename"] == "SetBudgetOverrideSuccess"
-    (week,) = await food(ada, on=f"{TODAY}")
+    (week,) = await food(ada, on=f"{today}")
     assert week["period"] == {
-        "first": f"{TODAY}", "last": f"{TODAY + timedelta(days=6)}", "days": 7, "unit": "WEEK", "every": 1,
-        "name": week["period"]["name"], "schedule": f"every week from {TODAY:%A}",
+        "first": f"{today}", "last": f"{today + timedelta(days=6)}", "days": 7, "unit": "WEEK", "every": 1,
+        "name": week["period"]["name"], "schedule": f"every week from {today:%A}",
     }  # fmt: skip
-    before = await food_between(owner, f"{start}", f"{TODAY - timedelta(days=1)}")
+    before = await food_between(owner, f"{start}", f"{today - timedelta(days=1)}")
     assert week["carried"]["amountMinor"] == 8 * 150_00 - before
     assert week["available"]["amountMinor"] == week["limit"]["amountMinor"] + week["carried"]["amountMinor"]
     assert whole(week) == await food_between(owner, week["period"]["first"], week["period"]["last"])
     assert week["remaining"]["amountMinor"] == week["available"]["amountMinor"] - whole(week)
-    past = await food(ada, on=f"{TODAY - timedelta(days=7)}")
+    past = await food(ada, on=f"{today - timedelta(days=7)}")
     assert whole(past[0]) == await food_between(owner, past[0]["period"]["first"], past[0]["period"]["last"])
     assert (past[0]["availableToday"], past[0]["forecast"]) == (None, None)
 
     # All weeks that share a day with last month, without a gap.
-    last_month = f"{TODAY.replace(day=1) - timedelta(days=1):%Y-%m}"
+    last_month = f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"
     weeks = [item["period"] for item in await food(ada, month=last_month)]
     assert all(
         date.fromisoformat(after["first"]) - date.fromisoformat(one["last"]) == timedelta(days=1)
@@ -114,8 +116,8 @@ async def test_a_person_of_the_sandbox_bank_keeps_budgets_of_every_kind(ada, own
     assert len(weeks) >= 4
 
 
-async def test_everything_is_a_budget_and_its_alert_says_which_period_and_why(ada):
-    wish = {"everything": True, "scope": "FROM_THIS_MONTH", "on": f"{TODAY}", "limit": {"amount": "1.00", "currency": "USD"},
+async def test_everything_is_a_budget_and_its_alert_says_which_period_and_why(ada, today):
+    wish = {"everything": True, "scope": "FROM_THIS_MONTH", "on": f"{today}", "limit": {"amount": "1.00", "currency": "USD"},
             "period": {"unit": "YEAR"}}  # fmt: skip
     budget = (await ada.ask(SET, **wish))["setBudgetOverride"]["budget"]
     assert (budget["name"], budget["everything"], budget["category"]) == ("Everything", True, None)

@@ -53,7 +53,8 @@ async def test_a_guess_costs_as_much_for_nobody_as_for_somebody():
         assert not await passwords.verify(of, "a wrong password")
         return time.process_time() - begun
 
-    nobody, somebody = [min([await cost(of) for _ in range(2)]) for of in ("", stored)]
+    # In turns, so that what else the machine does meets both.
+    nobody, somebody = map(min, zip(*[[await cost(of) for of in ("", stored)] for _ in range(3)], strict=True))
     assert 0.6 < nobody / somebody < 1.67
 
 

@@ -142,6 +142,41 @@ async def test_what_waits_is_read_where_what_is_kept_of_it_does_not_tell_whether
     assert await conn.fetchval("SELECT ended FROM recurring_series")
 
 
+async def test_a_series_goes_on_under_its_id_where_its_transactions_are_another_sellers_since(conn, person):
+    """Their institution has another name for the seller, at whom much else was bought."""
+    days = [NOW.date() - timedelta(days=20 * number) for number in range(recurring_detection.BOUNDS.seldom_max)]
+    await pay(conn, person, days, *[-3_000 - 1_700 * number for number in range(len(days))], merchant="Stream")
+    await pay(conn, person, monthly(12, 14), -1_549)
+    await examine(conn, person)
+    (before,) = await recurring_read.shown(conn, person.user_id, Wanted())
+    await conn.execute("UPDATE transactions SET merchant = 'Stream', merchant_key = 'stream' WHERE merchant = 'Netflix'")
+    (asked,) = await examine(conn, person, NOW + timedelta(days=1))
+    assert asked[-1] == ["netflix", "stream"]
+    (after,) = await recurring_read.shown(conn, person.user_id, Wanted())
+    assert (before.series.merchant_key, after.series.merchant_key) == ("netflix", "stream")
+    assert after.recurring_id == before.recurring_id
+    assert after.series.occurrences == 14
+
+
+async def test_a_series_loses_transactions_that_are_deleted(conn, person):
+    """The connection of one of two accounts goes, with its history."""
+    other = await create_account(conn, person.user_id, await create_connection(conn, person.user_id))
+    await pay(conn, person, monthly(12, 8, until=date(2026, 6, 30)), -1_549)
+    for day in monthly(12, 5):
+        await create_transaction(
+            conn, person.user_id, other, posted_on=day, amount_minor=-1_549, merchant="Netflix",
+            category_id=category("tv-and-streaming"),
+        )  # fmt: skip
+    await conn.execute("UPDATE connections SET last_success_at = $1", NOW)
+    await examine(conn, person)
+    (found,) = await recurring_read.shown(conn, person.user_id, Wanted())
+    assert (found.series.occurrences, found.series.ended) == (13, False)
+    await conn.execute("DELETE FROM transactions WHERE account_id = $1", other)
+    await examine(conn, person, NOW + timedelta(days=1))
+    (found,) = await recurring_read.shown(conn, person.user_id, Wanted())
+    assert (found.series.occurrences, found.series.last_on, found.series.ended) == (8, date(2026, 6, 12), True)
+
+
 async def test_more_changes_than_are_told_apart_are_a_look_at_all(conn, person, monkeypatch):
     await pay(conn, person, monthly(12, 14), -1_549)
     await examine(conn, person)

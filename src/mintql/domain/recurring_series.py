@@ -120,11 +120,12 @@ class Seller:
         return self.merchant_key, self.currency, self.outgoing
 
 
-class AccountDay(NamedTuple):
-    """On which account and day a transaction was."""
+class Counted(NamedTuple):
+    """On which account and day, and with which seller, a transaction is that counts."""
 
     account_id: AccountId
     day: date
+    merchant_key: str
 
 
 @dataclass(slots=True)
@@ -317,7 +318,7 @@ def _newest(members: Sequence[Occurrence], extras: Sequence[Occurrence]) -> tupl
     return tuple(row.transaction_id for row in ordered[:TRANSACTIONS_MAX])
 
 
-def waited(series: Series, there: Mapping[TransactionId, AccountDay], known: Mapping[AccountId, date]) -> Series | None:
+def waited(series: Series, there: Mapping[TransactionId, Counted], known: Mapping[AccountId, date]) -> Series | None:
     """Return a series whose transactions are what they were, as it is now that its accounts are known until these days.
 
     None where that does not follow from what is kept: transactions of several accounts came on its last day, or none is

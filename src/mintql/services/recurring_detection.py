@@ -11,7 +11,7 @@ from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AccountId, ChangeSeq, TransactionId, UserId
 from mintql.domain.months import local_date
 from mintql.domain.recurring_categories import leaning, left_out
-from mintql.domain.recurring_series import AccountDay, Seller, Series, Settled, settle, waited
+from mintql.domain.recurring_series import Counted, Seller, Series, Settled, settle, waited
 from mintql.services.effects import Effects
 from mintql.services.paychecks import note_income
 from mintql.services.personal_categories import tree_of
@@ -77,7 +77,7 @@ async def look(
     there = await store.there(conn, user_id, at_stake)
     waited_for, unknown = _waited(waiting, there, known)
     before = [*before, *(series for series in stored if series.merchant_key in unknown)]
-    sellers = await _looked_at(conn, user_id, before, tree, today, only, ahead)
+    sellers = await _looked_at(conn, user_id, before, there, tree, today, only, ahead)
     settled = settle(before, sellers, known, there, since)
     settled.written += waited_for
     fresh = await _write(conn, user_id, settled, len(stored), now)
@@ -104,7 +104,7 @@ def _may_change(stored: Sequence[Series], only: Collection[str], today: date) ->
 
 
 def _waited(
-    waiting: Sequence[Series], there: Mapping[TransactionId, AccountDay], known: Mapping[AccountId, date]
+    waiting: Sequence[Series], there: Mapping[TransactionId, Counted], known: Mapping[AccountId, date]
 ) -> tuple[list[Series], set[str]]:
     """Return the series that have ended by waiting, and keys of sellers that have to be read to tell."""
     after = [(series, waited(series, there, known)) for series in waiting]
@@ -117,6 +117,7 @@ async def _looked_at(
     conn: Conn,
     user_id: UserId,
     before: Sequence[Series],
+    there: Mapping[TransactionId, Counted],
     tree: CategoryTree,
     today: date,
     only: Collection[str] | None,
@@ -124,8 +125,10 @@ async def _looked_at(
 ) -> list[Seller]:
     """Return the sellers to look at: those with changes and those of series, or all, most of them read ahead."""
     if only is not None:
+        # Transactions of a series may be another seller's since.
+        now_with = {there[one].merchant_key for series in before for one in series.transaction_ids if one in there}
         keys = {*only, *(one.merchant_key for one in before)}
-        return await _sellers(conn, user_id, before, tree, today, keys, seldom=True)
+        return await _sellers(conn, user_id, before, tree, today, keys, now_with, seldom=True)
     changed = None if ahead is None else await changed_sellers(conn, user_id, ahead.seq, CHANGES_MAX)
     if ahead is None or changed is None:
         return await _sellers(conn, user_id, before, tree, today)
@@ -140,13 +143,15 @@ async def _sellers(
     tree: CategoryTree,
     today: date,
     only: Collection[str] | None = None,
+    known: Collection[str] = (),
     *,
     seldom: bool = False,
 ) -> list[Seller]:
-    """Return the sellers, or those of `only`, with series or few enough transactions where `seldom`."""
+    """Return the sellers, or those of `only`, with series, `known` or with few enough transactions where `seldom`."""
     days = today - timedelta(days=HISTORY_DAYS), today + timedelta(days=AHEAD_DAYS)
     followed = store.Followed(
-        {series.merchant_key for series in before}, {series.merchant_key for series in before if series.is_marked}
+        {*known, *(series.merchant_key for series in before)},
+        {series.merchant_key for series in before if series.is_marked},
     )
     if seldom and only is not None:
         found = await store.history_of(conn, user_id, days, left_out(tree), followed, BOUNDS, only)

@@ -14,7 +14,7 @@ from mintql.domain.ids import AccountId, CategoryId, ChangeSeq, RecurringId, Tra
 from mintql.domain.recurring_amounts import AmountsKind
 from mintql.domain.recurring_cycles import Cycle, Frequency, Weekend
 from mintql.domain.recurring_detection import Occurrence
-from mintql.domain.recurring_series import AccountDay, Series, SeriesState
+from mintql.domain.recurring_series import Counted, Series, SeriesState
 from mintql.store.queries import Conn, load
 
 SQL = load("recurring")
@@ -225,12 +225,10 @@ def _columns(series: Series) -> tuple[object, ...]:
     )
 
 
-async def there(conn: Conn, user_id: UserId, ids: Iterable[TransactionId]) -> dict[TransactionId, AccountDay]:
-    """Return which of these transactions still count, with their accounts and days."""
-    return {
-        TransactionId(row["transaction_id"]): AccountDay(AccountId(row["account_id"]), row["posted_on"])
-        for row in await conn.fetch(SQL.there, user_id, list(ids))
-    }
+async def there(conn: Conn, user_id: UserId, ids: Iterable[TransactionId]) -> dict[TransactionId, Counted]:
+    """Return which of these transactions still count, with their accounts, days and sellers."""
+    rows = await conn.fetch(SQL.there, user_id, list(ids))
+    return {TransactionId(one): Counted(AccountId(account_id), day, key) for one, account_id, day, key in rows}
 
 
 async def insert(conn: Conn, user_id: UserId, series: Series, now: datetime) -> RecurringId:

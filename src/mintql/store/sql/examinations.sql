@@ -23,7 +23,7 @@ UPDATE examinations SET attempts = attempts + 1, due_at = $2 WHERE user_id = $1 
 
 -- name: changed_sellers
 -- Keys of the sellers whose transactions a person's log of changes names after a place, in $3 mentions at most, and how
--- many mentions that were.
+-- many mentions that were; and of those whose series hold one of these, since it may be another seller's now, or deleted.
 WITH mentions AS (
     SELECT mention.transaction_id FROM transaction_changes AS log
     CROSS JOIN LATERAL unnest(log.added_ids || log.changed_ids || log.removed_ids) AS mention (transaction_id)
@@ -31,6 +31,12 @@ WITH mentions AS (
     LIMIT $3
 )
 SELECT (SELECT count(*)::int FROM mentions) AS mentions, array_agg(DISTINCT of_row.merchant_key) AS merchant_keys
-FROM (SELECT DISTINCT transaction_id FROM mentions) AS mention CROSS JOIN LATERAL (
-    SELECT merchant_key FROM transactions WHERE user_id = $1 AND transaction_id = mention.transaction_id OFFSET 0
+FROM (
+    SELECT row.merchant_key FROM (SELECT DISTINCT transaction_id FROM mentions) AS mention CROSS JOIN LATERAL (
+        SELECT merchant_key FROM transactions WHERE user_id = $1 AND transaction_id = mention.transaction_id OFFSET 0
+    ) AS row
+    UNION ALL
+    SELECT series.merchant_key FROM recurring_series AS series
+    CROSS JOIN LATERAL unnest(series.transaction_ids) AS own (transaction_id)
+    WHERE series.user_id = $1 AND own.transaction_id IN (SELECT mentions.transaction_id FROM mentions)
 ) AS of_row

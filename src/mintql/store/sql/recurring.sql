@@ -96,9 +96,9 @@ SELECT recurring_id, merchant_key, currency, outgoing, state, transaction_ids, f
 FROM recurring_series WHERE user_id = $1 ORDER BY recurring_id
 
 -- name: there
--- Which of these transactions of a person still count, with their accounts and days.
+-- Which of these transactions of a person still count, with their accounts, days and sellers.
 SELECT row.* FROM unnest($2::bigint[]) AS asked (id) CROSS JOIN LATERAL (
-    SELECT transaction_id, account_id, posted_on FROM transactions
+    SELECT transaction_id, account_id, posted_on, merchant_key FROM transactions
     WHERE user_id = $1 AND transaction_id = asked.id AND successor_id IS NULL AND removed_at IS NULL OFFSET 0
 ) AS row
 

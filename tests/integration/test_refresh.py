@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from mintql.domain.errors import InstitutionDown
+from mintql.services import extract
 from mintql.services import refresh as module
 from mintql.services.refresh import refresh
 from mintql.store.sync import RunKey
@@ -106,6 +108,33 @@ async def test_the_rest_is_fetched_though_what_came_first_cannot_be_ingested_and
     with pytest.raises(OSError, match="the database is away"):
         await refresh(bank.place, keys)
     assert await states(bank, keys) == ["succeeded", "extracted"]
+
+
+async def test_a_run_whose_failure_cannot_be_written_down_does_not_leave_the_others_to_themselves(
+    bank: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = await slow_and_others(bank, 3)
+    settle_failure, fetch = extract.settle_failure, bank.institution.fetch
+
+    async def second_is_down(credentials: Any, request: Any) -> AsyncIterator[Any]:
+        if bank.institution.asked == 1:
+            bank.institution.asked += 1
+            raise InstitutionDown("it is down")
+        async for answer in fetch(credentials, request):
+            yield answer
+
+    async def away(*_: Any) -> None:
+        monkeypatch.setattr(extract, "settle_failure", settle_failure)
+        raise OSError("the database is away")
+
+    monkeypatch.setattr(bank.institution, "fetch", second_is_down)
+    monkeypatch.setattr(extract, "settle_failure", away)
+    job = asyncio.create_task(refresh(bank.place, keys))
+    await until(bank, keys, ["extracting", "extracting", "succeeded"])
+    bank.institution.goes_on.set()
+    with pytest.raises(OSError, match="the database is away"):
+        await job
+    assert sorted(await states(bank, keys)) == ["extracting", "succeeded", "succeeded"]
 
 
 async def test_what_extraction_raises_is_raised(bank: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

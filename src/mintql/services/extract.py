@@ -97,7 +97,8 @@ async def extract(
     """Extract these runs, several at once; return those that are complete, for whoever called to ingest.
 
     May be called twice, and may die anywhere: what is not claimable is left alone, and what is not ingested then is
-    found by the sweeper. `on_complete` is told of each run that is complete while others may still be fetched.
+    found by the sweeper. `on_complete` is told of each run that is complete while others may still be fetched; what
+    fails beyond a run, so that not even that can be written down, is raised when all have ended.
     """
     async with place.begin() as conn:
         runs = await store.claim_extraction(conn, keys, place.clock(), LEASE)
@@ -117,8 +118,12 @@ async def extract(
         return is_complete
 
     async with keep_leases(place, runs):
-        complete = await asyncio.gather(*(one(run) for run in runs))
-    return [run.key for run, done in zip(runs, complete, strict=True) if done]
+        # Nobody would hold the leases of those that were left behind, nor ingest what they bring.
+        ended = await asyncio.gather(*(one(run) for run in runs), return_exceptions=True)
+    for item in ended:
+        if isinstance(item, BaseException):
+            raise item
+    return [run.key for run, is_complete in zip(runs, ended, strict=True) if is_complete]
 
 
 @asynccontextmanager

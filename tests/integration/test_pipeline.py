@@ -189,6 +189,21 @@ async def test_rows_of_an_account_nobody_described_are_quarantined(bank: Pipelin
     assert "ghost" in await bank.value("SELECT reason FROM quarantined_rows")
 
 
+async def test_of_several_accounts_nobody_described_each_row_is_quarantined(
+    bank: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mintql.services.ingest.ROWS_PER_TRANSACTION_MAX", 2)  # Each slice meets them anew.
+    user_id, connection_id = await bank.person()
+    lost = [("x1", "ghost"), ("x2", "ghost"), ("y1", "shade"), ("y2", "shade"), ("y3", "shade")]
+    key = await bank.refresh(
+        user_id, connection_id,
+        page(*(row(external_id, -1, DAY, account_external_id=account, description=external_id) for external_id, account in lost)),
+    )  # fmt: skip
+    kept = await bank.fetch("SELECT excerpt, account_external_id FROM quarantined_rows")
+    assert sorted(map(tuple, kept)) == lost
+    assert (await run_of(bank, key))["rows_quarantined"] == len(lost)
+
+
 async def test_a_page_that_cannot_be_read_is_dead_with_its_reason_and_is_fetched_again(bank: Pipeline) -> None:
     user_id, connection_id = await bank.person()
     key = await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY)), GARBAGE)

@@ -63,8 +63,9 @@ def _find(part: Slice, work: AccountWork, seen: bytes, rows: Iterable[ProviderTr
 def _reject_account(folded: Folded, external_id: str, said: AccountRows) -> None:
     """Put the rows of an account that the institution never described into quarantine."""
     reason = f"it belongs to account {external_id!r}, which the institution did not describe"
-    known = {(number, row.position, row.account_external_id) for number, row in folded.rejected}
-    for place, row in enumerate(said.rows.values()):
+    put_aside = [row for _, row in folded.rejected if row.position <= REJECTED_ACCOUNT_POSITION]
+    if any(row.account_external_id == external_id for row in put_aside):
+        return  # By an earlier slice of the run.
+    for place, row in enumerate(said.rows.values(), len(put_aside)):
         position = REJECTED_ACCOUNT_POSITION - place
-        if (0, position, external_id) not in known:
-            folded.rejected.append((0, RejectedRow(position, reason, row.description, external_id)))
+        folded.rejected.append((0, RejectedRow(position, reason, row.description, external_id)))

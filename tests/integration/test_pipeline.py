@@ -424,6 +424,21 @@ async def test_a_run_that_dies_halfway_through_a_large_result_goes_on_without_do
     assert await total(bank, user_id) == (sum(int(str(item["amount_minor"])) for item in rows), 0)
 
 
+async def test_a_month_that_only_the_beginning_of_a_large_result_moved_is_judged_at_its_end(
+    bank: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_id, connection_id = await bank.person()
+    await bank.refresh(
+        user_id, connection_id, page(row("t1", -90_000, DAY), row("back", 90_000, DAY), window=WINDOW), reason="link"
+    )
+    assert await bank.value("SELECT count(*) FROM alerts") == 0
+    monkeypatch.setattr("mintql.services.ingest.ROWS_PER_TRANSACTION_MAX", 2)
+    earlier = [row(f"e{number}", -100, date(2026, 9, 10)) for number in range(4)]
+    await bank.refresh(user_id, connection_id, page(row("back", 90_000, date(2026, 9, 10)), *earlier))
+    assert await bank.value("SELECT count(*) FROM alerts WHERE spent_minor >= 90000") > 0
+    assert (await bank.replay(user_id)).differences == []
+
+
 async def test_one_run_that_cannot_be_written_does_not_hold_up_the_others_of_its_batch(bank: Pipeline) -> None:
     bank.carry = False
     good, bad = await bank.person(), await bank.person()

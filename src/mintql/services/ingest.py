@@ -19,7 +19,6 @@ from mintql.domain.ids import ConnectionId, TransactionId, UserId
 from mintql.domain.ingest import Folded
 from mintql.domain.institutions import ProviderTransaction
 from mintql.domain.months import first_day
-from mintql.domain.transfers import TRANSFER_DAYS_MAX
 from mintql.observing import metrics
 from mintql.services import alerts, archive_ingest, examination, rawlog
 from mintql.services.crowd import CrowdCache
@@ -202,7 +201,7 @@ async def write_slices(
     effects.changed |= effects.told
     effects.counts += counts
     effects.merge(await _read_accounts_whole(conn, works, writer.failing, now))
-    effects.merge(await alerts.evaluate(conn, _months(pairs, changes), now))
+    effects.merge(await alerts.evaluate(conn, _months(pairs, changes, now), now))
     effects.merge(await examination.mark(conn, [work.run.key.user_id for work in works], now))
     return effects
 
@@ -316,20 +315,20 @@ def _change_events(runs: Sequence[tuple[Ingestion, Changes]]) -> list[NewEvent]:
     ]
 
 
-def _months(pairs: Sequence[tuple[Work, Slice]], changes: dict[RunKey, Changes]) -> dict[UserId, set[date]]:
+def _months(
+    pairs: Sequence[tuple[Work, Slice]], changes: Mapping[RunKey, Changes], now: datetime
+) -> dict[UserId, set[date]]:
     """Return the months whose sums this run has moved, once the run is closed.
 
-    A large run's earlier slices are not judged by themselves: a refund may stand in a later one.
+    A large run's earlier slices are not judged by themselves: a refund may stand in a later one. What they moved, and
+    those of attempts that died, is not known at its end, so that whatever may be news is looked at.
     """
     touched: dict[UserId, set[date]] = {}
     for work, part in pairs:
         if not part.closing:
             continue
-        months = set(changes[work.run.key].months)
+        months = touched.setdefault(work.run.key.user_id, set())
+        months |= changes[work.run.key].months
         if part.done:
-            # Earlier slices may have paired these rows with such of the days around them.
-            margin = timedelta(days=TRANSFER_DAYS_MAX)
-            days = {row.posted_on for row in _rows(work.folded)}
-            months |= {first_day(near) for day in days for near in (day - margin, day, day + margin)}
-        touched.setdefault(work.run.key.user_id, set()).update(months)
+            months |= alerts.recent_months(now) | {first_day(row.posted_on) for row in _rows(work.folded)}
     return touched

@@ -454,6 +454,20 @@ async def test_one_run_that_cannot_be_written_does_not_hold_up_the_others_of_its
     assert [(await run_of(bank, tuple(key)))["state"] for key in keys] == ["succeeded", "extracted"]
 
 
+async def test_one_run_whose_reading_fails_does_not_hold_up_the_others_of_its_job(bank: Pipeline) -> None:
+    bank.carry = False
+    good, bad = await bank.person(), await bank.person()
+    keys = []
+    for (user_id, connection_id), text in ((bad, None), (good, "fine")):  # A fault of ours: no connector gives None.
+        key = await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY, description=text), window=WINDOW))
+        await bank.run_job("extract", [list(key)])
+        keys.append(list(key))
+    await bank.run_job("ingest", keys)
+    assert await counted(bank, good[0]) == {"t1": -450}
+    runs = [await run_of(bank, tuple(key)) for key in keys]
+    assert [(run["state"], run["error_code"]) for run in runs] == [("extracted", "INTERNAL"), ("succeeded", None)]
+
+
 async def test_every_run_tells_its_progress_and_what_it_changed(bank: Pipeline) -> None:
     user_id, connection_id = await bank.person()
     await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY)), page(row("t2", -5, DAY), window=WINDOW))

@@ -55,7 +55,7 @@ class PageUnreadable(Exception):  # noqa: N818
 
 
 async def read_runs(place: Workplace, runs: Sequence[Ingestion], objects: Sequence[RawObject]) -> list[Work | None]:
-    """Read the stored pages of runs; None for one whose pages cannot be had at the moment, which is tried again."""
+    """Read the stored pages of runs; None for one of which that fails at the moment, which is tried again."""
     slots = asyncio.Semaphore(OBJECTS_AT_ONCE_MAX)
     of_run: defaultdict[RunKey, list[RawObject]] = defaultdict(list)
     for item in objects:
@@ -65,9 +65,15 @@ async def read_runs(place: Workplace, runs: Sequence[Ingestion], objects: Sequen
         async with slots:
             try:
                 return await read_run(place, run, of_run[run.key])
-            except ObjectStoreDown:
-                log.exception("pages of run %s cannot be had now", run.key.run_id)
-                failure = InternalFailure("What was fetched cannot be read back at the moment; it is tried again.")
+            except Exception as error:
+                # Whatever it is, it must not hold up the others of the job.
+                log.exception("pages of run %s cannot be read now", run.key.run_id)
+                away = isinstance(error, ObjectStoreDown)
+                failure = InternalFailure(
+                    "What was fetched cannot be read back at the moment; it is tried again."
+                    if away
+                    else "Something went wrong on our side while reading the result; it is tried again."
+                )
                 await settle_failure(place, run, failure, "extracted", run.ingest_attempt)
                 return None
 

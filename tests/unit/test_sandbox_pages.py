@@ -120,6 +120,24 @@ def test_a_bad_row_is_set_aside_with_its_reason_and_the_others_are_read(change, 
     assert 0 < len(rejected.excerpt) <= 200
 
 
+@pytest.mark.parametrize("key", ["amount", "currency", "description", "posted_on", "id", "pending_id", "pending"])
+def test_a_row_with_half_of_a_character_or_nested_deeply_spoils_no_page(key):
+    deep = json.loads("[" * 500 + "]" * 500)
+    parsed = parse_page(page(ROW, ROW | {"id": "t2", key: "\ud83d"}, ROW | {"id": "t3", key: deep}))
+    assert [row.external_id for row in parsed.transactions] == ["t1"]
+    assert [row.position for row in parsed.rejected] == [1, 2]
+    for row in parsed.rejected:  # As the database takes it.
+        f"{row.reason}{row.excerpt}".encode()
+
+
+def test_names_of_accounts_lose_halves_of_characters_that_the_database_cannot_keep():
+    account = ACCOUNT | {"name": "Everyday \ud83d", "mask": "00\ud83d42"}
+    content = json.dumps({"as_of": "2026-11-23T04:12:00Z", "accounts": [account, account | {"id": "\ud83d"}]})
+    parsed = parse_page(content.encode())
+    assert [(item.name, item.mask) for item in parsed.accounts] == [("Everyday", "00 42")]
+    assert [row.position for row in parsed.rejected] == [1]
+
+
 def test_a_currency_that_no_country_uses_is_read_as_the_bank_says_it():
     parsed = parse_page(page(ROW | {"currency": "btc"}))
     assert [row.currency for row in parsed.transactions] == ["BTC"]
@@ -155,6 +173,9 @@ def test_texts_are_cut_and_lose_control_characters_that_the_database_cannot_keep
         page(removed=[7]),
         page(removed=None),
         page(to="soon"),
+        page(to="2026-10-31"),
+        page(removed=["\ud83d"]),
+        page(account="\ud83d"),
         page()[:-20],
     ],
 )

@@ -31,7 +31,7 @@ NAME_LENGTH_MAX = 200
 MASK_LENGTH_MAX = 20
 EXCERPT_LENGTH_MAX = 200
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 _CODE = re.compile(r"[0-9]{4}")
 _KINDS = frozenset(AccountKind)
 _columns = itemgetter(
@@ -57,7 +57,7 @@ def parse_page(content: bytes) -> ParsedPage:
         raise ProtocolError("The bank's page is neither a list of accounts nor of transactions.")
     try:
         account_id = _identifier(page, "account")
-        window = Window(account_id, _day(page, "from"), _day(page, "to"))
+        window = _window(page, account_id)
         removed = tuple((account_id, _check_identifier(item, "removed")) for item in page["removed"])
     except _BadRow as error:
         raise ProtocolError(f"The bank's page of transactions cannot be read: {error}.") from None
@@ -117,9 +117,23 @@ def _each(rows: Sequence[Any], read: Callable[[Row], T], account_id: str) -> tup
                 raise _BadRow("not an object")  # noqa: TRY301
             good.append(read(row))
         except (_BadRow, InvalidInput) as error:
-            excerpt = orjson.dumps(row).decode()[:EXCERPT_LENGTH_MAX]
-            bad.append(RejectedRow(position, str(error), excerpt, account_id))
+            bad.append(RejectedRow(position, str(error), _excerpt(row), account_id))
     return good, bad
+
+
+def _excerpt(row: object) -> str:
+    """Return the beginning of a row, which may hold what orjson does not write: lone surrogates, and deep nesting."""
+    try:
+        return json.dumps(row, separators=(",", ":"))[:EXCERPT_LENGTH_MAX]
+    except RecursionError:
+        return "nested too deeply to be shown"
+
+
+def _window(page: Row, account_id: str) -> Window:
+    window = Window(account_id, _day(page, "from"), _day(page, "to"))
+    if window.last < window.first:
+        raise _BadRow(f"`to` is before `from`: {window.last}")
+    return window
 
 
 def _account(row: Row, as_of: datetime | None) -> ProviderAccount:
@@ -200,12 +214,12 @@ def _check_identifier(value: object, key: str) -> str:
 
 
 def _is_clean(text: str) -> bool:
-    """Tell whether a text has no control characters; what can be printed is the rule, and told by one look."""
+    """Tell whether a text has no characters that no text has; what can be printed is the rule, and told by one look."""
     return text.isprintable() or not _CONTROL.search(text)
 
 
 def _text(row: Row, key: str, length_max: int, *, optional: bool = False) -> str:
-    """Return a text for people: without control characters (PostgreSQL keeps no NUL), cut to `length_max`."""
+    """Return a text for people: without control characters (PostgreSQL keeps no NUL) and halves of characters, cut."""
     value = row.get(key)
     if value is None and optional:
         return ""

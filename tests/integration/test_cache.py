@@ -182,6 +182,23 @@ async def test_a_bump_whose_caller_is_cancelled_is_made_all_the_same(redis_url, 
     await back.aclose()
 
 
+async def test_a_bump_whose_caller_was_cancelled_by_the_end_of_the_process_is_made_before_that(
+    redis_url, silent_url, cache, open_cache
+):
+    version = await cache.version(ADA)
+    away, back = redis_at(silent_url), redis_at(redis_url)
+    ending = open_cache(away, 60)
+    bump = asyncio.create_task(ending.bump({ADA}))
+    await asyncio.sleep(TIMEOUT_SECONDS / 4)
+    bump.cancel()
+    await asyncio.wait([bump])
+    ending._redis = back
+    await ending.close()
+    assert await cache.version(ADA) != version
+    await away.aclose()
+    await back.aclose()
+
+
 async def test_failed_bumps_are_forgotten_once_nothing_stale_can_be_left(silent_url, monkeypatch, open_cache):
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(module, "BUMP_MEMORY_MARGIN_SECONDS", -1)

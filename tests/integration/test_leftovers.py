@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import pytest
 
 from mintql.institutions.base import FetchRequest, RawPage
+from mintql.services import ingest as ingest_module
 from mintql.services.extract import LEASE, extract
 from mintql.services.raw_pages import INLINE_BYTES_MAX
 from mintql.services.sync import sweep_runs
@@ -75,6 +77,37 @@ async def test_a_worker_that_stops_hands_its_runs_back_and_another_one_takes_the
     await bank.run_job("extract", [list(key)])
     assert await bank.value("SELECT state FROM sync_runs") == "succeeded"
     assert await bank.value("SELECT sum(amount_minor)::bigint FROM transactions") == -350
+
+
+async def test_cached_answers_are_stale_where_a_worker_stops_between_its_commit_and_what_follows(bank, monkeypatch):
+    key, job = await begun(bank)
+    bank.institution.go.set()
+    await job
+    committed, write = asyncio.Event(), ingest_module.write_slices
+
+    @asynccontextmanager
+    async def begin():
+        async with bank.begin() as conn:
+            yield conn
+        if writing:
+            committed.set()
+            await asyncio.Event().wait()
+
+    async def write_slices(*args):
+        writing.append(True)
+        return await write(*args)
+
+    writing = []
+    monkeypatch.setattr(ingest_module, "write_slices", write_slices)
+    bank.effects.changed.clear()
+    job = asyncio.create_task(ingest_module.ingest(replace(bank.place, begin=begin), [key]))
+    await committed.wait()
+    writing.clear()
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    assert await bank.value("SELECT state FROM sync_runs") == "succeeded"
+    assert bank.effects.changed == {key.user_id}
 
 
 async def test_a_run_that_is_somebody_elses_by_now_is_not_handed_back(bank):

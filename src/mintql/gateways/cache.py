@@ -283,11 +283,12 @@ class Cache:
         return gone
 
     async def close(self) -> None:
-        """Stop retrying, and let what is under way end."""
+        """Let what is under way end, and try once more what bumps could not tell: nobody does so later."""
         if self._retrying is not None:
             self._retrying.cancel()
         under_way = [task for task in (self._retrying, self._reading, self._sending) if task is not None]
         await asyncio.gather(*under_way, return_exceptions=True)
+        await self._flush(list(self._unbumped))
         if self._reader is not self._redis:
             await self._reader.aclose()
 

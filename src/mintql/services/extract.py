@@ -144,6 +144,8 @@ async def keep_leases(place: Workplace, runs: Sequence[Claim]) -> AsyncIterator[
         yield
     except asyncio.CancelledError:
         await hand_back(place.begin, runs, place.clock())
+        # That may have come between a commit and what was to follow it.
+        await place.perform(Effects(changed={run.key.user_id for run in runs}))
         raise
     finally:
         task.cancel()

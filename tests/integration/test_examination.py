@@ -149,7 +149,9 @@ async def test_a_series_goes_on_under_its_id_where_its_transactions_are_another_
     await pay(conn, person, monthly(12, 14), -1_549)
     await examine(conn, person)
     (before,) = await recurring_read.shown(conn, person.user_id, Wanted())
-    await conn.execute("UPDATE transactions SET merchant = 'Stream', merchant_key = 'stream' WHERE merchant = 'Netflix'")
+    await conn.execute(
+        "UPDATE transactions SET merchant = 'Stream', merchant_key = 'stream' WHERE merchant = 'Netflix'"
+    )
     (asked,) = await examine(conn, person, NOW + timedelta(days=1))
     assert asked[-1] == ["netflix", "stream"]
     (after,) = await recurring_read.shown(conn, person.user_id, Wanted())

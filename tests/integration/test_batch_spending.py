@@ -15,6 +15,7 @@ from mintql.gateways.objects import open_object_store
 from mintql.services import archive
 from mintql.settings import Settings
 from support.importer import Importer
+from support.people import category
 from support.pipeline import open_pipeline
 from support.s3 import BUCKET
 from support.scripted import page, row
@@ -91,6 +92,23 @@ async def test_rows_that_were_posted_corrected_moved_and_taken_back_count_as_the
     assert await differences(bank) == []
     await bank.refresh(user_id, connection_id, page(*second[:1], *second[2:], window=WINDOW))
     assert (await month_by_month(bank))[1] == ("2026-11", "USD", -3_220, 0, 3, 0)
+    assert await differences(bank) == []
+
+
+async def test_a_row_whose_last_word_has_no_code_any_more_stays_in_the_category_of_the_earlier_one(bank):
+    user_id, connection_id = await bank.person()
+    for old in (DAY, date(2026, 3, 5)):
+        name = f"t{old.month}"
+        told = row(name, -450, old, description="STARBUCKS STORE 00123", merchant_category_code="5411")
+        await bank.refresh(user_id, connection_id, page(told))
+        await bank.refresh(user_id, connection_id, page(told | {"amount_minor": -460, "merchant_category_code": ""}))
+    assert await bank.fetch("SELECT DISTINCT category_id, institution_code, amount_minor FROM transactions") == [
+        (category("groceries"), "mcc:5411", -460)
+    ]
+    assert await differences(bank) == []
+    await archive.archive_due(bank.place, [user_id], 3)  # It is only announced.
+    bank.now += 2 * archive.ANNOUNCED
+    assert await archive.archive_due(bank.place, [user_id], 3) == 1
     assert await differences(bank) == []
 
 

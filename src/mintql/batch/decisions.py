@@ -49,7 +49,7 @@ async def export(
     partition = partition_of(user_ids[0])
     accounts = await store.accounts(conn, user_ids, FILES)
     into.runs_left_out += await store.runs_left_out(conn, user_ids)
-    elsewhere = [clues for clues in await store.clues(conn, user_ids) if _expected(clues) != clues.category_id]
+    elsewhere = [clues for clues in await store.clues(conn, user_ids) if _is_elsewhere(clues)]
     rows: list[Mapping[str, Any]] = list(await store.decided(conn, user_ids, elsewhere))
     for _, month in await store.archived(conn, user_ids):
         rows += [row for row in (await load(objects, month)).transactions if _says_more(row)]
@@ -70,8 +70,17 @@ def write_stored(files: Any, folder: str, sums: Sequence[BatchSum], number: int)
     return _write(files, f"{folder}/stored-{number:06}.parquet", lines, STORED)
 
 
-def _expected(clues: RowClues) -> int:
-    mcc, code = institution_codes(clues.institution_code)
+def _is_elsewhere(clues: RowClues) -> bool:
+    """Tell whether transactions may be in another category than the word that holds leads to.
+
+    A word without a code leaves the transaction the one of an earlier word, and the category that followed from it.
+    """
+    codes = {clues.institution_code, ""} if clues.rewritten else {clues.institution_code}
+    return any(_expected(clues, code) != clues.category_id for code in codes)
+
+
+def _expected(clues: RowClues, institution_code: str) -> int:
+    mcc, code = institution_codes(institution_code)
     return category_of(clues.description, clues.currency, mcc, code, income=clues.income)
 
 
@@ -80,10 +89,15 @@ def _says_more(row: Mapping[str, Any]) -> bool:
     if row["pending"] == counts(row):
         return True
     clues = RowClues(
-        row["description"], row["amount_minor"] > 0, row["currency"], row["institution_code"], row["category_id"]
+        row["description"],
+        row["amount_minor"] > 0,
+        row["currency"],
+        row["institution_code"],
+        row["category_id"],
+        rewritten=row["institution_code"] != "" and row["updated_at"] != row["created_at"],
     )
     special = row["part_category_ids"] is not None or row["excluded_from_budgets"]
-    return counts(row) and bool(special or _expected(clues) != row["category_id"])
+    return counts(row) and bool(special or _is_elsewhere(clues))
 
 
 def _lines(row: Mapping[str, Any]) -> Iterator[Line]:

@@ -15,13 +15,18 @@ SQL = load("batch")
 
 
 class RowClues(NamedTuple):
-    """What a stored transaction shows of itself, and the category it is in."""
+    """What a stored transaction shows of itself, and the category it is in.
+
+    `rewritten` says that it was written again since it came, so that the code may be of an earlier word: the last one
+    had none then.
+    """
 
     description: str
     income: bool
     currency: str
     institution_code: str
     category_id: CategoryId
+    rewritten: bool
 
 
 @dataclass(frozen=True, slots=True)

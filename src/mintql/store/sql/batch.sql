@@ -48,8 +48,10 @@ SELECT coalesce(pg_sequence_last_value('sync_runs_run_id_seq'), 0) AS run_id
 SELECT DISTINCT user_id FROM sync_runs WHERE user_id = ANY ($1::bigint[]) AND state IN ('extracted', 'ingesting')
 
 -- name: clues
--- What the counted transactions of persons show of themselves, and where they are, each combination once.
-SELECT DISTINCT description, amount_minor > 0 AS income, currency, institution_code, category_id
+-- What the counted transactions of persons show of themselves, and where they are, each combination once; and whether they
+-- have an institution's code and were written again since they came.
+SELECT DISTINCT description, amount_minor > 0 AS income, currency, institution_code, category_id,
+    institution_code <> '' AND updated_at <> created_at AS rewritten
 FROM transactions
 WHERE user_id = ANY ($1::bigint[]) AND successor_id IS NULL AND removed_at IS NULL
 
@@ -59,11 +61,12 @@ WHERE user_id = ANY ($1::bigint[]) AND successor_id IS NULL AND removed_at IS NU
 SELECT row.user_id, row.account_id, row.external_id, row.category_id, row.category_source, row.successor_id,
     row.removed_at, row.part_category_ids, row.part_amounts_minor, row.excluded_from_budgets
 FROM transactions AS row
-LEFT JOIN unnest($2::text[], $3::boolean[], $4::text[], $5::text[], $6::int[])
-    AS other (description, income, currency, institution_code, category_id)
+LEFT JOIN unnest($2::text[], $3::boolean[], $4::text[], $5::text[], $6::int[], $7::boolean[])
+    AS other (description, income, currency, institution_code, category_id, rewritten)
     ON other.description = row.description AND other.income = (row.amount_minor > 0)
     AND other.currency = row.currency AND other.institution_code = row.institution_code
     AND other.category_id = row.category_id
+    AND other.rewritten = (row.institution_code <> '' AND row.updated_at <> row.created_at)
 WHERE row.user_id = ANY ($1::bigint[])
   AND (row.pending = (row.successor_id IS NULL AND row.removed_at IS NULL) OR (
       row.successor_id IS NULL AND row.removed_at IS NULL AND (

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mintql.domain.errors import AuthRequired, InstitutionDown
+from mintql.services import sync
 from mintql.services.extract import LEASE, settle_failure
 from mintql.store import sync as store
 from support.pipeline import Pipeline, open_pipeline
@@ -526,6 +527,33 @@ async def test_an_account_first_seen_in_a_refresh_is_read_from_its_beginning(ban
     assert await counted(bank, user_id) == {"t1": -450, "s1": 900}
     await bank.refresh(user_id, connection_id, both)
     assert len(bank.institution.requests) == 4
+
+
+async def test_an_account_first_seen_beside_a_page_that_cannot_be_read_is_read_from_its_beginning(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY), window=WINDOW), reason="link")
+    both = page(row("t1", -450, DAY), row("s1", 900, DAY, account_external_id="savings"), accounts=("card", "savings"))
+    key = await bank.refresh(user_id, connection_id, both, GARBAGE)
+    assert (await run_of(bank, key))["state"] == "queued"
+    bank.institution.pages = [both]
+    await bank.sweep(after=timedelta(seconds=10))
+    assert (await run_of(bank, key))["state"] == "succeeded"
+    first_days = [request.first for request in bank.institution.requests]
+    assert first_days == [date(2024, 11, 12), date(2026, 10, 30), date(2024, 11, 12)]
+    assert await counted(bank, user_id) == {"t1": -450, "s1": 900}
+
+
+async def test_an_account_first_seen_among_balances_is_read_from_its_beginning(bank: Pipeline) -> None:
+    user_id, connection_id = await bank.person()
+    await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY), window=WINDOW), reason="link")
+    old = date(2025, 3, 1)
+    both = page(row("t1", -450, DAY), row("s1", 900, old, account_external_id="savings"), accounts=("card", "savings"))
+    bank.institution.pages = [page(accounts=("card", "savings")), both]
+    async with bank.begin() as conn:
+        _, effects = await sync.open_or_join_run(conn, user_id, connection_id, "request", bank.now, balances_only=True)
+    await bank.perform(effects)
+    assert [request.first for request in bank.institution.requests] == [date(2024, 11, 12), date(2024, 11, 12)]
+    assert await counted(bank, user_id) == {"t1": -450, "s1": 900}
 
 
 async def test_an_account_that_is_no_longer_named_is_marked_until_it_is_named_again(bank: Pipeline) -> None:

@@ -278,13 +278,15 @@ async def _read_accounts_whole(
         now,
     )  # fmt: skip
     grown = [
-        work.run
-        for work in live
+        work
+        for work in works
         if work.run.synced_through
+        and work.run.import_id is None
         and (work.new_accounts or (work.run.key.user_id, work.run.connection_id) in recovered)
     ]
-    await store.start_over(conn, [(run.key.user_id, run.connection_id) for run in grown])
-    for run in grown:
+    # Of a run that has to be fetched again as well: to its next attempt the account is no new one.
+    await store.start_over(conn, [(work.run.key.user_id, work.run.connection_id) for work in grown])
+    for run in (work.run for work in grown if not work.dead):
         _, opened = await open_or_join_run(
             conn, run.key.user_id, run.connection_id, "request", now, background=run.background
         )

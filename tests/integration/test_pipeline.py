@@ -529,7 +529,7 @@ async def test_an_account_first_seen_in_a_refresh_is_read_from_its_beginning(ban
     assert len(bank.institution.requests) == 4
 
 
-async def test_an_account_first_seen_beside_a_page_that_cannot_be_read_is_read_from_its_beginning(bank: Pipeline) -> None:
+async def test_an_account_first_seen_beside_an_unreadable_page_is_read_from_its_beginning(bank: Pipeline) -> None:
     user_id, connection_id = await bank.person()
     await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY), window=WINDOW), reason="link")
     both = page(row("t1", -450, DAY), row("s1", 900, DAY, account_external_id="savings"), accounts=("card", "savings"))

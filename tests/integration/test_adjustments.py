@@ -60,7 +60,10 @@ async def test_budgets_leave_out_what_is_excluded_while_sums_hold_it_and_count_i
     async with acting_as(conn, ada.user_id):
         await adjustments.adjust(conn, ada.user_id, [one], Adjustment(changes_excluded=True), NOW)
         assert await spent(conn, ada) == 10_00
-    assert await conn.fetchval("SELECT array_agg(threshold_percent ORDER BY threshold_percent) FROM alerts") == [80, 100]
+    assert await conn.fetchval("SELECT array_agg(threshold_percent ORDER BY threshold_percent) FROM alerts") == [
+        80,
+        100,
+    ]
     assert await differences(conn, [ada.user_id]) == []
 
 

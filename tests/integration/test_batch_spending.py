@@ -11,7 +11,8 @@ from datetime import date
 import pytest
 
 from mintql.domain.months import month_text
-from mintql.gateways.objects import open_object_store
+from mintql.gateways.objects import ObjectStoreDown, open_object_store
+from mintql.gateways.objects_disk import DiskObjectStore
 from mintql.services import archive
 from mintql.settings import Settings
 from support.importer import Importer
@@ -225,6 +226,27 @@ async def test_one_person_can_be_asked_for_and_gets_nothing_of_others(bank):
     assert await month_by_month(bank, bob) == [("2026-11", "USD", -99, 0, 1, 0)]
     assert await differences(bank, bob) == []
     assert len(await month_by_month(bank)) == 2
+
+
+async def test_a_file_of_one_person_that_was_noted_and_never_written_is_left_out(bank, monkeypatch):
+    """The object store is away for a moment, and the runs of the batch are then tried one by one."""
+    put, died = DiskObjectStore.put, list[str]()
+
+    async def dies_once(store, key, *content):
+        if key.startswith("log/") and not died:
+            died.append(key)
+            raise ObjectStoreDown("away")
+        await put(store, key, *content)
+
+    monkeypatch.setattr(DiskObjectStore, "put", dies_once)
+    persons = [await bank.person(email=f"{name}@example.org") for name in ("ada", "bob")]
+    bank.carry, bank.institution.pages = False, [page(row("t1", -450, DAY), window=WINDOW)]
+    runs = [list(await bank.refresh(*person)) for person in persons]
+    for job in ("extract", "ingest"):
+        await bank.run_job(job, runs)
+    assert await bank.value("SELECT count(*) FROM raw_log_files WHERE object_key = $1", died[0]) == 2
+    assert await month_by_month(bank, persons[0][0]) == [("2026-11", "USD", -450, 0, 1, 0)]
+    assert await differences(bank, persons[0][0]) == []
 
 
 async def test_persons_of_several_partitions_are_added_up_each(bank):

@@ -143,9 +143,9 @@ async def prepare(conn: Conn, place: Place, user_id: UserId | None = None) -> Ba
         stored.append(decisions.write_stored(place.scratch_files, place.scratch, there, len(stored)))
         moving.update(await store.moving(conn, page))
     # After that moment, so that no file is missing of what the database had then.
-    keys = await _keys(conn, place.objects, user_id)
+    paths = await _paths(conn, place, user_id)
     wanted = Wanted(user_id, tuple(made.runs_left_out), last_run)
-    lines = program.log_lines(place.files, [f"{place.root}/{key}" for key in keys], wanted)
+    lines = program.log_lines(place.files, paths, wanted)
     return Batch(
         program.sums(lines, Tables(place.scratch_files, place.scratch, made.partitions)),
         program.parquet_table(place.scratch_files, stored, program.STORED),
@@ -192,11 +192,16 @@ async def _persons(conn: Conn, user_id: UserId | None) -> AsyncIterator[list[Use
         after = together[-1]
 
 
-async def _keys(conn: Conn, objects: ObjectStore, user_id: UserId | None) -> list[str]:
-    """Return the files of the raw log, of one person those that the index names."""
-    if user_id is not None:
-        return await raw_log.files_of_person(conn, user_id, FILES_OF_PERSON_MAX)
-    return [key async for key in objects.list(f"{ROOT}/") if key.endswith(".tsv.gz")]
+async def _paths(conn: Conn, place: Place, user_id: UserId | None) -> list[str]:
+    """Return the files of the raw log, of one person those that the index names and that are there.
+
+    A file is noted before it is written, and the worker that was to write it may be gone.
+    """
+    if user_id is None:
+        return [f"{place.root}/{key}" async for key in place.objects.list(f"{ROOT}/") if key.endswith(".tsv.gz")]
+    noted = [f"{place.root}/{key}" for key in await raw_log.files_of_person(conn, user_id, FILES_OF_PERSON_MAX)]
+    found = await asyncio.to_thread(place.files.get_file_info, noted)
+    return [path for path, info in zip(noted, found, strict=True) if info.type is fs.FileType.File]
 
 
 def _sum(row: dict[str, Any], before: str = "") -> BatchSum:

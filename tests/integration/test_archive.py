@@ -13,7 +13,7 @@ import pytest
 from mintql.domain.archive import kept_from
 from mintql.gateways.objects import ObjectStoreDown
 from mintql.nightly import archive_all
-from mintql.services import archive, reconcile
+from mintql.services import archive, category_moves, reconcile
 from mintql.services.archive import ArchiveDamaged
 from mintql.store.archive import PersonMonth
 from support.factories import create_account, create_person, create_transaction
@@ -286,6 +286,20 @@ async def test_a_file_has_every_column_of_transactions(pipeline):
 def test_so_many_whole_months_and_the_present_one_are_kept():
     assert kept_from(date(2026, 11, 30), 6) == MAY
     assert kept_from(date(2026, 1, 1), 24) == date(2024, 1, 1)
+
+
+async def test_what_does_not_count_comes_back_as_well_where_its_category_is_asked_for(pipeline, ada):
+    """Else it would stay in a category that is merged into another, and count there where it is told of again."""
+    person, rows = ada
+    pets, groceries = category("pet-supplies"), category("groceries")
+    await pipeline.fetch("UPDATE transactions SET category_id = $1 WHERE transaction_id = $2", pets, rows["removed"])
+    await archive.archive_due(pipeline.place, [person.user_id], KEPT)
+    assert await bring_back(pipeline, person.user_id, category_ids=[pets]) == 1
+    async with pipeline.begin() as conn:
+        await category_moves.merge(conn, person.user_id, pets, groceries, NOW)
+        assert (await reconcile.reconcile_page(conn, 0))[1] == []
+    query = "SELECT category_id FROM transactions WHERE transaction_id = $1"
+    assert await pipeline.value(query, rows["removed"]) == groceries
 
 
 async def test_a_transaction_whose_category_was_chosen_by_hand_stays_with_what_undoes_the_choice(pipeline, ada):

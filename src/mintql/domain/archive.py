@@ -60,18 +60,20 @@ class Contents:
         return Counter(tag for row in self.transactions if counts(row) for tag in row["tags"] or ())
 
     def sums(self) -> list[CategorySum]:
-        """Return what the rows add to `monthly_spending`, split rows by the categories of their parts."""
+        """Return what the rows add to `monthly_spending`, split rows by the categories of their parts.
+
+        Categories of rows that do not count are there with nothing: whoever asks for a category needs those, too.
+        """
         found: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
         for row in self.transactions:
-            if not counts(row):
-                continue
             parts = list(zip(row["part_category_ids"] or (), row["part_amounts_minor"] or (), strict=True))
             rest_minor = row["amount_minor"] - sum(amount_minor for _, amount_minor in parts)
             for category_id, amount_minor in [(row["category_id"], rest_minor), *parts]:
                 one = found[category_id, row["currency"]]
-                one[0] += amount_minor
-                one[1] += 1
-                one[2] += amount_minor if row["excluded_from_budgets"] else 0
+                if counts(row):
+                    one[0] += amount_minor
+                    one[1] += 1
+                    one[2] += amount_minor if row["excluded_from_budgets"] else 0
         return [CategorySum(*name, *values) for name, values in sorted(found.items())]
 
 

@@ -293,6 +293,23 @@ async def test_the_pace_counts_parts_of_splits_and_begins_where_anything_was_spe
     assert outlook.forecast.pace_minor == (24_00 * 10 + 20_00 * 14) // (10 * (12 + 14))
 
 
+async def test_the_outlook_of_a_budget_is_the_same_alone_and_among_others(conn):
+    """A budget of a year looks back for longer, at days that count for nothing in the budget of a month."""
+    person = await create_person(conn)
+    await put(conn, person, 300_00)
+    await put(conn, person, 900_00, category_id=RESTAURANTS, schedule=YEARS)
+    for day in range(1, 9):
+        await spend(conn, person, 50, posted_on=date(2026, 2, day))
+        await spend(conn, person, 10_00, posted_on=date(2026, 10, day))
+    await spend(conn, person, 60_00, posted_on=date(2026, 11, 3))
+    found = [await budget(conn, person), await budget(conn, person, category_id=RESTAURANTS)]
+    async with acting_as(conn, person.user_id):
+        alone = [(await outlooks(conn, person.user_id, [one]))[0] for one in found]
+        assert await outlooks(conn, person.user_id, found) == alone
+    # No day counts for more than five times 10.00, and all ninety days before the month are known.
+    assert alone[0].forecast.pace_minor == (50_00 * 90 + 80_00 * 14) // (90 * (12 + 14))
+
+
 async def test_a_budget_on_pace_to_exceed_is_told_once_for_each_period_and_limit(conn, monkeypatch):
     person = await create_person(conn)
     await put(conn, person, 200_00)

@@ -46,7 +46,7 @@ async def outlooks(conn: Conn, user_id: UserId, budgets: Sequence[Budget]) -> li
     leaves = {leaf for budget in running for leaf in leaves_of(budget.tree, budget.limit.category_id)}
     rows = await store.daily_spending(conn, user_id, since, today, EXPECTED_FROM, leaves)
     expected = await expected_between(conn, user_id, today, until)
-    known_since = await store.spends_since(conn, user_id, since, today, EXPECTED_FROM) or today
+    known_since = await store.spends_since(conn, user_id, date.min, today, EXPECTED_FROM) or today
     return [_outlook(_course(budget, rows, expected, known_since)) if _runs(budget) else None for budget in budgets]
 
 
@@ -62,9 +62,11 @@ def _course(
     budget: Budget, rows: Sequence[store.DaySpending], expected: Sequence[Expected], known_since: date
 ) -> Course:
     limit, leaves = budget.limit, set(leaves_of(budget.tree, budget.limit.category_id))
+    first = limit.period.first - HABIT_DAYS * DAY
     daily: dict[date, int] = defaultdict(int)
     for row in rows:
-        if row.currency == limit.currency and row.category_id in leaves:
+        # Rows are those of all budgets: one whose period is longer looks back for longer.
+        if row.posted_on >= first and row.currency == limit.currency and row.category_id in leaves:
             daily[row.posted_on] += row.spent_minor
     return Course(
         period=limit.period,

@@ -34,6 +34,13 @@ async def viewer_of(runtime, token, *, email):
 
 
 @pytest.fixture
+async def api_runtime(api_runtime):
+    """One that hears of wake-ups already: when the line is joined, all who listen by then are woken."""
+    await eventually(lambda: api_runtime.wakeups.connected)
+    return api_runtime
+
+
+@pytest.fixture
 async def ada(runtime):
     return await viewer_of(runtime, "ada", email="ada@example.org")
 

@@ -26,6 +26,7 @@ from mintql.settings import Settings
 from support.databases import Databases
 from support.local import local_client
 from support.servers import BankServer, Cluster, running_cluster, serving
+from support.streams import connected
 
 HISTORY_DAYS = 60
 """Enough to see months and budgets; two years are read where a test says that it is about them."""
@@ -187,6 +188,7 @@ async def server(settings: Settings):
     from mintql.app import create_app  # noqa: PLC0415
 
     async with serving(create_app(settings)) as running:
+        await connected(running)
         yield running
 
 

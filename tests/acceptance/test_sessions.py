@@ -13,6 +13,7 @@ from mintql.app import create_app
 from mintql.domain.ids import SessionId, UserId
 from support.clients import PASSWORD, Client, client_of, eventually, socket_of
 from support.servers import serving
+from support.streams import connected
 
 SIGN_IN = """
 mutation SignIn($email: String!, $password: String!) {
@@ -48,6 +49,7 @@ async def client(server):
 async def processes(server, settings):
     """Two processes of the API."""
     async with serving(create_app(settings)) as second:
+        await connected(second)
         yield server, second
 
 

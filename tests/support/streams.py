@@ -1,4 +1,4 @@
-"""Subscriptions of a server in the loop of the test: they say nothing when they have begun, and miss what came before."""
+"""Subscriptions of a server in the loop of the test, and their wake-ups: they say nothing when they have begun."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def streams(server: Any) -> list[Any]:
 def has_begun(stream: Any) -> bool:
     """Whether it has read what there is, and waits for more."""
     return stream._waiter is not None
+
+
+async def connected(server: Any) -> None:
+    """Wait until a server hears of wake-ups: it begins to listen for them beside its first requests."""
+    await eventually(lambda: server.app.state.runtime.wakeups.connected)
 
 
 async def begun(server: Any, count: int = 1) -> None:

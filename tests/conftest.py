@@ -11,6 +11,7 @@ import asyncio
 import gc
 import os
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import argon2
@@ -156,10 +157,14 @@ def settings(
 
 @pytest.fixture
 async def bank(tmp_path: Path):
-    """A sandbox bank over real HTTP: `.url`, and `.control`, a client of it that can make things happen."""
+    """A sandbox bank over real HTTP: `.url`, and `.control`, a client of it that can make things happen.
+
+    Its day stands, or what it has to tell would be more after midnight.
+    """
     from mintql.sandbox import create_bank  # noqa: PLC0415 - only tests that ask for it need it
 
-    serving_bank = serving(create_bank(tmp_path / "bank.sqlite"))
+    day = datetime.now(UTC).date()
+    serving_bank = serving(create_bank(tmp_path / "bank.sqlite", today=lambda: day))
     async with serving_bank as running, local_client(base_url=running.url) as client:
         yield BankServer(running.url, client)
 

@@ -10,12 +10,13 @@ import asyncpg
 import pytest
 
 from integration.test_recurring import NOW, monthly, pay
-from mintql.services import examination, recurring_detection
+from mintql.services import examination, recurring_detection, recurring_said
 from mintql.services.effects import Effects
+from mintql.services.recurring_said import SeriesWish
 from mintql.store import recurring, recurring_read
 from mintql.store.recurring_read import Wanted
 from support.factories import create_account, create_connection, create_person, create_transaction
-from support.people import category
+from support.people import acting_as, category
 
 
 @pytest.fixture
@@ -158,6 +159,23 @@ async def test_a_series_goes_on_under_its_id_where_its_transactions_are_another_
     assert (before.series.merchant_key, after.series.merchant_key) == ("netflix", "stream")
     assert after.recurring_id == before.recurring_id
     assert after.series.occurrences == 14
+
+
+async def test_what_the_person_says_recurs_takes_its_transactions_from_a_suggestion_at_once(conn, person):
+    await pay(conn, person, monthly(14, 12), -2_000, merchant="Gym")
+    days = [date(2026, 11, 3) - timedelta(days=number**2) for number in range(4, 14)]
+    await pay(conn, person, days, *[-9_000 - 1_700 * number for number in range(10)], merchant="Gym")
+    (marked,) = await pay(conn, person, [date(2026, 11, 12)], -3_100, merchant="Gym")
+    await examine(conn, person)
+    (suggested,) = await recurring_read.shown(conn, person.user_id, Wanted())
+    assert marked not in suggested.series.transaction_ids
+    async with acting_as(conn, person.user_id):
+        await recurring_said.mark(conn, person.user_id, marked, SeriesWish(), NOW)
+    await examine(conn, person, NOW + timedelta(days=1))
+    found = await recurring_read.shown(conn, person.user_id, Wanted())
+    ids = [one for series in found for one in series.series.transaction_ids]
+    assert marked in ids
+    assert len(ids) == len(set(ids)), "nothing belongs to two series"
 
 
 async def test_a_series_loses_transactions_that_are_deleted(conn, person):

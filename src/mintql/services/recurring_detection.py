@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -95,9 +96,12 @@ async def look(
 def _may_change(stored: Sequence[Series], only: Collection[str], today: date) -> tuple[list[Series], list[Series]]:
     """Return which series to look for when the sellers `only` have changes, and which others wait for a payment.
 
-    Money in is looked at in any case: what it came to in a year is the person's income, and is not written.
+    Money in is looked at in any case: what it came to in a year is the person's income, and is not written. So are
+    sellers of whose transactions some belong to two series: the person has said since that they recur otherwise.
     """
+    held = Counter(one for series in stored for one in series.transaction_ids)
     keys = {*only, *(one.merchant_key for one in stored if not one.outgoing)}
+    keys |= {series.merchant_key for series in stored if any(held[one] > 1 for one in series.transaction_ids)}
     read = [one for one in stored if one.merchant_key in keys]
     waiting = [one for one in stored if one.merchant_key not in keys and not one.ended and one.next_on <= today]
     return read, waiting

@@ -107,6 +107,15 @@ async def test_a_file_and_then_a_run_of_any_size_count_once(bank: Pipeline, slic
     await agrees(bank, user_id)
 
 
+async def test_the_surest_pair_of_a_file_of_any_size_is_found_first(bank: Pipeline, slices: int) -> None:
+    user_id, connection_id = await bank.person()
+    await bank.refresh(user_id, connection_id, page(row("n1", -450, day(0)), window=WINDOW))
+    told = [(day(2), SHOP, -450), (day(1), SHOP, -100), (day(0), SHOP, -450)]
+    await send_file(bank, user_id, table(told), await account_of(bank, user_id, connection_id))
+    assert await counted(bank, user_id) == [(day(2), -450), (day(1), -100), (day(0), -450)]
+    await agrees(bank, user_id)
+
+
 async def test_an_id_that_changes_back_and_forth_counts_once(bank: Pipeline) -> None:
     user_id, connection_id = await bank.person()
     for turn in range(5):

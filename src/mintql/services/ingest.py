@@ -151,12 +151,30 @@ def _slices(batch: Sequence[Work]) -> Iterator[list[tuple[Work, Slice]]]:
     if len(batch) > 1 or batch[0].folded.rows_total() <= ROWS_PER_TRANSACTION_MAX:
         yield [(work, _slice(work, _rows(work.folded))) for work in batch]
         return
-    work = batch[0]
-    rows = _rows(work.folded)
-    for start in range(0, len(rows), ROWS_PER_TRANSACTION_MAX):
-        part = rows[start : start + ROWS_PER_TRANSACTION_MAX]
-        closing = start + ROWS_PER_TRANSACTION_MAX >= len(rows)
-        yield [(work, _slice(work, part, closing=closing, done=start + len(part)))]
+    work, done = batch[0], 0
+    parts = _parts(_rows(work.folded))
+    for number, part in enumerate(parts, 1):
+        done += len(part)
+        yield [(work, _slice(work, part, closing=number == len(parts), done=done))]
+
+
+def _parts(rows: Sequence[ProviderTransaction]) -> list[list[ProviderTransaction]]:
+    """Cut the rows of a large run, each part in their order.
+
+    Those of one account and amount stay together, as far as they fit into a part: they alone can be taken for the same
+    row, and the surest pair of all has to be found first (`domain/matching.py`).
+    """
+    alike: dict[tuple[str, int, str], list[int]] = {}
+    for place, row in enumerate(rows):
+        alike.setdefault((row.account_external_id, row.amount_minor, row.currency), []).append(place)
+    parts: list[list[int]] = [[]]
+    for places in alike.values():
+        for start in range(0, len(places), ROWS_PER_TRANSACTION_MAX):
+            some = places[start : start + ROWS_PER_TRANSACTION_MAX]
+            if len(parts[-1]) + len(some) > ROWS_PER_TRANSACTION_MAX:
+                parts.append([])
+            parts[-1] += some
+    return [[rows[place] for place in sorted(part)] for part in parts]
 
 
 def _slice(work: Work, rows: list[ProviderTransaction], *, closing: bool = True, done: int = 0) -> Slice:

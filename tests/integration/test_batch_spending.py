@@ -13,7 +13,7 @@ import pytest
 from mintql.domain.months import month_text
 from mintql.gateways.objects import ObjectStoreDown, open_object_store
 from mintql.gateways.objects_disk import DiskObjectStore
-from mintql.services import archive
+from mintql.services import archive, connections, ingest
 from mintql.settings import Settings
 from support.importer import Importer
 from support.people import category
@@ -175,6 +175,26 @@ async def test_wrong_sums_are_named_and_mended_while_others_write(bank):
     assert await differences(bank) == []
     recorded = await bank.fetch("SELECT stored_minor, computed_minor FROM reconcile_findings ORDER BY month")
     assert [tuple(item) for item in recorded] == [(-5, 0), (-457, -450)]
+
+
+async def test_sums_are_left_alone_of_whom_a_run_was_taken_in_by_half(bank, monkeypatch):
+    """The connection was ended before the rest could be: the log has all of it, and the database the first part."""
+    user_id, connection_id = await bank.person()
+    written = ingest.write_slices
+
+    async def dies_second(conn, *what):
+        if await conn.fetchval("SELECT count(*) FROM transactions"):
+            raise ConnectionError("killed")
+        return await written(conn, *what)
+
+    monkeypatch.setattr(ingest, "ROWS_PER_TRANSACTION_MAX", 1)
+    monkeypatch.setattr(ingest, "write_slices", dies_second)
+    await bank.refresh(user_id, connection_id, page(row("t1", -450, DAY), row("t2", -99, DAY), window=WINDOW))
+    async with bank.begin() as conn:
+        await connections.disconnect(conn, user_id, connection_id, keep_history=True, farewells=(), now=bank.now)
+    (found,) = await differences(bank)
+    assert (found.stored.posted_minor, found.by_log.posted_minor) == (-450, -549)
+    assert [effects async for effects in rebuild(bank.begin, [found], bank.now)] == []
 
 
 async def test_files_of_the_first_kind_are_read_as_well(bank):

@@ -53,7 +53,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class SumDifference:
-    """A sum that is stored otherwise than the raw log gives it; `moving`: a run of the person's was under way."""
+    """A sum that is stored otherwise than the raw log gives it.
+
+    `moving`: a run of the person's was under way, or ended before all of it was taken in, which the log has.
+    """
 
     stored: BatchSum
     by_log: BatchSum
@@ -68,7 +71,7 @@ class SumDifference:
     def __str__(self) -> str:
         user_id, month, category_id, currency = self.stored.key
         words = f"person {user_id}, {month_text(month)}, category {category_id}, {currency}"
-        note = "; a run of this person was under way" if self.moving else ""
+        note = "; a run of this person was under way or ended half-way" if self.moving else ""
         return f"{words}: stored {_words(self.stored)}, by the raw log {_words(self.by_log)}{note}"
 
 
@@ -160,7 +163,7 @@ async def rebuild(
     """Make stored sums what the raw log says, some persons in a transaction, and record what was wrong.
 
     What differs is added, not overwritten: whatever was written since the batch began keeps counting. Persons of whom a
-    run was under way are left for the next time.
+    run was under way are left for the next time, and those of whom one ended half-way to `reconcile`.
     """
     settled = [item for item in found if not item.moving]
     by_person = [list(items) for _, items in groupby(settled, lambda item: item.stored.user_id)]

@@ -72,7 +72,7 @@ async def last_run(conn: Conn) -> int:
 
 
 async def moving(conn: Conn, user_ids: Sequence[UserId]) -> list[UserId]:
-    """Return of which of these persons a run is being taken in."""
+    """Return of which of these persons a run is being taken in, or was in part."""
     return [row["user_id"] for row in await conn.fetch(SQL.moving, user_ids)]
 
 

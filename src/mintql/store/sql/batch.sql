@@ -44,8 +44,9 @@ WHERE run.user_id = ANY ($1::bigint[]) AND (
 SELECT coalesce(pg_sequence_last_value('sync_runs_run_id_seq'), 0) AS run_id
 
 -- name: moving
--- Persons of whom a run is being taken in.
-SELECT DISTINCT user_id FROM sync_runs WHERE user_id = ANY ($1::bigint[]) AND state IN ('extracted', 'ingesting')
+-- Persons of whom a run is being taken in, or came to its end before all of it was.
+SELECT DISTINCT user_id FROM sync_runs
+WHERE user_id = ANY ($1::bigint[]) AND (state IN ('extracted', 'ingesting') OR (state <> 'succeeded' AND rows_done > 0))
 
 -- name: clues
 -- What the counted transactions of persons show of themselves, and where they are, each combination once; and whether they

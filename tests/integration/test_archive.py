@@ -11,11 +11,15 @@ import asyncpg
 import pytest
 
 from mintql.domain.archive import kept_from
+from mintql.domain.recurring_cycles import Frequency
 from mintql.gateways.objects import ObjectStoreDown
 from mintql.nightly import archive_all
-from mintql.services import archive, category_moves, reconcile
+from mintql.services import archive, category_moves, reconcile, recurring_detection, recurring_said
 from mintql.services.archive import ArchiveDamaged
+from mintql.services.recurring_said import SeriesWish
+from mintql.store import recurring_read
 from mintql.store.archive import PersonMonth
+from mintql.store.recurring_read import Wanted
 from support.factories import create_account, create_person, create_transaction
 from support.people import category
 from support.pipeline import Pipeline
@@ -300,6 +304,29 @@ async def test_what_does_not_count_comes_back_as_well_where_its_category_is_aske
         assert (await reconcile.reconcile_page(conn, 0))[1] == []
     query = "SELECT category_id FROM transactions WHERE transaction_id = $1"
     assert await pipeline.value(query, rows["removed"]) == groceries
+
+
+async def test_what_the_person_said_recurs_is_not_forgotten_while_its_months_are_archived(pipeline, ada):
+    person, _ = ada
+    async with pipeline.begin() as conn:
+        charges = [
+            await create_transaction(conn, person.user_id, person.account_id, posted_on=day, merchant="Club")
+            for day in (date(2025, 3, 10), date(2026, 3, 10))
+        ]
+        wish = SeriesWish(frequency=Frequency.YEARLY)
+        recurring_id, _ = await recurring_said.mark(conn, person.user_id, charges[1], wish, NOW)
+    await archive.archive_due(pipeline.place, [person.user_id], KEPT)
+    async with pipeline.begin() as conn:
+        await recurring_detection.look(conn, person.user_id, NOW)
+    await bring_back(pipeline, person.user_id)
+    async with pipeline.begin() as conn:
+        await recurring_detection.look(conn, person.user_id, NOW)
+        (found,) = await recurring_read.shown(conn, person.user_id, Wanted())
+    assert (found.recurring_id, found.series.occurrences) == (recurring_id, 2)
+    await pipeline.fetch("DELETE FROM transactions WHERE transaction_id = ANY ($1)", charges)
+    async with pipeline.begin() as conn:
+        await recurring_detection.look(conn, person.user_id, NOW)
+    assert await pipeline.value("SELECT count(*) FROM recurring_series") == 0
 
 
 async def test_a_transaction_whose_category_was_chosen_by_hand_stays_with_what_undoes_the_choice(pipeline, ada):

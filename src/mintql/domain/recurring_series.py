@@ -149,8 +149,8 @@ def settle(
 ) -> Settled:
     """Let stored series follow a person's transactions.
 
-    `known` says until when each account is known, `there` which transactions of stored series still count, and
-    `since` from which day on transactions were looked at: a series that ended before is left alone.
+    `known` says until when each account is known, `there` which transactions of stored series still count, be it in
+    the archive, and `since` from which day on transactions were looked at: a series that ended before is left alone.
     """
     settled = Settled()
     rows_of = {seller.key: seller for seller in sellers}

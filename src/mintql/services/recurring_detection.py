@@ -12,12 +12,12 @@ from mintql.domain.categories import CategoryTree
 from mintql.domain.ids import AccountId, ChangeSeq, TransactionId, UserId
 from mintql.domain.months import local_date
 from mintql.domain.recurring_categories import leaning, left_out
-from mintql.domain.recurring_series import Counted, Seller, Series, Settled, settle, waited
+from mintql.domain.recurring_series import Counted, Seller, Series, SeriesState, Settled, settle, waited
 from mintql.services.effects import Effects
 from mintql.services.paychecks import note_income
 from mintql.services.personal_categories import tree_of
 from mintql.services.recurring_notices import tell_new, tell_raised
-from mintql.store import changes, users
+from mintql.store import archive_read, changes, users
 from mintql.store import recurring as store
 from mintql.store.examinations import changed_sellers
 from mintql.store.locks import lock_users
@@ -79,7 +79,7 @@ async def look(
     waited_for, unknown = _waited(waiting, there, known)
     before = [*before, *(series for series in stored if series.merchant_key in unknown)]
     sellers = await _looked_at(conn, user_id, before, there, tree, today, only, ahead)
-    settled = settle(before, sellers, known, there, since)
+    settled = settle(before, sellers, known, {*there, *await _archived(conn, user_id, before, there)}, since)
     settled.written += waited_for
     fresh = await _write(conn, user_id, settled, len(stored), now)
     effects = Effects(changed={user_id} if settled.written or settled.gone else set())
@@ -115,6 +115,19 @@ def _waited(
     unknown = {series.merchant_key for series, now_is in after if now_is is None}
     ended = [now_is for series, now_is in after if now_is is not None and now_is.ended]
     return [series for series in ended if series.merchant_key not in unknown], unknown
+
+
+async def _archived(
+    conn: Conn, user_id: UserId, before: Sequence[Series], there: Collection[TransactionId]
+) -> set[TransactionId]:
+    """Return what is only away of series that the person gave their word on: that is not forgotten meanwhile."""
+    away: set[TransactionId] = set()
+    for series in before:
+        if series.state is not SeriesState.SUGGESTED and not any(one in there for one in series.transaction_ids):
+            months = await archive_read.months_of_ids(conn, user_id, series.transaction_ids)
+            if not all(month.restored for month in months):
+                away |= set(series.transaction_ids)
+    return away
 
 
 async def _looked_at(

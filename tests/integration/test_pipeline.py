@@ -13,6 +13,7 @@ import pytest
 
 from mintql.domain.errors import AuthRequired, InstitutionDown
 from mintql.services import sync
+from mintql.services.connections import close_runs
 from mintql.services.extract import LEASE, settle_failure
 from mintql.store import sync as store
 from support.pipeline import Pipeline, open_pipeline
@@ -423,6 +424,24 @@ async def test_a_run_that_dies_halfway_through_a_large_result_goes_on_without_do
     assert (await run_of(bank, key))["state"] == "succeeded"
     assert await counted(bank, user_id) == {item["external_id"]: item["amount_minor"] for item in rows}
     assert await total(bank, user_id) == (sum(int(str(item["amount_minor"])) for item in rows), 0)
+
+
+async def test_what_half_of_a_large_result_changed_is_not_taken_for_what_it_was_before(
+    bank: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_id, connection_id = await bank.person()
+    said = page(*(row(f"t{number}", -100 - number, DAY) for number in range(4)), window=WINDOW)
+    await bank.refresh(user_id, connection_id, said, reason="link")
+    monkeypatch.setattr("mintql.services.ingest.ROWS_PER_TRANSACTION_MAX", 2)
+    await bank.fetch("ALTER TABLE transactions ADD CHECK (description <> 'poison')")
+    changed = [row(f"t{number}", -200 - number, DAY) for number in range(3)]
+    await bank.refresh(user_id, connection_id, page(*changed, row("t9", -1, DAY, description="poison")))
+    assert await counted(bank, user_id) == {"t0": -200, "t1": -201, "t2": -102, "t3": -103}
+    async with bank.begin() as conn:  # As when the person gives another login.
+        await close_runs(conn, user_id, connection_id, bank.now)
+    await bank.refresh(user_id, connection_id, said)
+    assert await counted(bank, user_id) == {"t0": -100, "t1": -101, "t2": -102, "t3": -103}
+    assert await total(bank, user_id) == (-406, 0)
 
 
 async def test_a_month_that_only_the_beginning_of_a_large_result_moved_is_judged_at_its_end(

@@ -115,7 +115,8 @@ class Candidate:
 class AccountWork:
     """An account of a slice: what the run says of it, and which rows of this slice are new to us.
 
-    `is_as_seen` says that the run's rows are those that are remembered, all of them and no others.
+    `is_as_seen` says that the run's rows are those that are remembered, all of them and no others. `still_known` is
+    what of the remembered rows is left as it was, where this slice changes some and is not the last; None where all is.
     """
 
     run: Ingestion
@@ -125,6 +126,7 @@ class AccountWork:
     is_new: bool
     covered: tuple[date, date] | None = None
     is_as_seen: bool = False
+    still_known: bytes | None = None
     candidates: dict[str, Candidate] = field(default_factory=dict)
 
     @property

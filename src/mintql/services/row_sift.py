@@ -9,7 +9,7 @@ from operator import attrgetter
 from mintql.domain.ingest import AccountRows, Folded
 from mintql.domain.institutions import ProviderTransaction, RejectedRow
 from mintql.domain.merchant_memory import remembered
-from mintql.services.fingerprints import fingerprints_of, says_what_is_known, unpack
+from mintql.services.fingerprints import fingerprints_of, pack, says_what_is_known, unpack
 from mintql.services.row_plan import AccountWork, Candidate, Slice
 from mintql.store.ingest import KnownAccount
 from mintql.store.sync import RunKey
@@ -58,6 +58,11 @@ def _find(part: Slice, work: AccountWork, seen: bytes, rows: Iterable[ProviderTr
             object_id = None if page is None or page >= len(object_ids) else object_ids[page]
             merchant = remembered(row.description)
             candidates[external_id] = Candidate(run, account, row, merchant, object_id, known_hash is not None)
+    if not part.closing:
+        # The run may never come to its end, and then the next one say again what was known.
+        changed = {prints[external_id][0] for external_id, item in candidates.items() if item.id_known}
+        left = (pair for pair in sorted(contents.items()) if pair[0] not in changed)
+        work.still_known = pack(left) if changed else None
 
 
 def _reject_account(folded: Folded, external_id: str, said: AccountRows) -> None:

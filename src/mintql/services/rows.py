@@ -354,11 +354,13 @@ class RowWriter:
         """Remember the run's recent rows by their fingerprints, once the run is closed and where they differ.
 
         A run without rows leaves what is known as it is, unless it took rows back: should those be given
-        again, they must not be taken for known.
+        again, they must not be taken for known. Nor must rows that a run changed which never comes to its end.
         """
         lists: list[tuple[UserId, AccountId, bytes | None, date | None, date | None]] = []
         for work in works:
             if not work.closing or work.run.import_id is not None:
+                if work.still_known is not None:
+                    lists.append((*work.account, work.still_known, None, None))
                 continue
             # A history fetched from an empty cursor goes on from there: its days have no end that could be told.
             window = None if work.run.whole else work.said.window

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
+
+_NOW_AND_THEN = re.compile(r"current_setting\('jit'\)|set_config\('jit'|typeinfo_tree|archive_use")
+"""Asked now and then, not for each operation: by asyncpg for types, by a process for whether anything is archived."""
 
 
 class CountingRuntime:
-    """The runtime, keeping the text of each statement that is run for a person."""
+    """The runtime, keeping the text of each statement that is run for a person, but for those of now and then."""
 
     def __init__(self, runtime):
         self.runtime = runtime
@@ -46,4 +50,8 @@ class CountingRuntime:
                 await asyncio.sleep(0)  # The driver tells of a statement in the turn after it.
 
     def _noting(self, conn):
-        return getattr(conn, "conn", conn).query_logger(lambda record: self.statements.append(record.query))
+        return getattr(conn, "conn", conn).query_logger(self._note)
+
+    def _note(self, record):
+        if not _NOW_AND_THEN.search(record.query):
+            self.statements.append(record.query)

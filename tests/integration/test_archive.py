@@ -11,10 +11,11 @@ import asyncpg
 import pytest
 
 from mintql.domain.archive import kept_from
+from mintql.domain.errors import InvalidInput
 from mintql.domain.recurring_cycles import Frequency
 from mintql.gateways.objects import ObjectStoreDown
 from mintql.nightly import archive_all
-from mintql.services import archive, category_moves, reconcile, recurring_detection, recurring_said
+from mintql.services import archive, category_moves, connections, reconcile, recurring_detection, recurring_said
 from mintql.services.archive import ArchiveDamaged
 from mintql.services.recurring_said import SeriesWish
 from mintql.store import recurring_read
@@ -304,6 +305,27 @@ async def test_what_does_not_count_comes_back_as_well_where_its_category_is_aske
         assert (await reconcile.reconcile_page(conn, 0))[1] == []
     query = "SELECT category_id FROM transactions WHERE transaction_id = $1"
     assert await pipeline.value(query, rows["removed"]) == groceries
+
+
+async def test_a_history_with_months_that_were_archived_meanwhile_is_not_removed_by_half(pipeline, ada):
+    """The months of a connection were brought back to be removed, and a worker was archiving one."""
+    person, _ = ada
+    await archive.archive_due(pipeline.place, [person.user_id], KEPT)
+
+    async def remove():
+        async with pipeline.begin() as conn:
+            await connections.disconnect(
+                conn, person.user_id, person.connection_id, keep_history=False, farewells=(), now=NOW
+            )
+
+    before = await picture(pipeline, person.user_id)
+    with pytest.raises(InvalidInput, match="just being archived"):
+        await remove()
+    assert await picture(pipeline, person.user_id) == before
+    await bring_back(pipeline, person.user_id)
+    await remove()
+    assert await pipeline.value("SELECT sum(posted_count)::int FROM monthly_spending") == 0
+    assert await ids_left(pipeline, person.user_id) == set()
 
 
 async def test_what_the_person_said_recurs_is_not_forgotten_while_its_months_are_archived(pipeline, ada):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from mintql.domain.audit import CONNECTION_ENDED, CONNECTION_MADE, CONNECTION_REMOVED, CONNECTION_RENEWED
 from mintql.domain.credentials import CredentialField, Credentials
@@ -23,6 +23,7 @@ from mintql.services.logins import login_hint, login_key, webhook_key
 from mintql.services.pace import Pace, wait_in_words
 from mintql.services.sync import open_or_join_run, tell_progress
 from mintql.services.transfer_pairs import release
+from mintql.store import archive_read
 from mintql.store import connections as store
 from mintql.store import link_visits as visits
 from mintql.store.connections import LastRefresh, LockedConnection
@@ -272,6 +273,7 @@ async def disconnect(
 
     Raises:
         NotFound: Not this person's connection, or ended already (unless its history is to go now).
+        InvalidInput: The history is to go, and old months of it were archived since they were brought back for that.
     """
     await lock_users(conn, [user_id])
     found = await store.lock(conn, user_id, connection_id)
@@ -296,6 +298,9 @@ async def disconnect(
 async def _remove(conn: Conn, user_id: UserId, found: LockedConnection, now: datetime) -> Effects:
     """Remove a connection with all that came through it, and its raw pages soon after the commit."""
     connection_id = found.connection_id
+    if any(not month.restored for month in await archive_read.months(conn, user_id, date.min, date.max)):
+        # What is away would stay in the sums for good.
+        raise InvalidInput("Old months are just being archived; remove the history in a moment.", field="keepHistory")
     ids, count = await store.transactions_of(conn, user_id, connection_id, EVENT_IDS_MAX)
     for folder_id in (connection_id, *found.former_ids):
         await store.doom_objects(conn, user_id, f"raw/{user_id}/{folder_id}/", now)

@@ -22,8 +22,10 @@ from mintql.store import recurring_read
 from mintql.store.archive import PersonMonth
 from mintql.store.recurring_read import Wanted
 from support.factories import create_account, create_person, create_transaction
+from support.importer import Importer
 from support.people import category
 from support.pipeline import Pipeline
+from support.scripted import page, row
 
 NOW = datetime(2026, 11, 12, 10, 0, tzinfo=UTC)
 KEPT = 6
@@ -326,6 +328,23 @@ async def test_a_history_with_months_that_were_archived_meanwhile_is_not_removed
     await remove()
     assert await pipeline.value("SELECT sum(posted_count)::int FROM monthly_spending") == 0
     assert await ids_left(pipeline, person.user_id) == set()
+
+
+async def test_no_account_is_merged_while_months_of_it_are_away(pipeline):
+    """The months were brought back to be merged, and a worker was archiving one. They would name an account that is gone."""
+    user_id, connection_id = await pipeline.person()
+    bob = Importer(pipeline, user_id)
+    await bob.take_in(b"Date,Description,Amount\n2026-03-02,BLUE BOTTLE,-4.50\n2026-03-03,SHELL OIL,-20.00\n")
+    await pipeline.refresh(user_id, connection_id, page(row("t1", -99, date(2026, 11, 2))))
+    filed, live = await bob.account(), await bob.account(connection_id)
+    await pipeline.fetch("INSERT INTO archive_use (begun_at) VALUES ($1)", NOW - timedelta(days=1))
+    assert await archive.archive_due(pipeline.place, [user_id], KEPT) == 2
+    with pytest.raises(InvalidInput, match="just being archived"):
+        await bob.merge(filed, live)
+    await bring_back(pipeline, user_id, account_ids=[filed, live])
+    await bob.merge(filed, live)
+    query = "SELECT count(*) FROM transactions WHERE user_id = $1 AND account_id = $2"
+    assert await pipeline.value(query, user_id, live) == 3
 
 
 async def test_what_the_person_said_recurs_is_not_forgotten_while_its_months_are_archived(pipeline, ada):

@@ -37,7 +37,7 @@ from mintql.services.imports_targets import FILES
 from mintql.services.row_plan import take_over
 from mintql.services.transfer_pairs import Settled, Touched, settle
 from mintql.store import account_merges as store
-from mintql.store import choices, ingest, succession
+from mintql.store import archive_read, choices, ingest, succession
 from mintql.store import imports as imports_store
 from mintql.store import matches as matches_store
 from mintql.store.account_merges import MergedImport
@@ -98,7 +98,8 @@ async def merge(
 
     Raises:
         NotFound: One of them is not this person's, or its connection was ended.
-        InvalidInput: Only accounts that files alone bring go into others, of their currency, while no file is read.
+        InvalidInput: Only accounts that files alone bring go into others, of their currency, while no file is read and
+            no month of them is archived.
     """
     for _ in range(TRIES_MAX):
         async with place.begin() as conn:
@@ -134,6 +135,10 @@ async def _wanted(conn: Conn, user_id: UserId, from_id: AccountId, into_id: Acco
             f"{gone.name} is held in {gone.currency} and {stays.name} in {stays.currency}; they cannot be one account.",
             field="into",
         )
+    old = await archive_read.months(conn, user_id, date.min, date.max, account_ids=[from_id, into_id])
+    if not all(month.restored for month in old):
+        # What is away would name an account that is gone.
+        raise InvalidInput(f"Old months of {gone.name} are just being archived; merge in a moment.", field="from")
     imports = await store.imports_of(conn, user_id, gone.external_id)
     if any(file.run_state not in ("succeeded", "failed") for file in imports):
         raise InvalidInput(f"A file is just being read into {gone.name}; merge when that is done.", field="from")

@@ -171,11 +171,13 @@ async def test_what_the_person_says_recurs_takes_its_transactions_from_a_suggest
     assert marked not in suggested.series.transaction_ids
     async with acting_as(conn, person.user_id):
         await recurring_said.mark(conn, person.user_id, marked, SeriesWish(), NOW)
-    await examine(conn, person, NOW + timedelta(days=1))
     found = await recurring_read.shown(conn, person.user_id, Wanted())
     ids = [one for series in found for one in series.series.transaction_ids]
     assert marked in ids
     assert len(ids) == len(set(ids)), "nothing belongs to two series"
+    await conn.execute("UPDATE recurring_looks SET whole_at = $1", NOW - timedelta(days=8))
+    await examine(conn, person)
+    assert await recurring_read.shown(conn, person.user_id, Wanted()) == found, "a look at everything finds the same"
 
 
 async def test_a_series_loses_transactions_that_are_deleted(conn, person):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -93,15 +92,28 @@ async def look(
     return effects
 
 
+async def look_at(conn: Conn, user_id: UserId, merchant_key: str, now: datetime) -> None:
+    """Let all series of a seller follow what the person has just said of one. The caller holds their lock."""
+    user = await users.get(conn, user_id)
+    if user is None:
+        return
+    today = local_date(now, user.time_zone)
+    tree, stored = await tree_of(conn, user_id), await store.stored(conn, user_id)
+    known = await known_until(conn, user_id, user.time_zone, today)
+    before = [series for series in stored if series.merchant_key == merchant_key]
+    there = await store.there(conn, user_id, {one for series in before for one in series.transaction_ids})
+    sellers = await _looked_at(conn, user_id, before, there, tree, today, {merchant_key}, None)
+    counted = {*there, *await _archived(conn, user_id, before, there)}
+    settled = settle(before, sellers, known, counted, today - timedelta(days=HISTORY_DAYS))
+    await _write(conn, user_id, settled, len(stored), now)
+
+
 def _may_change(stored: Sequence[Series], only: Collection[str], today: date) -> tuple[list[Series], list[Series]]:
     """Return which series to look for when the sellers `only` have changes, and which others wait for a payment.
 
-    Money in is looked at in any case: what it came to in a year is the person's income, and is not written. So are
-    sellers of whose transactions some belong to two series: the person has said since that they recur otherwise.
+    Money in is looked at in any case: what it came to in a year is the person's income, and is not written.
     """
-    held = Counter(one for series in stored for one in series.transaction_ids)
     keys = {*only, *(one.merchant_key for one in stored if not one.outgoing)}
-    keys |= {series.merchant_key for series in stored if any(held[one] > 1 for one in series.transaction_ids)}
     read = [one for one in stored if one.merchant_key in keys]
     waiting = [one for one in stored if one.merchant_key not in keys and not one.ended and one.next_on <= today]
     return read, waiting

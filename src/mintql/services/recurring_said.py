@@ -17,7 +17,7 @@ from mintql.domain.recurring_series import CERTAIN, Series, SeriesState, follow
 from mintql.services import examination
 from mintql.services.effects import Effects
 from mintql.services.personal_categories import tree_of
-from mintql.services.recurring_detection import BOUNDS, HISTORY_DAYS, SERIES_MAX, known_until
+from mintql.services.recurring_detection import BOUNDS, HISTORY_DAYS, SERIES_MAX, known_until, look_at
 from mintql.store import recurring as store
 from mintql.store import transactions_read, users
 from mintql.store.locks import lock_users
@@ -84,7 +84,7 @@ async def mark(
     wish = replace(wish, frequency=wish.frequency or Frequency.MONTHLY)
     series = await _said(conn, user_id, _series(row, wish.frequency or Frequency.MONTHLY), wish, now)
     recurring_id = await store.insert(conn, user_id, series, now)
-    return recurring_id, await _told(conn, user_id, now)
+    return recurring_id, await _told(conn, user_id, series.merchant_key, now)
 
 
 def _series(row: TransactionRow, frequency: Frequency) -> Series:
@@ -180,11 +180,12 @@ async def _lock(conn: Conn, user_id: UserId, recurring_id: RecurringId) -> Serie
 
 async def _write(conn: Conn, user_id: UserId, series: Series, now: datetime) -> Effects:
     await store.update(conn, user_id, [series], now)
-    return await _told(conn, user_id, now)
+    return await _told(conn, user_id, series.merchant_key, now)
 
 
-async def _told(conn: Conn, user_id: UserId, now: datetime) -> Effects:
-    """Have the person looked at again: forecasts rest on what recurs."""
+async def _told(conn: Conn, user_id: UserId, merchant_key: str, now: datetime) -> Effects:
+    """Let other series of the seller follow, and have the person looked at again: forecasts rest on what recurs."""
+    await look_at(conn, user_id, merchant_key, now)
     effects = await examination.mark(conn, [user_id], now)
     effects.changed.add(user_id)
     return effects

@@ -180,6 +180,25 @@ async def test_what_the_person_says_recurs_takes_its_transactions_from_a_suggest
     assert await recurring_read.shown(conn, person.user_id, Wanted()) == found, "a look at everything finds the same"
 
 
+async def test_what_was_dismissed_is_not_suggested_again_in_parts(conn, person):
+    """Half of its days were wrong, and what is left is found as another cycle, which takes its place."""
+    ids = await pay(conn, person, monthly(14, 12), -2_000, merchant="Gym")
+    await examine(conn, person)
+    (found,) = await recurring_read.shown(conn, person.user_id, Wanted())
+    async with acting_as(conn, person.user_id):
+        await recurring_said.dismiss(conn, person.user_id, found.recurring_id, NOW)
+    for day in (1, 2):
+        places = ids[::2] if day == 1 else ids[1::2]
+        await conn.execute(
+            "UPDATE transactions SET removed_at = CASE WHEN transaction_id = ANY ($1) THEN now() END", places
+        )
+        await examine(conn, person, NOW + timedelta(days=day))
+    await conn.execute("UPDATE transactions SET removed_at = NULL")
+    await examine(conn, person, NOW + timedelta(days=3))
+    states = [row["state"] for row in await conn.fetch("SELECT state FROM recurring_series")]
+    assert states == ["dismissed"]
+
+
 async def test_a_series_loses_transactions_that_are_deleted(conn, person):
     """The connection of one of two accounts goes, with its history."""
     other = await create_account(conn, person.user_id, await create_connection(conn, person.user_id))

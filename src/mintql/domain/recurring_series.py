@@ -228,9 +228,15 @@ def _matched(stored: Sequence[Series], found: Sequence[Series]) -> dict[int, int
 
 
 def kept(series: Series, found: Series) -> Series:
-    """Return what was found under the id of a stored series, with what the person said of it."""
+    """Return what was found under the id of a stored series, with what the person said of it.
+
+    A dismissed one keeps what it held, or what it is not found with any more would be suggested next.
+    """
+    held = () if series.state is not SeriesState.DISMISSED else series.transaction_ids
+    ids = dict.fromkeys((*found.transaction_ids, *held))
     return replace(
         found,
+        transaction_ids=tuple(ids)[:TRANSACTIONS_MAX],
         recurring_id=series.recurring_id,
         state=series.state,
         expected_minor=series.said_amount_minor or found.expected_minor,

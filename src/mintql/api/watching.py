@@ -56,19 +56,17 @@ class Seen:
     def answered(self, response: Response) -> None:
         """Count it, write its line, and let the answer say how it is called there."""
         response.raw_headers.append((b"x-request-id", self.fields["request"].encode()))
-        seconds = perf_counter() - self.started_at
-        metrics.REQUEST_SECONDS.of(self.kind, self.cache).observe(seconds)
+        seconds, kind = perf_counter() - self.started_at, self.kind
+        metrics.REQUEST_SECONDS.of(kind, self.cache).observe(seconds)
         metrics.RESPONSES.of(str(response.status_code)).add()
         if tracing.active is not None:
-            name = f"{self.kind} {self._root_field()}".strip()
+            name = f"{kind} {self._root_field()}".strip()
             tracing.active.describe(
                 name, {"http.response.status_code": response.status_code, "mintql.cache": self.cache}
             )
         if access.is_open:
             status, milliseconds = response.status_code, round(seconds * 1000, 2)
-            line = Line(
-                time(), self.method, self.path, self.kind, status, milliseconds, self.cache, self.cost, self.fields
-            )
+            line = Line(time(), self.method, self.path, kind, status, milliseconds, self.cache, self.cost, self.fields)
             access.note(line)
 
     def _root_field(self) -> str:

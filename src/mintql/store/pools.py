@@ -7,7 +7,7 @@ commit arrived.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
@@ -111,10 +111,9 @@ class Database:
         try:
             yield begun
         except BaseException as error:
-            self.count(error, conn)
-            await self.give_back(conn)
+            await self.done_reading(conn, error)
             raise
-        await self._pass_on(conn)
+        await self.done_reading(conn)
 
     async def acquire(self) -> Conn:
         """Return a connection of the pool, to be given back."""
@@ -158,7 +157,7 @@ class Database:
     async def ask(self, read: Callable[[Conn], Awaitable[T]]) -> T:
         """Return what one statement reads that is a transaction by itself; it is sent again where a server is lost."""
         conn, found = await self.opened(read)
-        await self._pass_on(conn)
+        await self.done_reading(conn)
         return found
 
     async def note(self, error: BaseException, conn: Conn) -> None:
@@ -178,9 +177,13 @@ class Database:
         """Give a connection back to the pool, a lost one too."""
         await self.lender.give_back(conn)
 
-    async def _pass_on(self, conn: Conn) -> None:
-        if not self.lender.pass_on(conn):
-            await self.give_back(conn)
+    async def done_reading(self, conn: Conn, error: BaseException | None = None) -> None:
+        """Pass a connection on that nothing but whole reads was done on; after an error, give it back."""
+        if error is None and self.lender.pass_on(conn):
+            return
+        if error is not None:
+            self.count(error, conn)
+        await self.give_back(conn)
 
 
 class _Fenced:
@@ -196,12 +199,8 @@ class _Fenced:
         self._conn = await self._database.acquire()
         return fence(self._conn, self._user_id)
 
-    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None and self._database.lender.pass_on(self._conn):
-            return
-        if error is not None:
-            self._database.count(error, self._conn)
-        await self._database.give_back(self._conn)
+    def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> Coroutine[Any, Any, None]:
+        return self._database.done_reading(self._conn, error)
 
 
 async def _roll_back(conn: Conn, transaction: Any) -> None:

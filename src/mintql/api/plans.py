@@ -123,7 +123,7 @@ class Plans:
     def _compile(self, operation: Operation, variables: VariableValues) -> Complete | None:
         """Return what makes the data of the answer from the root value; None where a plan does not cover the query."""
         root = self._schema.get_root_type(operation.kind)
-        if root is None or operation.is_mutation:
+        if root is None:
             return None
         fragments = {name: FragmentDetails(node) for name, node in operation.fragments.items()}
         compiler = Compiler(self._schema, operation.node, fragments, variables)

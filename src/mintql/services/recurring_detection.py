@@ -67,7 +67,6 @@ async def look(
     if user is None:
         return Effects()
     today = local_date(now, user.time_zone)
-    since = today - timedelta(days=HISTORY_DAYS)
     tree = await tree_of(conn, user_id)
     stored = await store.stored(conn, user_id)
     known = await known_until(conn, user_id, user.time_zone, today)
@@ -77,8 +76,7 @@ async def look(
     there = await store.there(conn, user_id, at_stake)
     waited_for, unknown = _waited(waiting, there, known)
     before = [*before, *(series for series in stored if series.merchant_key in unknown)]
-    sellers = await _looked_at(conn, user_id, before, there, tree, today, only, ahead)
-    settled = settle(before, sellers, known, {*there, *await _archived(conn, user_id, before, there)}, since)
+    settled = await _settled(conn, user_id, before, there, known, tree, today, only, ahead)
     settled.written += waited_for
     fresh = await _write(conn, user_id, settled, len(stored), now)
     effects = Effects(changed={user_id} if settled.written or settled.gone else set())
@@ -102,9 +100,7 @@ async def look_at(conn: Conn, user_id: UserId, merchant_key: str, now: datetime)
     known = await known_until(conn, user_id, user.time_zone, today)
     before = [series for series in stored if series.merchant_key == merchant_key]
     there = await store.there(conn, user_id, {one for series in before for one in series.transaction_ids})
-    sellers = await _looked_at(conn, user_id, before, there, tree, today, {merchant_key}, None)
-    counted = {*there, *await _archived(conn, user_id, before, there)}
-    settled = settle(before, sellers, known, counted, today - timedelta(days=HISTORY_DAYS))
+    settled = await _settled(conn, user_id, before, there, known, tree, today, {merchant_key}, None)
     await _write(conn, user_id, settled, len(stored), now)
 
 
@@ -127,6 +123,23 @@ def _waited(
     unknown = {series.merchant_key for series, now_is in after if now_is is None}
     ended = [now_is for series, now_is in after if now_is is not None and now_is.ended]
     return [series for series in ended if series.merchant_key not in unknown], unknown
+
+
+async def _settled(
+    conn: Conn,
+    user_id: UserId,
+    before: Sequence[Series],
+    there: Mapping[TransactionId, Counted],
+    known: Mapping[AccountId, date],
+    tree: CategoryTree,
+    today: date,
+    only: Collection[str] | None,
+    ahead: Ahead | None,
+) -> Settled:
+    """Let series follow the transactions of the sellers that are to be looked at."""
+    sellers = await _looked_at(conn, user_id, before, there, tree, today, only, ahead)
+    counted = {*there, *await _archived(conn, user_id, before, there)}
+    return settle(before, sellers, known, counted, today - timedelta(days=HISTORY_DAYS))
 
 
 async def _archived(

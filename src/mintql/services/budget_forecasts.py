@@ -46,7 +46,7 @@ async def outlooks(conn: Conn, user_id: UserId, budgets: Sequence[Budget]) -> li
     leaves = {leaf for budget in running for leaf in leaves_of(budget.tree, budget.limit.category_id)}
     rows = await store.daily_spending(conn, user_id, since, today, EXPECTED_FROM, leaves)
     expected = await expected_between(conn, user_id, today, until)
-    known_since = await store.spends_since(conn, user_id, date.min, today, EXPECTED_FROM) or today
+    known_since = await store.spends_since(conn, user_id, today, EXPECTED_FROM) or today
     return [_outlook(_course(budget, rows, expected, known_since)) if _runs(budget) else None for budget in budgets]
 
 

@@ -154,9 +154,9 @@ async def daily_spending(
     return [DaySpending(**dict(row)) for row in rows]
 
 
-async def spends_since(conn: Conn, user_id: UserId, first: date, last: date, confidence_min: int) -> date | None:
-    """Return the first of these days on which money moved beside what recurs, None where it did on none."""
-    day: date | None = await conn.fetchval(SQL.spends_since, user_id, first, last, confidence_min)
+async def spends_since(conn: Conn, user_id: UserId, last: date, confidence_min: int) -> date | None:
+    """Return the first day until a last one on which money moved beside what recurs, None where it did on none."""
+    day: date | None = await conn.fetchval(SQL.spends_since, user_id, last, confidence_min)
     return day
 
 

@@ -121,15 +121,15 @@ WHERE part.category_id = ANY ($5) AND NOT EXISTS (SELECT FROM recurs WHERE recur
 GROUP BY part.posted_on, part.category_id, part.currency
 
 -- name: spends_since
--- The first day since one on which money moved beside what recurs, as above, in any category; no row where none did.
+-- The first day on which money moved beside what recurs, as above, in any category, until one; no row where none did.
 WITH recurs AS MATERIALIZED (
     SELECT DISTINCT one.transaction_id
     FROM recurring_series AS series CROSS JOIN LATERAL unnest(series.transaction_ids) AS one (transaction_id)
     WHERE series.user_id = $1 AND series.outgoing
-      AND (series.state = 'confirmed' OR (series.state = 'suggested' AND series.confidence >= $4))
+      AND (series.state = 'confirmed' OR (series.state = 'suggested' AND series.confidence >= $3))
 )
 SELECT row.posted_on FROM transactions AS row
-WHERE row.user_id = $1 AND row.posted_on BETWEEN $2 AND $3
+WHERE row.user_id = $1 AND row.posted_on <= $2
   AND row.successor_id IS NULL AND row.removed_at IS NULL AND row.excluded_from_budgets IS NOT TRUE
   AND NOT EXISTS (SELECT FROM recurs WHERE recurs.transaction_id = row.transaction_id)
 ORDER BY row.posted_on, row.transaction_id LIMIT 1

@@ -77,10 +77,7 @@ async def print_statements(
     conn.costs = defaultdict(lambda: [0.0, 0.0])
     dice = random.Random(time.time_ns())
     for number in range(ROUNDS):
-        persons = iter(
-            dice.sample(range(1, rows // ROWS_EACH // ACCOUNTS_EACH + 1), batches * accounts // ACCOUNTS_EACH)
-        )
-        asked = [batch_of(dice, persons, accounts, each) for _ in range(batches)]
+        asked = new_batches(dice, rows, accounts, each, batches)
         count = sum(batch.count() for batch in asked)
         before, python = backend_us(conn), time.process_time()
         for batch in asked:
@@ -90,10 +87,7 @@ async def print_statements(
             print(f"us a row of {count}: R {floor[0]:.1f} PostgreSQL, {floor[1]:.1f} Python")
         for mix in ("new", "refresh", "replay"):
             if mix == "refresh":
-                asked = [
-                    Batch({account: next_day(dice, account, found, number) for account, found in batch.rows.items()})
-                    for batch in asked
-                ]
+                asked = a_day_later(dice, asked, number)
             prepared = [await folded(conn, batch) for batch in asked]
             conn.costs.clear()
             python = time.process_time()
@@ -106,8 +100,21 @@ async def print_statements(
     await conn.close()
 
 
-def batch_of(dice: random.Random, persons: Iterator[int], accounts: int, each: int) -> Batch:
-    """Rows that nobody has seen, of the next persons."""
+def new_batches(dice: random.Random, rows: int, accounts: int, each: int, batches: int) -> list[Batch]:
+    """Rows that nobody has seen, of some of the persons whom so many rows are of, each in one batch."""
+    persons = iter(dice.sample(range(1, rows // ROWS_EACH // ACCOUNTS_EACH + 1), batches * accounts // ACCOUNTS_EACH))
+    return [_batch(dice, persons, accounts, each) for _ in range(batches)]
+
+
+def a_day_later(dice: random.Random, batches: list[Batch], number: int) -> list[Batch]:
+    """What the same accounts say a day later."""
+    return [
+        Batch({account: next_day(dice, account, found, number) for account, found in batch.rows.items()})
+        for batch in batches
+    ]
+
+
+def _batch(dice: random.Random, persons: Iterator[int], accounts: int, each: int) -> Batch:
     wanted: list[Account] = []
     while len(wanted) < accounts:
         user_id = next(persons)

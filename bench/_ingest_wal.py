@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import asyncpg
-from _ingest_people import ACCOUNTS_EACH, ROWS_EACH, Batch, next_day
-from _ingest_statements import batch_of
+from _ingest_people import Batch
+from _ingest_statements import a_day_later, new_batches
 from _ingest_ways import Worker, folded, post, settings_for, transact
 
 from mintql.runtime import open_runtime
@@ -47,18 +47,10 @@ async def _all_ways(
     dice = random.Random(time.time_ns())
     for number in range(ROUNDS):
         for way in ("sql", "worker"):
-            persons = iter(
-                dice.sample(range(1, rows // ROWS_EACH // ACCOUNTS_EACH + 1), batches * accounts // ACCOUNTS_EACH)
-            )
-            asked = [batch_of(dice, persons, accounts, each) for _ in range(batches)]
+            asked = new_batches(dice, rows, accounts, each, batches)
             for mix in ("new", "refresh", "replay"):
                 if mix == "refresh":
-                    asked = [
-                        Batch(
-                            {account: next_day(dice, account, found, number) for account, found in batch.rows.items()}
-                        )
-                        for batch in asked
-                    ]
+                    asked = a_day_later(dice, asked, number)
                 act = await (_by_sql(conn, asked) if way == "sql" else _by_worker(conn, worker, asked))
                 async with _written(conn) as found:
                     await act()
